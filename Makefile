@@ -1,0 +1,29 @@
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv pip
+
+.PHONY: tutorial test lab report lock clean
+
+tutorial: .venv/ready  ## all notebooks with the laptop preset
+	$(BIN)/scs run --preset laptop
+
+test: .venv/ready  ## units, the notebooks through papermill, nbval
+	$(BIN)/python -m pytest
+
+lab: .venv/ready  ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+
+lock: .venv/ready  ## requirements.lock again, from pyproject.toml
+	$(UV) compile pyproject.toml --extra test --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
+
+clean:  ## what can be made again
+	rm -rf .venv runs
+
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q "uv>=0.9"
+	$(UV) install -q --require-hashes -r requirements.lock
+	$(UV) install -q --no-deps -e .
+	$(BIN)/scs doctor
+	touch $@

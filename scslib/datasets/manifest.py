@@ -1,0 +1,185 @@
+"""The one dataset format: a folder that every maker writes and everything else reads.
+
+dataset.json    name, classes (in the order of their labels), licence, origin
+videos.csv      video_id, path, label, split      path relative to the folder; more columns allowed
+segments.csv    video_id, start_s, end_s          optional: where the action is, half-open, seconds
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+COLUMNS = ["video_id", "path", "label", "split"]
+
+
+class DatasetError(ValueError):
+    """A dataset folder that cannot be used; the message names the file and the value."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A dataset folder that has been read and checked.
+
+    videos: one row per video with `COLUMNS`; `label` is the class's name.
+    segments: rows `video_id, start_s, end_s`; empty where nobody annotated them.
+    """
+
+    folder: Path
+    name: str
+    classes: tuple[str, ...]
+    videos: pd.DataFrame
+    segments: pd.DataFrame
+    about: dict = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        splits = self.videos["split"].value_counts().to_dict()
+        return f"Dataset({self.name!r}, {len(self.classes)} classes, videos: {splits})"
+
+    def split(self, name: str) -> pd.DataFrame:
+        """The videos of one split. Raises `DatasetError` where there are none."""
+        rows = self.videos[self.videos["split"] == name]
+        if rows.empty:
+            have = sorted(self.videos["split"].unique())
+            raise DatasetError(f"{self.folder / 'videos.csv'}: no videos in split {name!r} of {have}")
+        return rows.reset_index(drop=True)
+
+    def label_index(self, videos: pd.DataFrame) -> np.ndarray:
+        """(V,) int64: each video's class as its position in `classes`."""
+        return np.array([self.classes.index(label) for label in videos["label"]], dtype=np.int64)
+
+    def path(self, video_id: str) -> Path:
+        """Where a video lies. Raises `KeyError` for an id that the dataset does not have."""
+        return self.folder / self.videos.set_index("video_id").loc[video_id, "path"]
+
+    def segments_of(self, video_id: str) -> np.ndarray:
+        """(S, 2) float64: start and end, in seconds, of the annotated segments of one video."""
+        rows = self.segments[self.segments["video_id"] == video_id]
+        return rows[["start_s", "end_s"]].to_numpy(float)
+
+
+def load_dataset(folder: str | Path) -> Dataset:
+    """Read and check a dataset folder.
+
+    Raises `DatasetError` with one line that names the file and the value: missing files or columns,
+    duplicate ids, labels that are not classes, a class without videos in train, paths that leave the
+    folder, or not one video that exists. Single missing videos are left to the reader, which counts
+    them as failed.
+    """
+    folder = Path(folder)
+    about = _read_json(folder / "dataset.json")
+    videos_csv = folder / "videos.csv"
+    videos = _read_csv(videos_csv, COLUMNS)
+    classes = tuple(about.get("classes") or sorted(videos["label"].unique()))
+    if videos.empty:
+        raise DatasetError(f"{videos_csv}: no videos")
+    double = videos.loc[videos["video_id"].duplicated(), "video_id"]
+    if len(double):
+        raise DatasetError(f"{videos_csv}: video_id {double.iloc[0]!r} occurs twice")
+    for column in COLUMNS:
+        if videos[column].eq("").any():
+            line = int(np.flatnonzero(videos[column].eq(""))[0]) + 2
+            raise DatasetError(f"{videos_csv}: line {line}: {column} is empty")
+    unknown = sorted(set(videos["label"]) - set(classes))
+    if unknown:
+        raise DatasetError(f"{videos_csv}: label {unknown[0]!r} is not a class of dataset.json")
+    trained = set(videos.loc[videos["split"] == "train", "label"])
+    for name in classes:
+        if name not in trained:
+            raise DatasetError(f"{videos_csv}: class {name!r} has no video in split 'train'")
+    root = folder.resolve()
+    for path in videos["path"]:
+        if not (root / path).resolve().is_relative_to(root):
+            raise DatasetError(f"{videos_csv}: path {path!r} leads out of the dataset's folder")
+    if not any((folder / path).is_file() for path in videos["path"]):
+        raise DatasetError(
+            f"{videos_csv}: none of its {len(videos)} videos exists (first: {videos['path'][0]})"
+        )
+    segments = pd.DataFrame(columns=["video_id", "start_s", "end_s"])
+    if (folder / "segments.csv").is_file():
+        segments = _read_csv(folder / "segments.csv", list(segments.columns))
+        for column in ("start_s", "end_s"):
+            segments[column] = pd.to_numeric(segments[column], errors="coerce")
+        if segments[["start_s", "end_s"]].isna().any(axis=None):
+            raise DatasetError(f"{folder / 'segments.csv'}: start_s and end_s must be numbers")
+    return Dataset(folder, about.get("name", folder.name), classes, videos, segments, about)
+
+
+def write_dataset(
+    folder: str | Path,
+    *,
+    name: str,
+    classes: Sequence[str],
+    videos: pd.DataFrame,
+    segments: pd.DataFrame | None = None,
+    licence: str,
+    origin: str,
+    **more,
+) -> Dataset:
+    """Write the tables of a dataset whose videos lie in `folder` already, then load and check it.
+
+    `more` goes into dataset.json (how it was made: seed, parameters, encoding).
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {"name": name, "classes": list(classes), "licence": licence, "origin": origin, **more}
+    videos.to_csv(folder / "videos.csv", index=False)
+    if segments is not None:
+        segments.to_csv(folder / "segments.csv", index=False, float_format="%.3f")
+    # dataset.json comes last: a folder that has it is complete
+    text = json.dumps(about, indent=2, ensure_ascii=False, default=str)
+    (folder / "dataset.json").write_text(text + "\n", encoding="utf-8")
+    return load_dataset(folder)
+
+
+def hold_out(videos: pd.DataFrame, fraction: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Part training videos in two, class by class: (kept, held out), each in the order of `videos`.
+
+    The clip classifier learns from the first part; its scores on the second are honest targets for
+    the samplers. Where a `group` column exists, a group is never cut in two. Deterministic.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"fraction ({fraction}) must be between 0 and 1")
+    unit = "group" if "group" in videos else "video_id"
+    out = set()
+    for _, rows in videos.groupby("label", sort=True):
+        units = list(dict.fromkeys(rows[unit]))
+        if len(units) < 2:
+            raise DatasetError(
+                f"class {rows['label'].iloc[0]!r} has {len(units)} training {unit}: "
+                "at least 2 are needed, one to train the classifier and one held out for the samplers"
+            )
+        count = min(len(units) - 1, max(1, round(len(units) * fraction)))
+        out.update((rows["label"].iloc[0], u) for u in units[len(units) - count :])
+    held = np.array([key in out for key in zip(videos["label"], videos[unit], strict=True)])
+    return videos[~held].reset_index(drop=True), videos[held].reset_index(drop=True)
+
+
+def _read_json(path: Path) -> dict:
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file (is {path.parent} a dataset folder?)")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DatasetError(f"{path}: not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise DatasetError(f"{path}: must hold an object")
+    return value
+
+
+def _read_csv(path: Path, columns: list[str]) -> pd.DataFrame:
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise DatasetError(f"{path}: not a CSV file ({error})") from error
+    for column in columns:
+        if column not in table:
+            raise DatasetError(f"{path}: column {column!r} is missing (has: {list(table.columns)})")
+    return table

@@ -1,0 +1,249 @@
+"""Folders of video files as people keep them, FOLDER/<class>/*: what is there, and what can be read.
+
+Every file that is not hidden is tried; one that cannot be used is left out *by name*, never silently.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scslib.datasets.manifest import DatasetError
+from scslib.parallel import map_processes
+from scslib.video.frames import decoded
+from scslib.video.probe import VideoError, open_video, probe, video_stream
+
+WHOLE = 0.9  # a file that decodes less than this part of what it declares is broken
+LONGEST_S = 600.0  # of a longer file only the first ten minutes are decoded and used
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file below `root`. name: its path from there, with `/`.
+
+    first_s, seconds: presentation time of the first picture, and how long the pictures last.
+    problem: why it cannot be used, in words; empty where it can (then the other fields hold).
+    """
+
+    root: Path
+    name: str
+    label: str = ""
+    group: str = ""
+    problem: str = ""
+    first_s: float = 0.0
+    seconds: float = 0.0
+    codec: str = ""
+    size: str = ""
+    frame_rate: float = 0.0
+    sound: bool = False
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.name
+
+
+def class_files(root: Path) -> tuple[list[Source], list[Source]]:
+    """The files of root/<class>/*, sorted, and what lies in the wrong place (with its `problem`).
+
+    Raises `DatasetError` where `root` is no folder or has fewer than two class folders.
+    """
+    if not root.is_dir():
+        raise DatasetError(f"{root}: no such folder")
+    found, misplaced = [], []
+    classes = 0
+    for entry in _visible(root):
+        if not entry.is_dir():
+            misplaced.append(Source(root, _name(entry.name), problem="not in a class's folder"))
+            continue
+        classes += 1
+        for file in _visible(entry):
+            source = Source(root, f"{entry.name}/{file.name}", label=entry.name)
+            if _name(source.name) != source.name:
+                misplaced.append(_nameless(root, source.name))
+            elif file.is_dir():
+                misplaced.append(Source(root, source.name, problem="a folder inside a class's folder"))
+            else:
+                found.append(source)
+    if classes < 2:
+        raise DatasetError(
+            f"{root}: has {classes} class folders, at least 2 are needed (FOLDER/<class>/*)"
+        )
+    return found, misplaced
+
+
+def all_files(root: Path) -> tuple[list[Source], list[Source]]:
+    """Every file below `root`, however deep, sorted, and those whose names cannot be written down.
+
+    Raises `DatasetError` where `root` is no folder or holds no file.
+    """
+    if not root.is_dir():
+        raise DatasetError(f"{root}: no such folder")
+    names = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        inside = Path(folder).relative_to(root)
+        names += [(inside / name).as_posix() for name in files if not name.startswith(".")]
+    if not names:
+        raise DatasetError(f"{root}: no files")
+    found = [Source(root, name) for name in sorted(names) if _name(name) == name]
+    lost = [_nameless(root, name) for name in sorted(names) if _name(name) != name]
+    return found, lost
+
+
+def without_copies(sources: Sequence[Source]) -> tuple[list[Source], list[Source]]:
+    """(sources, copies): of files with the same content the first one stays.
+
+    Otherwise one recording could be in train under one name and in test under another.
+    """
+    sizes = [source.path.stat().st_size for source in sources]
+    often = Counter(sizes)
+    kept, copies, seen = [], [], {}
+    for source, size in zip(sources, sizes, strict=True):
+        key = source.path  # a size that no other file has needs no reading
+        if often[size] > 1:
+            with source.path.open("rb") as file:
+                key = hashlib.file_digest(file, "sha256").hexdigest()
+        if key in seen:
+            copies.append(replace(source, problem=f"the same content as {seen[key]}"))
+        else:
+            seen[key] = source.name
+            kept.append(source)
+    return kept, copies
+
+
+def survey(
+    sources: Sequence[Source], *, whole: bool, workers: int, title: str
+) -> tuple[list[Source], list[Source]]:
+    """Look into each file: (usable ones, unusable ones with their `problem`), each in order.
+
+    `whole` decodes every picture and refuses a file that breaks off; otherwise the headers and the
+    first picture are read.
+    """
+    jobs = [(source, whole) for source in sources]
+    seen = list(map_processes(_look, jobs, workers=workers, title=title))
+    return [s for s in seen if not s.problem], [s for s in seen if s.problem]
+
+
+def with_groups(sources: Iterable[Source], pattern: str) -> list[Source]:
+    """Give each file the group that `pattern`'s one capture group finds in its file name.
+
+    Raises `DatasetError` naming the first file in whose name it finds nothing.
+    """
+    out = []
+    for source in sources:
+        match = re.search(pattern, Path(source.name).name)
+        if not match or not match.group(1):
+            raise DatasetError(f"{source.path}: group pattern {pattern!r} finds no group in its name")
+        out.append(replace(source, group=match.group(1)))
+    return out
+
+
+def check_pattern(pattern: str) -> None:
+    """Raises `ValueError` where `pattern` is no regular expression with exactly one capture group."""
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"group_pattern ({pattern!r}) is not a regular expression: {error}") from error
+    if groups != 1:
+        raise ValueError(f"group_pattern ({pattern!r}) must have 1 capture group, has {groups}")
+
+
+def require_classes(root: Path, usable: Sequence[Source], left_out: Sequence[Source]) -> tuple[str, ...]:
+    """The names of the class folders, sorted. Raises `DatasetError` for one without a usable video."""
+    have = {source.label for source in usable}
+    classes = tuple(entry.name for entry in _visible(root) if entry.is_dir())
+    for name in classes:
+        if name not in have:
+            lost = [source for source in left_out if source.name.startswith(f"{name}/")]
+            why = f" ({len(lost)} left out; {lost[0].name}: {lost[0].problem})" if lost else ""
+            raise DatasetError(f"{root / _name(name)}: class {_name(name)!r} has no readable video{why}")
+    return classes
+
+
+def write_left_out(folder: Path, left_out: Sequence[Source]) -> list[str]:
+    """Write FOLDER/left_out.csv (path, problem) and give the lines that say so; none if all is used."""
+    table = folder / "left_out.csv"
+    table.unlink(missing_ok=True)
+    if not left_out:
+        return []
+    rows = [(source.name, source.problem) for source in left_out]
+    pd.DataFrame(rows, columns=["path", "problem"]).to_csv(table, index=False)
+    names = ", ".join(source.name for source in left_out[:5]) + (", ..." if len(left_out) > 5 else "")
+    return [f"{len(left_out)} files left out (left_out.csv says why): {names}"]
+
+
+def tells(sources: Sequence[Source]) -> list[str]:
+    """Lines that name what of the *files* says something about the class, before any picture is seen.
+
+    For each property: how often the class is guessed from it alone, against the most frequent class.
+    """
+    table = pd.DataFrame([asdict(source) for source in sources])
+    table["frame_rate"] = table["frame_rate"].round()
+    base = table["label"].value_counts().iloc[0] / len(table)
+    lines = []
+    for column in ("codec", "size", "frame_rate", "sound"):
+        right = table.groupby(column)["label"].agg(lambda c: c.value_counts().iloc[0]).sum()
+        if right / len(table) > base + 0.1:
+            lines.append(
+                f"{column} gives the class away: guessing from it alone is right for "
+                f"{right / len(table):.0%} of the files (always the same class: {base:.0%})"
+            )
+    return lines
+
+
+def _look(job: tuple[Source, bool]) -> Source:
+    source, whole = job
+    try:
+        info = probe(source.path)
+        times = _times(source.path, info.frame_rate, LONGEST_S if whole else 0.0)
+    except (VideoError, OSError) as error:
+        return replace(source, problem=str(error).removeprefix(f"{source.path.resolve()}: "))
+    if not times:
+        return replace(source, problem="no picture can be decoded")
+    seconds = info.duration_s
+    if whole:
+        seconds = float(np.ptp(times)) + 1 / info.frame_rate
+        if seconds < WHOLE * min(info.duration_s, LONGEST_S):
+            problem = f"breaks off: {seconds:.2f} s of {info.duration_s:.2f} s can be decoded"
+            return replace(source, problem=problem)
+    return replace(
+        source,
+        first_s=min(times),
+        seconds=seconds,
+        codec=info.codec,
+        size=f"{info.width}x{info.height}",
+        frame_rate=info.frame_rate,
+        sound=info.has_audio,
+    )
+
+
+def _times(path: Path, frame_rate: float, longest_s: float) -> list[float]:
+    """Presentation times in seconds of the first `longest_s` seconds of pictures, of one at least."""
+    times = []
+    with open_video(path) as container:
+        for frame in decoded(container, video_stream(container)):
+            times.append(len(times) / frame_rate if frame.time is None else frame.time)
+            if times[-1] - times[0] >= longest_s:
+                break
+    return times
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    return iter(sorted(entry for entry in folder.iterdir() if not entry.name.startswith(".")))
+
+
+def _name(name: str) -> str:
+    """A name that can be written down: bytes that are not UTF-8 become `\\x..`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _nameless(root: Path, name: str) -> Source:
+    return Source(root, _name(name), problem="the file's name is not UTF-8")

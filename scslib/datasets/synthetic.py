@@ -1,0 +1,320 @@
+"""`scs data synth`: long untrimmed videos with sound, drawn and encoded on the spot.
+
+Each video is a chain of shots with a background, colours and a camera of their own. About a tenth of
+the time, in a few shots, one large actor performs the video's class: a *movement over time* with a
+sound. The rest misleads an average over all clips:
+
+    still    nothing moves                       pan      the camera travels
+    cuts     the picture changes twice a second  crowd    many small things wander
+    decoy    small distant actors perform the movement of *another* class, and mostly the same other
+             class throughout one video
+
+A single picture says very little about the class: shape, size, colour, place and background are
+drawn independently of it (only where a movement spends its time shifts the place a little), and
+classes come in pairs that differ in time only (fast and slow, forward and backward). The sound is
+missing in a part of the actions, present in a part of the decoys, and always over noise.
+`segments.csv` says where the action is, for checking and for trimmed training of f.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scslib.datasets.manifest import Dataset, write_dataset
+from scslib.parallel import map_processes
+from scslib.video.audio import SAMPLE_RATE
+from scslib.video.write import Encoding, write_video
+
+# Offset of the actor in units of its amplitude after `t` seconds of action, and the class's sound:
+# centre frequency in Hz, beats a second, and the drift of the pitch within a beat in octaves.
+MOVES = {
+    "sway": lambda t: (np.sin(2 * np.pi * t / 2.4), 0.0),
+    "shake": lambda t: (0.5 * np.sin(2 * np.pi * t / 0.6), 0.0),
+    "circle": lambda t: (0.8 * np.cos(2 * np.pi * t / 1.5), 0.8 * np.sin(2 * np.pi * t / 1.5)),
+    "hop": lambda t: (0.0, 0.7 - 1.4 * abs(np.sin(np.pi * t / 0.9))),
+    "circle-back": lambda t: (
+        0.8 * np.cos(2 * np.pi * t / 1.5),
+        -0.8 * np.sin(2 * np.pi * t / 1.5),
+    ),
+    "nod": lambda t: (0.0, 0.9 * np.sin(2 * np.pi * t / 2.4)),
+    "lunge": lambda t: (2 * (t / 1.5 % 1) ** 3 - 1, 0.0),
+    "recoil": lambda t: (2 * (1 - t / 1.5 % 1) ** 3 - 1, 0.0),
+}
+SOUNDS = {
+    "sway": (350, 1.5, 0.0),
+    "shake": (900, 6.0, 0.0),
+    "circle": (600, 2.0, 0.8),
+    "hop": (1800, 2.2, 0.0),
+    "circle-back": (600, 2.0, -0.8),
+    "nod": (2600, 1.0, 0.0),
+    "lunge": (1200, 1.3, 1.0),
+    "recoil": (1200, 1.3, -1.0),
+}
+FILLERS = ("still", "pan", "cuts", "crowd", "decoy")
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """What to make. Times in seconds, probabilities in 0..1.
+
+    action_share: part of each video that shows its action. decoy_share: part of the rest filled with
+    other classes' movements; decoy_bias: part of these that show one and the same class per video.
+    sound_in_action, sound_in_decoy: how often the class's sound is heard in such a shot.
+    """
+
+    classes: int = 6
+    train_videos: int = 120
+    test_videos: int = 48
+    duration_s: float = 120.0
+    action_share: float = 0.1
+    decoy_share: float = 0.15
+    decoy_bias: float = 0.7
+    sound_in_action: float = 0.75
+    sound_in_decoy: float = 0.5
+    seed: int = 0
+    encoding: Encoding = Encoding()
+
+    def __post_init__(self):
+        if not 2 <= self.classes <= len(MOVES):
+            raise ValueError(f"classes ({self.classes}) must be in 2..{len(MOVES)}")
+        for name in ("train_videos", "test_videos"):
+            if getattr(self, name) < self.classes:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be >= classes ({self.classes})")
+        if self.duration_s < 10:
+            raise ValueError(f"duration_s ({self.duration_s}) must be >= 10")
+        for name in (
+            "action_share",
+            "decoy_share",
+            "decoy_bias",
+            "sound_in_action",
+            "sound_in_decoy",
+        ):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be in 0..1")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(MOVES)[: self.classes]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One shot of a video, [start_s, end_s): what it shows, and the class whose sound is heard."""
+
+    kind: str
+    start_s: float
+    end_s: float
+    movement: str | None = None
+    sound: str | None = None
+
+
+def make_synthetic(folder: str | Path, spec: Synthetic, *, workers: int = 1) -> Dataset:
+    """Draw and encode the dataset into `folder`; the same `spec` gives the same dataset.
+
+    Every video depends on the seed and its own number only, so videos that already exist are kept
+    and an interrupted run goes on. Raises `ValueError` where `folder` holds another dataset.
+    """
+    folder = Path(folder)
+    (folder / "videos").mkdir(parents=True, exist_ok=True)
+    rows = []
+    for split, count in (("train", spec.train_videos), ("test", spec.test_videos)):
+        for number in range(count):
+            video_id = f"v{len(rows):04d}"
+            rows.append((video_id, f"videos/{video_id}.mp4", spec.names[number % spec.classes], split))
+    videos = pd.DataFrame(rows, columns=["video_id", "path", "label", "split"])
+    stamp = folder / "spec.txt"
+    if (folder / "dataset.json").exists() and not stamp.exists():
+        raise ValueError(f"{folder}: holds a dataset that was not made here")
+    if stamp.exists() and stamp.read_text() != repr(spec):
+        raise ValueError(f"{folder}: holds a dataset made with other parameters")
+    stamp.write_text(repr(spec))
+    jobs = [(spec, n, row.label, folder / row.path) for n, row in enumerate(videos.itertuples())]
+    segments = []
+    made = map_processes(_make_video, jobs, workers=workers, title="making videos")
+    for video_id, spans in zip(videos["video_id"], made, strict=True):
+        segments += [(video_id, start, end) for start, end in spans]
+    return write_dataset(
+        folder,
+        name="synthetic",
+        classes=spec.names,
+        videos=videos,
+        segments=pd.DataFrame(segments, columns=["video_id", "start_s", "end_s"]),
+        licence="CC0-1.0",
+        origin="made by scslib.datasets.synthetic",
+        made_with=asdict(spec),
+    )
+
+
+def plan_video(spec: Synthetic, number: int, label: str) -> list[Shot]:
+    """The shots of video `number`, end to end, without drawing anything."""
+    rng = np.random.default_rng([spec.seed, number, 0])
+    duration = spec.duration_s * rng.uniform(1.0, 1.1)
+    segments = int(rng.integers(3, 6)) if duration >= 60 else int(rng.integers(1, 3))
+    parts = rng.dirichlet(np.full(segments, 8.0)) * duration * spec.action_share
+    shots = [("action", part, label) for part in parts]
+    others = [name for name in spec.names if name != label]
+    favourite = others[rng.integers(len(others))]
+    left = duration - parts.sum()
+    decoys = left * spec.decoy_share
+    while left > 0.5:
+        length = min(left, rng.uniform(3.0, 7.0))
+        kind, movement = FILLERS[rng.integers(len(FILLERS) - 1)], None
+        if decoys > 0.5:
+            length = min(length, decoys)
+            decoys -= length
+            same = rng.random() < spec.decoy_bias
+            kind, movement = "decoy", favourite if same else others[rng.integers(len(others))]
+        shots.append((kind, length, movement))
+        left -= length
+    rng.shuffle(shots)
+    timeline, now = [], 0.0
+    for kind, length, movement in shots:
+        heard = {"action": spec.sound_in_action, "decoy": spec.sound_in_decoy}.get(kind, 0.0)
+        sound = movement if rng.random() < heard else None
+        timeline.append(Shot(kind, now, now + float(length), movement, sound))
+        now += float(length)
+    return timeline
+
+
+def _make_video(job: tuple[Synthetic, int, str, Path]) -> list[tuple[float, float]]:
+    spec, number, label, path = job
+    shots = plan_video(spec, number, label)
+    if not path.exists():
+        write_video(path, draw_video(spec, number, shots), sound_of(spec, number, shots), spec.encoding)
+    return [(shot.start_s, shot.end_s) for shot in shots if shot.kind == "action"]
+
+
+def draw_video(spec: Synthetic, number: int, shots: list[Shot]) -> Iterator[np.ndarray]:
+    """The pictures of a video, uint8 RGB (H, W, 3), one after the other."""
+    rng = np.random.default_rng([spec.seed, number, 1])
+    encoding = spec.encoding
+    # Added modulo 256: no colour of a scene is nearer than 10 to either end.
+    grain = rng.integers(-2, 3, (4, encoding.height, encoding.width, 1)).astype(np.uint8)
+    grain = grain.repeat(3, axis=3)
+    frames = round(shots[-1].end_s * encoding.frame_rate)
+    current, scene, cut_at = None, None, 0.0
+    for number_of_frame in range(frames):
+        now = number_of_frame / encoding.frame_rate
+        shot = next((s for s in shots if s.start_s <= now < s.end_s), shots[-1])
+        if shot is not current or (shot.kind == "cuts" and now >= cut_at):
+            current, cut_at = shot, now + rng.uniform(0.3, 0.8)
+            scene = _Scene(rng, encoding, shot)
+        yield scene.draw(now - shot.start_s) + grain[rng.integers(4)]
+
+
+class _Scene:
+    """A background larger than the picture, a camera over it, and actors in front."""
+
+    def __init__(self, rng: np.random.Generator, encoding: Encoding, shot: Shot):
+        self.rng, self.shape = rng, (encoding.height, encoding.width)
+        self.unit = min(self.shape) / 128  # all sizes below are for a picture of 128 lines
+        self.margin = round(48 * self.unit)
+        height, width = (side + 2 * self.margin for side in self.shape)
+        self.ground = _texture(rng, height, width)
+        self.drift = rng.uniform(-3, 3, 2) * self.unit  # pixels a second: no camera is quite still
+        self.pan = None
+        if shot.kind == "pan":
+            angle, self.period = rng.uniform(0, 2 * np.pi), rng.uniform(2.0, 5.0)
+            self.pan = np.array([np.cos(angle), np.sin(angle)]) * self.margin * 0.8
+        self.movement = MOVES.get(shot.movement)
+        self.phase, self.tempo = rng.uniform(0, 3), rng.uniform(0.9, 1.1)
+        count, size, reach = {
+            "action": (1, (38, 50), (26, 32)),
+            "decoy": (int(rng.integers(2, 4)), (12, 17), (20, 28)),
+            "crowd": (int(rng.integers(5, 9)), (9, 16), (0, 0)),
+        }.get(shot.kind, (0, (0, 0), (0, 0)))
+        self.actors = []
+        for _ in range(count):
+            spread = np.array([0.17, 0.13] if shot.kind == "action" else [0.3, 0.25])
+            place = (0.5 + rng.uniform(-1, 1, 2) * spread) * self.shape[::-1]
+            sprite = _sprite(rng, max(4, round(rng.uniform(*size) * self.unit)))
+            self.actors.append([sprite, place, rng.uniform(*reach) * self.unit])
+        self.walk = rng.uniform(-14, 14, (count, 2)) * self.unit  # pixels a second, for the crowd
+
+    def draw(self, t: float) -> np.ndarray:
+        """The picture after `t` seconds of the shot: (H, W, 3) uint8."""
+        x, y = self.margin + np.clip(self.drift * t, -8, 8)
+        if self.pan is not None:
+            x, y = self.margin + self.pan * np.sin(2 * np.pi * t / self.period + self.phase)
+        left, top = round(x), round(y)
+        height, width = self.shape
+        picture = self.ground[top : top + height, left : left + width].copy()
+        for (sprite, place, reach), walk in zip(self.actors, self.walk, strict=True):
+            if self.movement is not None:
+                offset = np.array(self.movement((t + self.phase) * self.tempo)) * reach
+            else:
+                offset = walk * t + self.rng.normal(0, 0.5, 2)
+            _paste(picture, sprite, place + offset)
+        return picture
+
+
+def _texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """A random, smooth, softly coloured surface, uint8 (height, width, 3)."""
+    ground = np.zeros((height, width, 3), np.float32)
+    for cells, strength in ((3, 32), (9, 16), (24, 8)):
+        # light and dark, and a little colour; interpolated linearly, rows then columns
+        coarse = rng.normal(0, strength, (cells, cells, 1)) + rng.normal(
+            0, strength / 4, (cells, cells, 3)
+        )
+        rows, columns = _interpolation(cells, height), _interpolation(cells, width)
+        ground += np.einsum("yi,ijc,xj->yxc", rows, coarse.astype(np.float32), columns, optimize=True)
+    return np.clip(ground + rng.uniform(85, 160, 3), 10, 245).astype(np.uint8)
+
+
+def _interpolation(cells: int, pixels: int) -> np.ndarray:
+    """(pixels, cells) weights of linear interpolation."""
+    position = np.linspace(0, cells - 1, pixels, dtype=np.float32)[:, None]
+    return np.maximum(0, 1 - abs(position - np.arange(cells, dtype=np.float32)))
+
+
+def _sprite(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """A textured disc, square, diamond or ring: colours (size, size, 3) uint8 and a mask."""
+    y, x = np.mgrid[:size, :size] / (size - 1) * 2 - 1
+    radius = np.hypot(x, y)
+    masks = (radius < 1, np.maximum(abs(x), abs(y)) < 0.9, abs(x) + abs(y) < 1.1)
+    masks += ((radius < 1) & (radius > 0.35),)
+    mask = masks[rng.integers(len(masks))]
+    stripes = np.sin((x * rng.uniform(2, 5) + y * rng.uniform(2, 5)) * np.pi)[..., None]
+    colours = rng.uniform(20, 235, 3) + stripes * rng.uniform(-90, 90, 3)
+    return np.clip(colours, 10, 245).astype(np.uint8), mask
+
+
+def _paste(picture: np.ndarray, sprite: tuple[np.ndarray, np.ndarray], centre: np.ndarray) -> None:
+    colours, mask = sprite
+    size = len(mask)
+    x, y = np.rint(centre - size / 2).astype(int)
+    top, left = max(0, y), max(0, x)
+    bottom, right = min(picture.shape[0], y + size), min(picture.shape[1], x + size)
+    if top < bottom and left < right:
+        part = np.s_[top - y : bottom - y, left - x : right - x]
+        picture[top:bottom, left:right][mask[part]] = colours[part][mask[part]]
+
+
+def sound_of(spec: Synthetic, number: int, shots: list[Shot]) -> np.ndarray:
+    """The sound track: mono float32 at 16 kHz in -1..1, noise with the shots' sounds in it."""
+    rng = np.random.default_rng([spec.seed, number, 2])
+    samples = round(shots[-1].end_s * SAMPLE_RATE)
+    sound = rng.normal(0, 0.03, samples).astype(np.float32)
+    sound += 0.02 * np.repeat(rng.normal(0, 1, samples // 8 + 1), 8)[:samples].astype(np.float32)
+    for shot in shots:
+        first, last = (round(t * SAMPLE_RATE) for t in (shot.start_s, shot.end_s))
+        sound[first:last] *= rng.uniform(0.5, 1.5)  # every shot has a loudness of its own
+        if shot.sound is not None:
+            sound[first:last] += _beats(rng, SOUNDS[shot.sound], last - first)
+    return np.clip(sound, -1, 1)
+
+
+def _beats(rng: np.random.Generator, voice: tuple[float, float, float], samples: int) -> np.ndarray:
+    pitch, rate, drift = voice
+    t = np.arange(samples) / SAMPLE_RATE
+    beat = (t * rate * rng.uniform(0.9, 1.1) + rng.uniform()) % 1
+    frequency = pitch * rng.uniform(0.9, 1.1) * 2 ** (drift * (beat - 0.5))
+    tone = np.sin(2 * np.pi * np.cumsum(frequency) / SAMPLE_RATE)
+    tone += 0.4 * np.sin(4 * np.pi * np.cumsum(frequency) / SAMPLE_RATE)
+    loudness = rng.uniform(0.06, 0.14) * (beat < 0.6) * np.sin(np.pi * np.minimum(beat / 0.6, 1))
+    return (loudness * tone).astype(np.float32)

@@ -1,0 +1,28 @@
+"""The samplers' objectives: AC is cross-entropy (torch has it), RANK orders pairs of clips (3.1)."""
+
+from __future__ import annotations
+
+import torch
+
+RANK_FORMS = ("hinge", "slide")
+
+
+def pair_targets(f_i: torch.Tensor, f_j: torch.Tensor) -> torch.Tensor:
+    """z_ij: 1 where the classifier scores the true class higher in clip i than in clip j, else -1."""
+    return torch.where(f_i > f_j, 1.0, -1.0)
+
+
+def rank_loss(
+    s_i: torch.Tensor, s_j: torch.Tensor, z: torch.Tensor, *, eta: float = 1.0, form: str = "hinge"
+) -> torch.Tensor:
+    """Mean ranking loss of pairs of saliencies s_i, s_j with z in {1, -1}; all of one shape.
+
+    form "hinge": max(0, eta - z (s_i - s_j)), the usual one. form "slide": the loss as printed on the
+    slides, max(0, -z (s_i - s_j + eta)), which is not symmetric: with z = 1 a pair may be wrong by
+    eta without a cost, with z = -1 it must be right by eta.
+    """
+    if form == "hinge":
+        return torch.clamp(eta - z * (s_i - s_j), min=0).mean()
+    if form == "slide":
+        return torch.clamp(-z * (s_i - s_j + eta), min=0).mean()
+    raise ValueError(f"form ({form!r}) must be one of {RANK_FORMS}")

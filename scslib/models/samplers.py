@@ -1,0 +1,124 @@
+"""The clip samplers: light networks on compressed features and sound (paper, sec. 3.2 and 3.3).
+
+Every sampler maps a dictionary of inputs to one row per clip: logits of the C classes (AC) or one
+saliency (RANK). Inputs, each for B clips with S pictures:
+
+    iframes   (B, S, 3, H, W)    RGB, normalised            S = its I-frames
+    motion    (B, S, 2, h, w)    pixels / 8                 S = its P-frames
+    residual  (B, S, 3, h, w)    levels / 16                S = its P-frames
+    logmel    (B, 1, 200, 40)    (log energy + 6) / 3       one picture for the whole clip
+
+The scores of a clip's pictures are averaged. The network of a modality is a ResNet-18; sound has a
+VGG of 18 layers.
+"""
+
+from __future__ import annotations
+
+import torch
+import torchvision
+from torch import nn
+
+from scslib.models.width import FULL_WIDTH, set_width
+
+VISUAL = ("iframes", "motion", "residual")
+MODALITIES = (*VISUAL, "logmel")
+CHANNELS = {"iframes": 3, "motion": 2, "residual": 3}
+VGG_LAYERS = (64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4)
+
+
+class PictureTrunk(nn.Module):
+    """ResNet-18 up to its pooled features, averaged over the pictures of each clip.
+
+    (B, S, C, H, W) and a mask (B, S) of the pictures that count, to features (B, 8 * width).
+    Motion and residuals have 1/16 of the picture's size already, so their first layer does not
+    shrink them again: 3 x 3 with stride 1 instead of 7 x 7 with stride 2 and pooling.
+    """
+
+    def __init__(self, modality: str, width: int = FULL_WIDTH):
+        super().__init__()
+        network = torchvision.models.resnet18(weights=None)
+        if modality != "iframes":
+            network.conv1 = nn.Conv2d(3, FULL_WIDTH, 3, 1, 1, bias=False)
+            network.maxpool = nn.Identity()
+        set_width(network, width, in_channels=CHANNELS[modality])
+        network.fc = nn.Identity()
+        self.network = network
+        self.features = 8 * width
+
+    def forward(self, pictures: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        batch, shown = pictures.shape[:2]
+        features = self.network(pictures.flatten(0, 1)).view(batch, shown, -1)
+        weights = counts.to(features.dtype)[..., None]
+        return (features * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+class SoundTrunk(nn.Module):
+    """A VGG of 18 layers (16 convolutions, 2 linear) on (B, 1, 200, 40); its last layer is the head.
+
+    Gives features (B, 8 * width).
+    """
+
+    def __init__(self, width: int = FULL_WIDTH):
+        super().__init__()
+        layers, seen = [], 1
+        for step in VGG_LAYERS:
+            if step == "M":
+                layers.append(nn.MaxPool2d(2))
+                continue
+            channels = max(1, step * width // FULL_WIDTH)
+            layers += [
+                nn.Conv2d(seen, channels, 3, padding=1, bias=False),
+                nn.BatchNorm2d(channels),
+                nn.ReLU(inplace=True),
+            ]
+            seen = channels
+        self.network = nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten())
+        self.embed = nn.Sequential(nn.Linear(seen, seen), nn.ReLU(inplace=True))
+        self.features = seen
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return self.embed(self.network(pictures))
+
+
+class Sampler(nn.Module):
+    """Trunks for the given modalities and one linear head on their concatenated features.
+
+    One modality makes one of the paper's single networks; several make joint training. `outputs` is
+    the number of classes (AC) or 1 (RANK).
+    """
+
+    def __init__(self, modalities: tuple[str, ...], outputs: int, width: int, sound_width: int):
+        super().__init__()
+        for name in modalities:
+            if name not in MODALITIES:
+                raise ValueError(f"modality ({name!r}) must be one of {MODALITIES}")
+        self.modalities = tuple(modalities)
+        self.settings = {"modalities": modalities, "width": width, "sound_width": sound_width}
+        self.trunks = nn.ModuleDict(
+            {m: SoundTrunk(sound_width) if m == "logmel" else PictureTrunk(m, width) for m in modalities}
+        )
+        self.head = nn.Linear(sum(t.features for t in self.trunks.values()), outputs)
+        self.to(memory_format=torch.channels_last)  # a third faster on CPUs
+
+    def forward(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Scores (B, outputs). A linear head makes the mean of features the mean of logits."""
+        features = []
+        for name, trunk in self.trunks.items():
+            if name == "logmel":
+                features.append(trunk(inputs[name]))
+            else:
+                features.append(trunk(inputs[name], inputs[name + "_mask"]))
+        return self.head(torch.cat(features, 1))
+
+    def start_from(self, singles: list[Sampler]) -> None:
+        """Take over the trunks of networks that were trained on one modality each (joint training)."""
+        for single in singles:
+            for name, trunk in single.trunks.items():
+                self.trunks[name].load_state_dict(trunk.state_dict())
+
+    def for_ranking(self) -> Sampler:
+        """A copy with a new head of one output: RANK starts from the AC network."""
+        settings = self.settings
+        copy = Sampler(settings["modalities"], 1, settings["width"], settings["sound_width"])
+        copy.trunks.load_state_dict(self.trunks.state_dict())
+        return copy.to(self.head.weight.device)

@@ -1,0 +1,43 @@
+"""Torchvision's networks at any width, for machines without an accelerator."""
+
+from __future__ import annotations
+
+from torch import nn
+
+FULL_WIDTH = 64  # channels after the first layer of every ResNet-18-like network
+_CONV = (nn.Conv2d, nn.Conv3d)
+_NORM = (nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def set_width(network: nn.Module, width: int, *, in_channels: int = 3) -> nn.Module:
+    """Rebuild every layer of `network` with width/64 of its channels, in place, freshly initialised.
+
+    Names of the parameters do not change; with width = 64 their shapes do not either. The layer that
+    sees the picture gets `in_channels`; the last linear layer keeps its number of outputs.
+    Raises `ValueError` for widths below 1.
+    """
+    if width < 1:
+        raise ValueError(f"width ({width}) must be > 0")
+    for name, layer in network.named_children():
+        if isinstance(layer, _CONV):
+            kind = nn.Conv3d if isinstance(layer, nn.Conv3d) else nn.Conv2d
+            seen = in_channels if layer.in_channels == 3 else layer.in_channels * width // FULL_WIDTH
+            new = kind(
+                seen,
+                layer.out_channels * width // FULL_WIDTH,
+                layer.kernel_size,
+                layer.stride,
+                layer.padding,
+                bias=layer.bias is not None,
+            )
+            nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
+            setattr(network, name, new)
+        elif isinstance(layer, _NORM):
+            setattr(network, name, type(layer)(layer.num_features * width // FULL_WIDTH, eps=layer.eps))
+        elif isinstance(layer, nn.Linear):
+            setattr(
+                network, name, nn.Linear(layer.in_features * width // FULL_WIDTH, layer.out_features)
+            )
+        else:
+            set_width(layer, width, in_channels=in_channels)
+    return network

@@ -1,0 +1,140 @@
+"""`scs run`: all notebooks in order, headless, with a preset's parameters, through papermill."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import click
+import papermill
+import yaml
+from papermill.exceptions import PapermillExecutionError
+
+from scslib.workspace import Run, open_run, root
+
+PRESETS = ("smoke", "laptop", "full")
+CELL_TIMEOUT_S = 24 * 3600
+
+
+class RunError(ValueError):
+    """A run that cannot start or go on; one line that names the parameter or the notebook."""
+
+
+def notebooks() -> list[Path]:
+    """The numbered notebooks, in order."""
+    found = sorted((root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    if not found:
+        raise RunError(f"{root() / 'notebooks'}: no notebooks here (set SCS_ROOT to the kit's folder)")
+    return found
+
+
+def preset(name: str) -> dict:
+    """The parameters of notebooks/presets/NAME.yaml; `name` may also be the path of a YAML file."""
+    path = root() / "notebooks" / "presets" / f"{name}.yaml" if name in PRESETS else Path(name)
+    if not path.is_file():
+        raise RunError(f"preset ({name}) must be one of {', '.join(PRESETS)}, or a YAML file")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise RunError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
+    if not isinstance(values, dict):
+        raise RunError(f"{path}: must hold names and values")
+    return values
+
+
+def known_parameters(notebook: Path) -> dict[str, object]:
+    """Names and defaults of a notebook's parameters cell."""
+    found = papermill.inspect_notebook(str(notebook))
+    return {name: yaml.safe_load(about["default"]) for name, about in found.items()}
+
+
+def plan(params: dict) -> list[tuple[Path, dict]]:
+    """Which notebook gets which parameters. Raises `RunError` for a parameter that none of them has."""
+    known = {notebook: known_parameters(notebook) for notebook in notebooks()}
+    everything = {name for parameters in known.values() for name in parameters}
+    for name, value in params.items():
+        if name not in everything:
+            raise RunError(
+                f"parameter {name!r} (value {value!r}) is in no notebook; known: "
+                + ", ".join(sorted(everything))
+            )
+    return [(n, {k: v for k, v in params.items() if k in parameters}) for n, parameters in known.items()]
+
+
+def run_notebooks(out: str | Path, params: dict, *, command: str) -> Run:
+    """Run every notebook into the run folder `out`, one kernel process after the other.
+
+    A notebook that was run with the same source, parameters and predecessors is not run again. A
+    notebook appears in RUN/notebooks when it is complete; a broken one is kept as NAME.failed.ipynb,
+    and the `RunError` names it, the cell, and the error.
+    """
+    run = open_run(out)
+    steps = plan(params | {"run": str(run.folder)})
+    run.save_environment(params)
+    run.note(command=command)
+    folder = run.folder / "notebooks"
+    folder.mkdir(exist_ok=True)
+    # the kernels are told where the kit lies
+    os.environ["SCS_ROOT"] = str(root())
+    chain, begin = "", time.monotonic()
+    for number, (notebook, parameters) in enumerate(steps, 1):
+        text = chain + notebook.read_text(encoding="utf-8") + json.dumps(parameters, sort_keys=True)
+        chain = hashlib.sha256(text.encode()).hexdigest()
+        stamp = folder / f".{notebook.stem}.done"
+        label = f"[{number}/{len(steps)}] {notebook.stem}"
+        if stamp.is_file() and stamp.read_text() == chain and (folder / notebook.name).is_file():
+            click.echo(f"{label}: done before")
+            continue
+        click.echo(f"{label} ...", nl=not sys.stdout.isatty())
+        start = time.monotonic()
+        _execute(notebook, folder, parameters)
+        stamp.write_text(chain)
+        took, total = time.monotonic() - start, time.monotonic() - begin
+        click.echo(f"\r{label}: {took:.0f} s ({total / 60:.1f} min so far)")
+    return run
+
+
+def _execute(notebook: Path, folder: Path, parameters: dict) -> None:
+    target, temporary = folder / notebook.name, folder / f".{notebook.stem}.part.ipynb"
+    failed = folder / f"{notebook.stem}.failed.ipynb"
+    failed.unlink(missing_ok=True)
+    bar = {"file": sys.stdout, "leave": False, "disable": not sys.stdout.isatty()}
+    try:
+        with _stderr_to(folder / "kernels.log"):
+            papermill.execute_notebook(
+                str(notebook),
+                str(temporary),
+                parameters=parameters,
+                kernel_name="python3",
+                cwd=str(folder),
+                progress_bar=bar,
+                execution_timeout=CELL_TIMEOUT_S,
+            )
+    except PapermillExecutionError as error:
+        os.replace(temporary, failed)
+        reason = f"{error.ename}: {error.evalue}"
+        raise RunError(f"{notebook.stem}, cell {error.exec_count}: {reason} (see {failed})") from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    os.replace(temporary, target)
+
+
+@contextlib.contextmanager
+def _stderr_to(path: Path):
+    """Kernels inherit this process's stderr; what they say there belongs in a file."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with path.open("ab") as log:
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)

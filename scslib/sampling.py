@@ -1,0 +1,56 @@
+"""Which K of the N clips of a video are shown to the classifier. Arrays of scores in, indices out.
+
+Every function returns a sorted or ranked array of min(K, N) different clip numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def dense(clips: int) -> np.ndarray:
+    """All of them."""
+    return np.arange(clips)
+
+
+def random(clips: int, k: int, rng: np.random.Generator) -> np.ndarray:
+    """K different clips, each set equally likely, in order of time."""
+    k = _check(clips, k)
+    return np.sort(rng.choice(clips, size=k, replace=False))
+
+
+def uniform(clips: int, k: int) -> np.ndarray:
+    """K clips at equal distances, each in the middle of its K-th part of the video.
+
+    N = 10, K = 3:   . x . . . x . . x .
+    """
+    k = _check(clips, k)
+    return np.floor((np.arange(k) + 0.5) * clips / k).astype(int)
+
+
+def top_k(saliency: np.ndarray, k: int) -> np.ndarray:
+    """The K clips of the highest saliency (N,), best first; of equal ones the earlier comes first.
+
+    Raises `ValueError` where a saliency is not a finite number: such a clip has no rank.
+    """
+    saliency = np.asarray(saliency, dtype=float)
+    if saliency.ndim != 1:
+        raise ValueError(f"saliency must have one number for each clip, not shape {saliency.shape}")
+    if not np.isfinite(saliency).all():
+        first = int(np.flatnonzero(~np.isfinite(saliency))[0])
+        raise ValueError(f"saliency of clip {first} ({saliency[first]}) must be finite")
+    k = _check(len(saliency), k)
+    return np.argsort(-saliency, kind="stable")[:k]
+
+
+def oracle(probabilities: np.ndarray, label: int, k: int) -> np.ndarray:
+    """The K clips that the classifier scores highest for the true class `label` (paper, sec. 4)."""
+    return top_k(np.asarray(probabilities)[:, label], k)
+
+
+def _check(clips: int, k: int) -> int:
+    if clips < 1:
+        raise ValueError(f"clips ({clips}) must be > 0")
+    if k < 1:
+        raise ValueError(f"k ({k}) must be > 0")
+    return min(k, clips)

@@ -1,0 +1,196 @@
+"""Training: the clip classifier f, and the samplers with the objectives AC and RANK (paper, sec. 3.1).
+
+One plain loop, `fit`, serves all; what differs is how a batch is drawn and what its loss is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from scslib.features import sampler_inputs
+from scslib.losses import pair_targets, rank_loss
+from scslib.models.classifiers import ClassifierInput
+from scslib.models.samplers import Sampler
+from scslib.shards import Shards
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """`steps` batches of `batch` clips with AdamW; the learning rate rises to `lr` and falls to 0."""
+
+    steps: int
+    batch: int = 64
+    lr: float = 3e-3
+    weight_decay: float = 0.05
+
+    def __post_init__(self):
+        for name in ("steps", "batch", "lr"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be > 0")
+
+
+def fit(
+    network: nn.Module,
+    batches: Iterator[dict[str, torch.Tensor]],
+    loss_of: Callable[[nn.Module, dict[str, torch.Tensor]], torch.Tensor],
+    schedule: Schedule,
+    *,
+    title: str,
+) -> np.ndarray:
+    """Train `network` in place on `schedule.steps` batches; returns each step's loss (steps,)."""
+    device = next(network.parameters()).device
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=schedule.lr, weight_decay=schedule.weight_decay
+    )
+    warmup = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, schedule.lr, total_steps=schedule.steps + 1, pct_start=0.15
+    )
+    losses = np.empty(schedule.steps)
+    network.train()
+    for step in tqdm(range(schedule.steps), desc=title, unit="step", disable=None, leave=False):
+        batch = {name: tensor.to(device) for name, tensor in next(batches).items()}
+        loss = loss_of(network, batch)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+        warmup.step()
+        losses[step] = loss.item()
+    network.eval()
+    return losses
+
+
+def classifier_batches(
+    clips: Shards, labels: dict[str, int], view: ClassifierInput, batch: int, seed: int
+) -> Iterator[dict[str, torch.Tensor]]:
+    """Endless batches for f: decoded clips of the training videos, cut at a random place, recoloured.
+
+    No mirroring: it would turn one movement into another.
+    """
+    rng = np.random.default_rng(seed)
+    pool = [(v, i) for v in labels if v in clips for i in range(len(clips.get(v, "start_s")))]
+    while True:
+        order = rng.permutation(len(pool))
+        for start in range(0, max(1, len(order) - batch + 1), batch):
+            rows = [pool[i] for i in order[start : start + batch]]
+            cut = [_random_crop(clips.get(v, "clips", slice(i, i + 1)), view.crop, rng) for v, i in rows]
+            target = torch.tensor([labels[v] for v, _ in rows])
+            seen = recolour(view.prepare(torch.from_numpy(np.concatenate(cut))), rng)
+            yield {"clips": seen, "label": target}
+
+
+def _random_crop(clip: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """The same random square of all pictures of a clip (1, T, H, W, 3)."""
+    top, left = (int(rng.integers(side - size + 1)) for side in clip.shape[2:4])
+    return clip[:, :, top : top + size, left : left + size]
+
+
+def recolour(clips: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Give each clip (B, 3, T, H, W) other colours: channels exchanged, contrast and brightness changed.
+
+    A few hundred training scenes are soon known by heart by their colours; this is what keeps a small
+    f looking at the movement.
+    """
+    count = len(clips)
+    channels = torch.from_numpy(np.stack([rng.permutation(3) for _ in range(count)]))
+    clips = clips[torch.arange(count)[:, None], channels]
+    shape = (count, 3, 1, 1, 1)
+    gain = torch.from_numpy(rng.uniform(0.7, 1.3, shape)).float()
+    shift = torch.from_numpy(rng.normal(0, 0.3, shape)).float()
+    return (clips * gain + shift).contiguous(memory_format=torch.channels_last_3d)
+
+
+def classifier_loss(network: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    return F.cross_entropy(network(batch["clips"]), batch["label"])
+
+
+def train_classifier(
+    network: nn.Module,
+    clips: Shards,
+    labels: dict[str, int],
+    view: ClassifierInput,
+    schedule: Schedule,
+    *,
+    seed: int,
+) -> np.ndarray:
+    """Train f on clips that carry their video's label; returns the losses."""
+    batches = classifier_batches(clips, labels, view, schedule.batch, seed)
+    return fit(network, batches, classifier_loss, schedule, title="training f")
+
+
+def train_ac(
+    network: Sampler,
+    features: Shards,
+    labels: dict[str, int],
+    schedule: Schedule,
+    *,
+    pictures: int = 3,
+    seed: int,
+) -> np.ndarray:
+    """AC: cross-entropy with the video's label on clips drawn uniformly from all training videos.
+
+    `pictures` of each clip are drawn at random for each batch. Returns the losses.
+    """
+    rng = np.random.default_rng(seed)
+    videos = [v for v in labels if v in features]
+    counts = np.array([len(features.get(v, "times")) for v in videos])
+
+    def batches():
+        while True:
+            rows = rng.integers(len(videos), size=schedule.batch)
+            picks = [(videos[r], int(rng.integers(counts[r]))) for r in rows]
+            inputs = sampler_inputs(features, picks, network.modalities, pictures=pictures, rng=rng)
+            yield inputs | {"label": torch.tensor([labels[v] for v, _ in picks])}
+
+    def loss_of(network, batch):
+        return F.cross_entropy(network(batch), batch["label"])
+
+    return fit(network, batches(), loss_of, schedule, title=f"AC {'+'.join(network.modalities)}")
+
+
+def train_rank(
+    network: Sampler,
+    features: Shards,
+    targets: dict[str, np.ndarray],
+    schedule: Schedule,
+    *,
+    clips_per_video: int = 8,
+    pictures: int = 3,
+    eta: float = 1.0,
+    form: str = "hinge",
+    seed: int,
+) -> np.ndarray:
+    """RANK: order the clips of a video as f's scores of the true class, `targets` (N,) per video, do.
+
+    A batch holds `clips_per_video` clips of each of its videos; every pair of one video's clips
+    counts. Returns the losses.
+    """
+    rng = np.random.default_rng(seed)
+    videos = [v for v in targets if v in features]
+    per_video = clips_per_video
+    first, second = np.triu_indices(per_video, 1)
+
+    def batches():
+        while True:
+            chosen = rng.choice(len(videos), size=max(1, schedule.batch // per_video))
+            picks = []
+            for number in chosen:
+                known = len(targets[videos[number]])
+                for clip in rng.choice(known, size=per_video, replace=known < per_video):
+                    picks.append((videos[number], int(clip)))
+            inputs = sampler_inputs(features, picks, network.modalities, pictures=pictures, rng=rng)
+            yield inputs | {"f": torch.tensor([float(targets[v][c]) for v, c in picks])}
+
+    def loss_of(network, batch):
+        saliency, f = network(batch)[:, 0].view(-1, per_video), batch["f"].view(-1, per_video)
+        z = pair_targets(f[:, first], f[:, second])
+        return rank_loss(saliency[:, first], saliency[:, second], z, eta=eta, form=form)
+
+    return fit(network, batches(), loss_of, schedule, title=f"RANK {'+'.join(network.modalities)}")

@@ -1,0 +1,1 @@
+"""Floor 1: files and frames. Knows nothing of labels, networks or datasets."""

@@ -1,0 +1,92 @@
+"""The sound of each clip as a log-mel picture (paper, sec. 3.3).
+
+The window is centred on the clip and twice as long, cut into 200 time steps of 40 mel bands. The
+front end is the same group's public one: 16 kHz mono, 16 ms Hann window, 40 log-mel bins. The hop
+follows from the clip's length (10 ms for a window of 2 s), so that a picture always has 200 steps.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+import torchaudio
+
+from scslib.video.frames import decoded
+from scslib.video.probe import Clip, audio_stream, open_video
+
+SAMPLE_RATE = 16_000  # Hz
+WINDOW, FFT = 256, 512  # samples: a Hann window of 16 ms, padded for 40 bands to be resolved
+JITTER = SAMPLE_RATE // 20  # time stamps that differ by less than 50 ms are read as continuous
+STEPS, MELS = 200, 40
+FLOOR = 1e-6  # added to the mel energies before the logarithm: silence is log(1e-6) = -13.8
+
+
+def iter_logmel(path: str | Path, clips: Iterable[Clip]) -> Iterator[np.ndarray]:
+    """For each clip, in ascending order of time, its window's log-mel picture (200, 40) float32.
+
+    Streamed: only the sound of about one window is held. Where the window reaches over the
+    beginning or end of the sound, and everywhere if there is no audio track, it hears silence.
+    """
+    chunks = iter_samples(path)
+    held: deque[tuple[int, np.ndarray]] = deque()  # (position of the first sample, samples)
+    end, more = 0, True
+    for clip in clips:
+        middle, half = (clip.start_s + clip.end_s) / 2, clip.end_s - clip.start_s
+        hop = max(1, round((2 * half * SAMPLE_RATE - FFT) / (STEPS - 1)))
+        length = hop * (STEPS - 1) + FFT
+        first = round(middle * SAMPLE_RATE) - length // 2
+        while more and end < first + length:
+            chunk = next(chunks, None)
+            more = chunk is not None
+            if more:
+                position, samples = chunk
+                if held and abs(position - end) < JITTER:
+                    position = end
+                held.append((position, samples))
+                end = position + len(samples)
+        while held and held[0][0] + len(held[0][1]) <= first:
+            held.popleft()
+        window = np.zeros(length, np.float32)
+        for position, samples in held:
+            begin, stop = max(position, first), min(position + len(samples), first + length)
+            if begin < stop:
+                window[begin - first : stop - first] = samples[begin - position : stop - position]
+        yield logmel(window, hop)
+
+
+def logmel(samples: np.ndarray, hop: int) -> np.ndarray:
+    """log(mel energy + 1e-6) of mono samples at 16 kHz in -1..1: (steps, 40) float32."""
+    mel = _mel(hop)(torch.from_numpy(samples))
+    return torch.log(mel + FLOOR).T.contiguous().numpy()
+
+
+@cache
+def _mel(hop: int) -> torchaudio.transforms.MelSpectrogram:
+    return torchaudio.transforms.MelSpectrogram(
+        SAMPLE_RATE, n_fft=FFT, win_length=WINDOW, hop_length=hop, n_mels=MELS, center=False
+    )
+
+
+def iter_samples(path: str | Path, start_s: float = 0.0) -> Iterator[tuple[int, np.ndarray]]:
+    """Decode the first audio track: (position of the first sample at 16 kHz, mono float32 samples).
+
+    Begins at `start_s` seconds or a little before. Nothing comes where there is no audio track.
+    """
+    with open_video(path) as container:
+        stream = audio_stream(container)
+        if stream is None:
+            return
+        if start_s > 0:
+            container.seek(int(start_s / stream.time_base), stream=stream)
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        for frame in itertools.chain(decoded(container, stream), [None]):  # None flushes
+            for out in resampler.resample(frame):
+                seconds = float(out.pts * out.time_base) if out.pts is not None else 0.0
+                yield round(seconds * SAMPLE_RATE), out.to_ndarray()[0]

@@ -1,0 +1,117 @@
+"""Decoding pictures for the clip classifier: every clip (dense), or only the K chosen (by seeking)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from scslib.video.probe import ClipIndex, VideoError, open_video, video_stream
+
+
+def iter_clips(index: ClipIndex, *, size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Decode the whole video and give each clip in order, uint8 RGB (clip_len, H, W, 3).
+
+    `size` is (H, W) in pixels. One clip is held in memory at a time; nothing is decoded twice.
+    A broken stream gives fewer clips than `len(index)`.
+    """
+    yield from _decode(index, range(len(index)), size, seek=False)
+
+
+def decode_clips(index: ClipIndex, clips: Sequence[int], *, size: tuple[int, int]) -> np.ndarray:
+    """Decode only the clips of the given numbers, in the order given: (K, clip_len, H, W, 3) uint8.
+
+    Seeks to the keyframe before each clip, and reads on where the next clip is nearer than its
+    keyframe. Raises `ValueError` for a clip number outside 0..N-1, `VideoError` where the stream
+    breaks off before a clip.
+    """
+    for clip in clips:
+        if not 0 <= clip < len(index):
+            raise ValueError(f"clip ({clip}) must be in 0..{len(index) - 1}")
+    wanted = sorted(set(int(c) for c in clips))
+    out = np.zeros((len(wanted), index.clip_len, *size, 3), np.uint8)
+    done = 0
+    for pixels in _decode(index, wanted, size, seek=index.timed):
+        out[done] = pixels
+        done += 1
+    if done < len(wanted):
+        raise VideoError(f"{index.path}: the stream breaks off before clip {wanted[done]}")
+    return out[[wanted.index(c) for c in clips]]
+
+
+def short_side(width: int, height: int, pixels: int) -> tuple[int, int]:
+    """(H, W) of a picture scaled so that its short side has `pixels` pixels, both even."""
+    scale = pixels / min(width, height)
+    return tuple(max(2, round(side * scale / 2) * 2) for side in (height, width))
+
+
+def _decode(
+    index: ClipIndex, wanted: Sequence[int], size: tuple[int, int], seek: bool
+) -> Iterator[np.ndarray]:
+    """Give the clips of the ascending numbers `wanted` as (clip_len, H, W, 3), filled up at the end."""
+    keys = np.flatnonzero(index.key)
+    with open_video(index.path) as container:
+        stream = video_stream(container)
+        reader = index.positions(decoded(container, stream))
+        to_rgb = RgbConverter(size)
+        kept: dict[int, np.ndarray] = {}
+        reached = -1  # position of the last frame that was decoded
+        for clip in wanted:
+            run = index.frames(clip)
+            kept = {p: pixels for p, pixels in kept.items() if p >= run[0]}
+            key = keys[max(0, np.searchsorted(keys, run[0], side="right") - 1)] if len(keys) else 0
+            if seek and key > reached + 1:
+                reader = _seek(index, container, stream, key)
+            while reached < run[-1]:
+                reached, frame = next(reader, (len(index.pts), None))
+                if frame is not None and reached >= run[0]:
+                    kept[reached] = to_rgb(frame)
+            pixels = [kept[p] for p in run if p in kept]
+            if not pixels:
+                return  # the stream broke off before this clip
+            pixels += pixels[-1:] * (index.clip_len - len(pixels))
+            yield np.stack(pixels)
+
+
+def _seek(
+    index: ClipIndex, container: av.container.InputContainer, stream: av.VideoStream, key: int
+) -> Iterator[tuple[int, av.VideoFrame]]:
+    """`index.positions` from the keyframe at position `key`, or from the beginning.
+
+    MPEG-TS has no table of keyframes: a seek may land behind the one that was asked for.
+    """
+    container.seek(int(index.pts[key]), stream=stream)
+    reader = index.positions(decoded(container, stream))
+    first = next(reader, None)
+    if first is not None and first[0] <= key and first[1].key_frame:
+        return itertools.chain([first], reader)
+    container.seek(int(index.pts[0]) - round(1 / index.time_base), stream=stream)
+    return index.positions(decoded(container, stream))
+
+
+def decoded(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    """Decode to the end, or to the first error after which nothing more comes."""
+    try:
+        yield from container.decode(stream)
+    except (av.FFmpegError, IndexError):  # IndexError: see `probe._packets`
+        return
+
+
+class RgbConverter:
+    """Turns decoded frames into uint8 RGB (H, W, 3) of one size, scaled in the same step.
+
+    One converter serves a whole video: setting libswscale up costs more than using it.
+    """
+
+    def __init__(self, size: tuple[int, int]):
+        self.height, self.width = size
+        self.scaler = VideoReformatter()
+
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        picture = self.scaler.reformat(
+            frame, self.width, self.height, "rgb24", interpolation=Interpolation.BILINEAR
+        )
+        return picture.to_ndarray()

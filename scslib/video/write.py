@@ -1,0 +1,97 @@
+"""Encoding: one video file from a stream of pictures and a sound track, with one fixed setting."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from scslib.video.audio import SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a dataset is encoded. `gop` frames lie between I-frames; there are no B-frames.
+
+    codec: "h264" (libx264) or "mpeg4" (MPEG-4 part 2, what CoViAR used). quality: CRF for H.264,
+    the quantiser for MPEG-4; lower is better and larger.
+    """
+
+    width: int = 160
+    height: int = 128
+    frame_rate: int = 12
+    gop: int = 12
+    codec: str = "h264"
+    quality: int = 27
+
+    def __post_init__(self):
+        if self.codec not in ("h264", "mpeg4"):
+            raise ValueError(f"codec ({self.codec}) must be one of h264, mpeg4")
+        for name in ("width", "height", "frame_rate", "gop"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be > 0")
+        for name in ("width", "height"):
+            if getattr(self, name) % 2:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be even (4:2:0 chroma)")
+
+
+def write_video(
+    path: str | Path, frames: Iterable[np.ndarray], sound: np.ndarray | None, encoding: Encoding
+) -> None:
+    """Encode uint8 RGB `frames` (H, W, 3) and mono `sound` (16 kHz, -1..1; None: no audio track).
+
+    Written under a temporary name and moved when complete. The same input gives the same bytes.
+    """
+    path = Path(path)
+    temporary = path.with_name(path.stem + ".part" + path.suffix)
+    try:
+        with av.open(str(temporary), "w", options={"fflags": "+bitexact"}) as container:
+            video = _video_stream(container, encoding)
+            audio = None
+            if sound is not None:
+                audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+                audio.codec_context.options = {"aac_coder": "fast"}
+                audio.bit_rate = 48_000
+            for number, picture in enumerate(frames):
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+                frame.pts = number
+                frame.time_base = Fraction(1, encoding.frame_rate)
+                container.mux(video.encode(frame))
+            container.mux(video.encode(None))
+            if audio is not None:
+                samples = np.ascontiguousarray(sound, dtype=np.float32)[None]
+                frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+                frame.sample_rate, frame.pts = SAMPLE_RATE, 0
+                container.mux(audio.encode(frame))
+                container.mux(audio.encode(None))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _video_stream(container: av.container.OutputContainer, encoding: Encoding) -> av.VideoStream:
+    gop = str(encoding.gop)
+    if encoding.codec == "h264":
+        options = {
+            "preset": "superfast",
+            "crf": str(encoding.quality),
+            "x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0:bframes=0:ref=1:threads=1",
+        }
+        stream = container.add_stream("libx264", rate=encoding.frame_rate, options=options)
+    else:
+        options = {
+            "g": gop,
+            "bf": "0",
+            "qmin": str(encoding.quality),
+            "qmax": str(encoding.quality),
+        }
+        options["sc_threshold"] = "1000000000"  # I-frames only where the GOP ends
+        stream = container.add_stream("mpeg4", rate=encoding.frame_rate, options=options)
+    stream.width, stream.height, stream.pix_fmt = encoding.width, encoding.height, "yuv420p"
+    stream.codec_context.thread_count = 1
+    return stream

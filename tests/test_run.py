@@ -1,0 +1,230 @@
+"""The kit as a user runs it: `scs run`, then what it leaves, then `scs sample` and `scs report`."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+REAL = ROOT.parent / "shared" / "real"
+
+
+def scs(*arguments, work, code=0):
+    """Run the command line; returns (stdout, stderr) after checking its exit status."""
+    done = subprocess.run(
+        [sys.executable, "-m", "scslib", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=work,
+        env=os.environ | {"SCS_WORK": str(work)},
+        timeout=1200,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout, done.stderr
+
+
+def one_line(*arguments, work, code=1):
+    """The command must fail with one line on stderr and no traceback; returns the line."""
+    _, stderr = scs(*arguments, work=work, code=code)
+    assert "Traceback" not in stderr and stderr.strip().count("\n") == 0, stderr
+    return stderr.strip()
+
+
+def without_sound(source_path, target_path):
+    """Copy the pictures of a video, as they are, into a file that has no audio track."""
+    with av.open(str(source_path)) as source, av.open(str(target_path), "w") as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.dts is not None:
+                packet.stream = copy
+                target.mux(packet)
+
+
+@pytest.fixture(scope="session")
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(scope="session")
+def smoke(work):
+    """A complete smoke run of all notebooks: (its folder, what it printed)."""
+    stdout, _ = scs("run", "--preset", "smoke", work=work)
+    return work / "runs" / "smoke", stdout
+
+
+def test_run_leaves_what_the_contract_says(smoke):
+    folder, stdout = smoke
+    for name in ("params.json", "env.json", "report.html", "results/methods.csv"):
+        assert (folder / name).is_file(), name
+    assert len(list((folder / "notebooks").glob("*.ipynb"))) == len(
+        list((ROOT / "notebooks").glob("*.ipynb"))
+    )
+    assert list((folder / "figures").glob("*.png"))
+    for weights in (folder / "checkpoints").glob("*.safetensors"):
+        assert json.loads(weights.with_suffix(".json").read_text())["classes"]
+    environment = json.loads((folder / "env.json").read_text())
+    assert environment["packages"]["torch"].startswith("2.11") and environment["cores"] >= 1
+    assert "report:" in stdout and "audio-visual" in stdout
+
+
+def test_methods_table_has_the_papers_rows(smoke):
+    table = pd.read_csv(smoke[0] / "results" / "methods.csv")
+    rows = {"random", "uniform", "dense", "audio", "visual", "audio-visual", "oracle"}
+    assert rows <= set(table["method"])
+    assert (table["accuracy_low"] <= table["accuracy"]).all()
+    assert (table["accuracy"] <= table["accuracy_high"]).all()
+    assert (table["seconds_per_video"] > 0).all()
+    by_method = table.groupby("method").first()
+    assert by_method.loc["dense", "speedup_vs_dense"] == 1
+    assert by_method.loc["uniform", "overhead_vs_uniform"] == 1
+    assert by_method.loc["oracle", "accuracy"] >= by_method["accuracy"].max() - 1e-9
+
+
+def test_running_again_does_nothing_and_a_changed_parameter_starts_where_it_matters(smoke, work):
+    stdout, _ = scs("run", "--preset", "smoke", work=work)
+    assert stdout.count("done before") == len(list((ROOT / "notebooks").glob("*.ipynb")))
+
+
+def test_report_is_one_page_without_a_network(smoke, work):
+    folder, _ = smoke
+    before = (folder / "report.html").read_text()
+    (folder / "report.html").unlink()
+    scs("report", "smoke", work=work)
+    page = (folder / "report.html").read_text()
+    assert page == before
+    assert "data:image/png;base64," in page and "<td>audio-visual</td>" in page
+    assert "http://" not in page and "https://" not in page and str(work) not in page.split("command")[0]
+
+
+def test_single_notebook_runs_with_plain_papermill(smoke, work, tmp_path):
+    out = tmp_path / "07.ipynb"
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        str(ROOT / "notebooks" / "07_top_and_bottom_clips.ipynb"),
+    ]
+    command += [
+        str(out),
+        "-k",
+        "python3",
+        "-p",
+        "run",
+        str(smoke[0]),
+        "-p",
+        "data",
+        str(work / "data" / "smoke"),
+    ]
+    subprocess.run(command + ["-p", "shown_videos", "1"], check=True, capture_output=True, timeout=300)
+    assert out.is_file()
+
+
+def test_sample_gives_k_clips_of_any_video_and_a_sheet(smoke, work, tmp_path):
+    video = next((work / "data" / "smoke" / "videos").glob("*.mp4"))
+    csv, sheet = tmp_path / "k.csv", tmp_path / "k.png"
+    scs("sample", video, "--run", "smoke", "-k", 3, "--csv", csv, "--sheet", sheet, work=work)
+    table = pd.read_csv(csv)
+    assert table["rank"].tolist() == [1, 2, 3] and table["clip"].is_unique
+    assert table["saliency"].is_monotonic_decreasing
+    assert ((table["end_s"] - table["start_s"]) - 16 / 12).abs().max() < 0.01
+    assert sheet.read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="../shared/real is not here")
+def test_sample_takes_real_video_of_other_size_rate_and_codec_with_and_without_sound(smoke, work):
+    videos = [
+        next((REAL / "ucf" / "JumpingJack").glob("*.avi")),
+        next((REAL / "ucf" / "BrushingTeeth").glob("*.avi")),
+        REAL / "motion_vectors" / "vid_h264.mp4",
+    ]
+    stdout, stderr = scs("sample", *videos, "--run", "smoke", "-k", 3, work=work)
+    assert "no sound, so the visual sampler chose" in stderr
+    assert stdout.count("v_JumpingJack") == 3 and stdout.count("v_BrushingTeeth") == 3
+
+
+def test_a_bad_video_is_one_line_and_the_others_go_on(smoke, work, tmp_path):
+    good = next((work / "data" / "smoke" / "videos").glob("*.mp4"))
+    bad = {
+        "empty.mp4": b"",
+        "text.mp4": b"no video at all",
+        "list.mp4": b"ffconcat version 1.0\nfile x.mp4\n",
+    }
+    for name, content in bad.items():
+        (tmp_path / name).write_bytes(content)
+        line = one_line("sample", tmp_path / name, "--run", "smoke", work=work)
+        assert name in line
+    assert "missing.mp4" in one_line("sample", tmp_path / "missing.mp4", "--run", "smoke", work=work)
+    stdout, stderr = scs(
+        "sample", tmp_path / "text.mp4", good, "--run", "smoke", "-k", 2, work=work, code=1
+    )
+    assert stdout.count(good.name) == 2 and "text.mp4" in stderr
+
+
+def test_a_truncated_video_gives_what_it_has_and_says_so(smoke, work, tmp_path):
+    good = next((work / "data" / "smoke" / "videos").glob("*.mp4"))
+    cut = tmp_path / "cut.mkv"
+    without_sound(good, cut)
+    data = cut.read_bytes()
+    cut.write_bytes(data[: len(data) // 2])
+    stdout, stderr = scs("sample", cut, "--run", "smoke", "-k", 2, work=work)
+    assert stdout.count("cut.mkv") == 2 and "broken off" in stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["run", "-p", "no_such_thing", "3"], ["no_such_thing", "3"]),
+        (["run", "--preset", "huge"], ["huge"]),
+        (["run", "--data", "nowhere"], ["nowhere"]),
+        (["sample", "x.mp4", "--run", "no-such-run"], ["x.mp4"]),
+        (["report", "no-such-run"], ["no-such-run"]),
+        (["data", "synth", "out", "--classes", "1"], ["classes (1)"]),
+        (["data", "index", "nowhere", "out"], ["nowhere"]),
+    ],
+)
+def test_bad_input_is_one_line_that_names_the_value(arguments, words, work):
+    line = one_line(*arguments, work=work)
+    for word in words:
+        assert word in line, line
+    assert not (work / "out").exists() and not (work / "runs" / "no-such-run").exists()
+
+
+def test_dataset_csv_that_points_nowhere_is_refused_before_anything_runs(work, tmp_path):
+    (tmp_path / "dataset.json").write_text('{"classes": ["a"]}')
+    (tmp_path / "videos.csv").write_text("video_id,path,label,split\nv1,gone.mp4,a,train\n")
+    line = one_line("run", "--data", tmp_path, "--out", "never", work=work)
+    assert "videos.csv" in line and "gone.mp4" in line
+    assert not (work / "runs" / "never").exists()
+
+
+@pytest.fixture(scope="session")
+def holed(smoke, work, tmp_path_factory):
+    """The smoke dataset with one test video missing, one empty, and one without sound."""
+    folder = tmp_path_factory.mktemp("holed") / "holed"
+    subprocess.run(["cp", "-r", str(work / "data" / "smoke"), str(folder)], check=True)
+    videos = pd.read_csv(folder / "videos.csv")
+    test = videos[videos["split"] == "test"]["path"].tolist()
+    (folder / test[0]).unlink()
+    (folder / test[1]).write_bytes(b"")
+    silent = folder / "silent.mp4"
+    without_sound(folder / test[2], silent)
+    silent.replace(folder / test[2])
+    return folder
+
+
+def test_bad_videos_in_a_dataset_are_reported_and_counted(holed, work):
+    stdout, _ = scs("run", "--data", holed, "--out", "holed", work=work)
+    table = pd.read_csv(work / "runs" / "holed" / "results" / "methods.csv")
+    assert set(table["videos_failed"]) == {2}
+    assert "2 test videos could not be read" in stdout
+    status = pd.read_csv(work / "runs" / "holed" / "results" / "videos.csv")
+    failed = status[status["status"] == "failed"]
+    assert len(failed) == 2 and failed["reason"].str.contains(".mp4").all()
+    assert np.isfinite(table["accuracy"]).all()

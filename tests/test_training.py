@@ -1,0 +1,148 @@
+"""Samplers and classifier learn what they should, from features whose truth is known."""
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models.video import mc3_18 as torchvision_mc3_18
+
+from scslib.features import VideoFeatures, sampler_inputs
+from scslib.models.classifiers import ClassifierInput, build_classifier
+from scslib.models.samplers import Sampler, SoundTrunk
+from scslib.scoring import ClipSampler
+from scslib.training import Schedule, train_ac, train_rank
+
+CLIPS, CLASSES = 12, 2
+
+
+class ManyVideos:
+    """Videos in memory with the interface of `Shards`."""
+
+    def __init__(self, videos):
+        self.videos = videos
+
+    def __contains__(self, video_id):
+        return video_id in self.videos
+
+    def has(self, video_id, name):
+        return self.videos[video_id].has(video_id, name)
+
+    def get(self, video_id, name, rows=None):
+        return self.videos[video_id].get(video_id, name, rows)
+
+
+@pytest.fixture(scope="module")
+def moving():
+    """Videos with motion in a few clips: to the right in class 0, to the left in class 1."""
+    rng = np.random.default_rng(0)
+    videos, labels, active = {}, {}, {}
+    for number in range(24):
+        label = number % CLASSES
+        motion = rng.normal(0, 0.5, (CLIPS, 4, 4, 4, 2)).astype(np.float16)
+        chosen = rng.choice(CLIPS, 4, replace=False)
+        motion[chosen, ..., 0] += 10 if label == 0 else -10
+        arrays = {"motion": motion, "residual": np.zeros((CLIPS, 4, 4, 4, 3), np.float16)}
+        arrays["intra"] = np.zeros((CLIPS, 4), bool)
+        arrays["times"] = np.stack([np.arange(CLIPS), np.arange(CLIPS) + 1], 1).astype(float)
+        video_id = f"v{number}"
+        videos[video_id], labels[video_id] = VideoFeatures(arrays), label
+        active[video_id] = np.isin(np.arange(CLIPS), chosen)
+    return ManyVideos(videos), labels, active
+
+
+def precision(network, objective, features, active):
+    sampler = ClipSampler("motion", objective, (network,))
+    hits = []
+    for video_id, truth in active.items():
+        top = np.argsort(-sampler.saliency(features, video_id))[:4]
+        hits.append(truth[top].mean())
+    return np.mean(hits)
+
+
+@pytest.fixture(scope="module")
+def ac(moving):
+    features, labels, _ = moving
+    torch.manual_seed(0)
+    network = Sampler(("motion",), CLASSES, 4, 4)
+    losses = train_ac(network, features, labels, Schedule(60, batch=32, lr=1e-2), seed=0)
+    return network, losses
+
+
+def test_ac_finds_the_clips_that_tell_the_class(moving, ac):
+    network, losses = ac
+    assert losses[-10:].mean() < losses[:5].mean()
+    assert precision(network, "ac", moving[0], moving[2]) > 0.8
+
+
+def test_rank_starts_from_ac_and_orders_clips_as_its_targets_do(moving, ac):
+    features, _, active = moving
+    ranker = ac[0].for_ranking()
+    for name, tensor in ac[0].trunks.state_dict().items():
+        assert torch.equal(tensor, ranker.trunks.state_dict()[name])
+    targets = {v: np.where(truth, 0.9, 0.1) for v, truth in active.items()}
+    options = {"clips_per_video": 8, "seed": 0}
+    train_rank(ranker, features, targets, Schedule(60, batch=32, lr=3e-3), **options)
+    assert precision(ranker, "rank", features, active) > 0.9
+
+
+def test_the_same_seed_gives_the_same_network(moving):
+    features, labels, _ = moving
+    weights = []
+    for _ in range(2):
+        torch.manual_seed(1)
+        network = Sampler(("motion",), CLASSES, 2, 2)
+        train_ac(network, features, labels, Schedule(3, batch=8), seed=1)
+        weights.append(torch.cat([p.flatten() for p in network.parameters()]))
+    assert torch.equal(*weights)
+
+
+def test_a_masked_picture_does_not_count():
+    torch.manual_seed(0)
+    network = Sampler(("motion",), 3, 4, 4).eval()
+    pictures = torch.randn(1, 5, 2, 6, 6)
+    mask = torch.tensor([[True, True, False, True, False]])
+    other = pictures.clone()
+    other[:, [2, 4]] = 99.0
+    with torch.inference_mode():
+        first, second = (network({"motion": p, "motion_mask": mask}) for p in (pictures, other))
+        alone = torch.stack(
+            [
+                network({"motion": pictures[:, [i]], "motion_mask": torch.ones(1, 1, dtype=bool)})
+                for i in (0, 1, 3)
+            ]
+        ).mean(0)
+    torch.testing.assert_close(first, second)
+    torch.testing.assert_close(first, alone)  # the mean of features is the mean of scores
+
+
+def test_i_frames_are_no_p_frames_and_silence_is_silence():
+    intra = np.array([[True, False, False]])
+    motion = np.arange(3, dtype=np.float16).reshape(1, 3, 1, 1, 1).repeat(2, axis=4)
+    video = VideoFeatures({"motion": motion, "intra": intra, "times": np.zeros((1, 2))})
+    inputs = sampler_inputs(video, [("v", 0)], ["motion", "logmel"])
+    assert inputs["motion"].shape == (1, 2, 2, 1, 1)
+    assert inputs["motion"][0, :, 0, 0, 0].tolist() == [1 / 8, 2 / 8]
+    assert np.allclose(inputs["logmel"], (np.log(1e-6) + 6) / 3)
+
+
+def test_full_width_is_torchvisions_network_and_narrow_keeps_its_names():
+    full, narrow = build_classifier("mc3_18", 7), build_classifier("mc3_18", 7, 8)
+    theirs = torchvision_mc3_18(num_classes=7).state_dict()
+    assert {n: t.shape for n, t in full.state_dict().items()} == {n: t.shape for n, t in theirs.items()}
+    assert list(narrow.state_dict()) == list(theirs)
+    assert narrow(torch.zeros(1, 3, 16, 56, 56)).shape == (1, 7)
+
+
+def test_the_sound_network_has_eighteen_layers():
+    trunk = SoundTrunk(64)
+    weighted = [m for m in trunk.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
+    assert len(weighted) + 1 == 18  # and the head
+    assert trunk(torch.zeros(2, 1, 200, 40)).shape == (2, trunk.features)
+
+
+def test_prepare_against_plain_arithmetic():
+    view = ClassifierInput(frames=2, short_side=8, crop=4)
+    clips = torch.randint(0, 255, (1, 2, 8, 10, 3), dtype=torch.uint8)
+    got = view.prepare(clips)
+    assert got.shape == (1, 3, 2, 4, 4)
+    expected = (clips[0, 1, 2 + 1, 3 + 2, 0] / 255 - view.mean[0]) / view.std[0]
+    assert got[0, 0, 1, 1, 2].item() == pytest.approx(expected.item(), abs=1e-6)
