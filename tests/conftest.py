@@ -1,23 +1,13 @@
-"""Streams whose content is known: a texture that pans by whole pixels, and a sound with one beep."""
+"""What several test modules share: the real material, and generated streams (see `streams`)."""
 
 from __future__ import annotations
 
-from collections import namedtuple
-from fractions import Fraction
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
-
-from scslib.video.write import Encoding, write_video
+from streams import Stream, pan_stream
 
 REAL = Path(__file__).resolve().parents[2] / "shared/real"
-Stream = namedtuple("Stream", "path pictures sound pan encoding")
-
-PAN = (3, -2)  # pixels that the content moves per frame, x first: right and up
-FRAMES, GOP, RATE = 40, 12, 12
-BEEP_S = (1.50, 1.60)  # when the tone of the sound track is on
 
 
 @pytest.fixture(scope="session")
@@ -25,63 +15,6 @@ def real() -> Path:
     if not REAL.is_dir():
         pytest.skip("the real material (shared/real, beside the repository) is absent")
     return REAL
-
-
-def texture(size: int = 400, seed: int = 0) -> np.ndarray:
-    """A smooth random picture, mostly grey with some colour, (size, size, 3) uint8."""
-    picture = np.random.default_rng(seed).integers(0, 256, (size, size, 4)) - 127.5
-    for axis in (0, 1):
-        picture = np.mean([np.roll(picture, i, axis) for i in range(7)], axis=0)
-    return np.clip(128 + 3 * picture[..., :1] + picture[..., 1:], 0, 255).astype(np.uint8)
-
-
-def panning(width: int, height: int, frames: int = FRAMES) -> list[np.ndarray]:
-    """Pictures (H, W, 3) whose content moves by PAN from one to the next."""
-    whole, (dx, dy) = texture(), PAN
-    corners = [(150 - dy * i, 150 - dx * i) for i in range(frames)]
-    return [np.ascontiguousarray(whole[y : y + height, x : x + width]) for y, x in corners]
-
-
-def tone() -> np.ndarray:
-    """Silence with 440 Hz between BEEP_S, mono, 16 kHz, as long as the pictures."""
-    time = np.arange(round(FRAMES / RATE * 16_000)) / 16_000
-    on = (time >= BEEP_S[0]) & (time < BEEP_S[1])
-    return (0.5 * np.sin(2 * np.pi * 440 * time) * on).astype(np.float32)
-
-
-def encode(path: Path, pictures: list[np.ndarray], codec: str, options: dict[str, str]) -> Path:
-    """Encode with PyAV alone, for settings (B-frames) that `write_video` does not offer."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=RATE, options=options)
-        stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", 1
-        for number, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
-
-
-def every_frame(path: Path, vectors: bool = False) -> list[av.VideoFrame]:
-    """The whole file, decoded by PyAV alone."""
-    with av.open(str(path)) as container:
-        if vectors:
-            container.streams.video[0].codec_context.options = {"flags2": "+export_mvs"}
-        return list(container.decode(video=0))
-
-
-def pan_stream(folder: Path, codec: str, width: int, height: int, flicker: bool = False) -> Stream:
-    encoding = Encoding(width, height, RATE, GOP, codec, 20 if codec == "h264" else 2)
-    pictures, sound = panning(width, height), tone()
-    if flicker:  # light that no vector can explain, a different one in each colour
-        light = np.random.default_rng(1).integers(-25, 26, (len(pictures), 3))
-        pictures = [
-            np.clip(p + o, 0, 255).astype(np.uint8) for p, o in zip(pictures, light, strict=True)
-        ]
-    path = folder / f"pan_{codec}_{width}.mp4"
-    write_video(path, pictures, sound, encoding)
-    return Stream(path, pictures, sound, PAN, encoding)
 
 
 @pytest.fixture(scope="session", params=["h264", "mpeg4"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torchaudio
-from conftest import BEEP_S, RATE
+from streams import BEEP_S, RATE
 
 from scslib.video.audio import iter_logmel
 from scslib.video.probe import Clip, index_clips

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import every_frame
+from streams import every_frame
 
 from scslib.datasets import compose
 from scslib.datasets.compose import Composition, choose_test_groups, make_composed, plan_video

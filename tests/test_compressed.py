@@ -3,7 +3,7 @@
 import av
 import numpy as np
 import pytest
-from conftest import FRAMES, GOP, PAN, encode, every_frame, panning
+from streams import FRAMES, GOP, PAN, encode, every_frame, panning
 
 from scslib.video.compressed import cell_mean, iter_compressed, vectors
 from scslib.video.probe import index_clips

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import FRAMES, encode, every_frame, panning
+from streams import FRAMES, encode, every_frame, panning
 
 from scslib.video.frames import decode_clips, iter_clips, short_side
 from scslib.video.probe import index_clips

@@ -5,7 +5,7 @@ import dataclasses
 import av
 import numpy as np
 import pytest
-from conftest import FRAMES, GOP, RATE, encode, every_frame, panning, tone
+from streams import FRAMES, GOP, RATE, encode, every_frame, panning, tone
 
 from scslib.video.audio import iter_logmel
 from scslib.video.compressed import iter_compressed

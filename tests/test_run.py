@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-REAL = ROOT.parent / "shared" / "real"
 
 
 def scs(*arguments, work, code=0):
@@ -137,12 +136,11 @@ def test_sample_gives_k_clips_of_any_video_and_a_sheet(smoke, work, tmp_path):
     assert sheet.read_bytes()[:4] == b"\x89PNG"
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="../shared/real is not here")
-def test_sample_takes_real_video_of_other_size_rate_and_codec_with_and_without_sound(smoke, work):
+def test_sample_takes_real_video_of_other_size_rate_and_codec_with_and_without_sound(real, smoke, work):
     videos = [
-        next((REAL / "ucf" / "JumpingJack").glob("*.avi")),
-        next((REAL / "ucf" / "BrushingTeeth").glob("*.avi")),
-        REAL / "motion_vectors" / "vid_h264.mp4",
+        next((real / "ucf" / "JumpingJack").glob("*.avi")),
+        next((real / "ucf" / "BrushingTeeth").glob("*.avi")),
+        real / "motion_vectors" / "vid_h264.mp4",
     ]
     stdout, stderr = scs("sample", *videos, "--run", "smoke", "-k", 3, work=work)
     assert "no sound, so the visual sampler chose" in stderr

@@ -11,12 +11,12 @@ import av
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import every_frame
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from streams import every_frame
 
 from scslib.datasets import synthetic
 from scslib.datasets.synthetic import (

@@ -3,7 +3,7 @@
 import av
 import numpy as np
 import pytest
-from conftest import FRAMES, GOP, every_frame, panning, tone
+from streams import FRAMES, GOP, every_frame, panning, tone
 
 from scslib.video.write import Encoding, write_video
 
