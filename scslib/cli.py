@@ -132,8 +132,9 @@ def index(folder: Path, out: Path, **options) -> None:
 )
 @click.option("--out", help="The run's folder, or its name under runs/; default: the preset's name.")
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter.")
-def run(preset: str, dataset: Path | None, out: str | None, parameters) -> None:
-    """Run all notebooks in order, headless."""
+@click.option("--notebooks", default="00-99", help="Only these, e.g. 00-07 or 08,10; default: all.")
+def run(preset: str, dataset: Path | None, out: str | None, parameters, notebooks: str) -> None:
+    """Run the notebooks in order, headless."""
     from scslib import run as runner
     from scslib.datasets.manifest import load_dataset
     from scslib.report import readable
@@ -145,7 +146,10 @@ def run(preset: str, dataset: Path | None, out: str | None, parameters) -> None:
         load_dataset(dataset)  # a broken one is found now, not in the third notebook
         params |= {"data": str(dataset.resolve()), "make_data": False}
         name = f"{dataset.resolve().name}-{name}"
-    done = runner.run_notebooks(out or name, params, command=shlex.join(["scs", *sys.argv[1:]]))
+    command = shlex.join(["scs", *sys.argv[1:]])
+    done = runner.run_notebooks(out or name, params, command=command, numbers=notebooks)
+    if not (done.folder / "results" / "methods.csv").is_file():
+        return  # notebook 06 has not been run yet
     click.echo("\n" + readable(done.load_table("summary")).to_string(index=False))
     failed = int(done.load_table("methods")["videos_failed"].max())
     if failed:

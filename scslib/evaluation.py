@@ -16,14 +16,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scslib import sampling
+from scslib import fusion, sampling
 from scslib.aggregation import mean_of_clips
+from scslib.baselines import Baseline
 from scslib.datasets.manifest import Dataset
 from scslib.features import FeatureSpec, read_video
-from scslib.scoring import CLIPS_AT_ONCE, ClipSampler, classify
+from scslib.scoring import CLIPS_AT_ONCE, ClipSampler, classify, clips_for
 from scslib.shards import Shards
 from scslib.video.frames import decode_clips, iter_clips, short_side
-from scslib.video.probe import index_clips, probe
+from scslib.video.probe import probe
 
 BASELINES = ("random", "uniform", "dense", "oracle")
 STAGES = ("read_s", "decode_s", "sampler_s", "classifier_s")
@@ -46,7 +47,7 @@ def pick_clips(
 
 
 def saliency_table(
-    samplers: list[ClipSampler], features: Shards, videos: list[str], seed: int
+    samplers: list[ClipSampler | Baseline], features: Shards, videos: list[str], seed: int
 ) -> pd.DataFrame:
     """The saliency of every clip: rows `seed, method, video_id, clip, start_s, end_s, saliency`.
 
@@ -61,6 +62,25 @@ def saliency_table(
             columns = {"seed": seed, "method": sampler.name, "video_id": video_id}
             columns |= {"clip": np.arange(len(times)), "start_s": times[:, 0], "end_s": times[:, 1]}
             tables.append(pd.DataFrame(columns | {"saliency": sampler.saliency(features, video_id)}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def fused_table(saliency: pd.DataFrame, rule: str, numbers: dict[int, float], *, k: int) -> pd.DataFrame:
+    """The `saliency_table` of a late fusion: its `visual` and `audio` rows joined by a rule of `fusion`.
+
+    numbers: the rule's number (alpha, or K'/K) for each seed. A video that the audio sampler could not
+    hear keeps the visual sampler's order. The saliency's top `k` are the clips that the rule picks.
+    """
+    both = {
+        name: dict(list(rows.groupby(["seed", "video_id"]))) for name, rows in saliency.groupby("method")
+    }
+    tables = []
+    for key, seen in both["visual"].items():
+        heard, visual = both["audio"].get(key), seen["saliency"].to_numpy()
+        picks = sampling.top_k(visual, k)
+        if heard is not None:
+            picks = fusion.RULES[rule](visual, heard["saliency"].to_numpy(), k, numbers[key[0]])
+        tables.append(seen.assign(method=rule, saliency=fusion.as_saliency(picks, len(seen))))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -172,24 +192,31 @@ def summarise(predictions: pd.DataFrame, costs: pd.DataFrame, *, k: int, videos:
     return table.sort_values(["method", "seed"]).astype({"method": str}).reset_index(drop=True)
 
 
-def over_seeds(methods: pd.DataFrame, predictions: pd.DataFrame, *, draws: int = 2000) -> pd.DataFrame:
-    """One row per method: the mean over seeds, with a 95 % interval from videos drawn with replacement.
+def intervals(predictions: pd.DataFrame, *, draws: int = 2000) -> pd.DataFrame:
+    """One row per method, in order: accuracy, the mean over seeds, and a 95 % interval over videos.
 
-    The same videos are drawn for every method, so that the intervals can be compared.
+    `accuracy_low` and `accuracy_high` come from videos drawn with replacement, the same ones for every
+    method, so that the intervals can be compared. `spread_over_seeds` is the best seed less the worst.
     """
     right = predictions.pivot_table(index="video_id", columns="method", values="correct", aggfunc="mean")
-    rng = np.random.default_rng(0)
-    sets = rng.integers(len(right), size=(draws, len(right)))
+    sets = np.random.default_rng(0).integers(len(right), size=(draws, len(right)))
+    by_seed = predictions.groupby(["method", "seed"])["correct"].mean()
     rows = []
-    for method, group in methods.groupby("method", sort=False):
+    for method in predictions["method"].unique():
         low, high = np.quantile(right[method].to_numpy()[sets].mean(1), [0.025, 0.975])
-        row = {"method": method, "seeds": len(group), "clips": group["clips"].mean()}
-        row |= {"accuracy": group["accuracy"].mean(), "accuracy_low": low, "accuracy_high": high}
-        row |= {"spread_over_seeds": group["accuracy"].max() - group["accuracy"].min()}
-        mean = group[["covered", "in_segments", "seconds_per_video"]].mean()
-        means = group[["speedup_vs_dense", "overhead_vs_uniform"]].mean()
-        rows.append(row | mean.to_dict() | means.to_dict())
+        of_seed = by_seed[method]
+        row = {"method": method, "seeds": len(of_seed), "accuracy": of_seed.mean()}
+        row |= {"accuracy_low": low, "accuracy_high": high, "spread_over_seeds": np.ptp(of_seed)}
+        rows.append(row)
     return pd.DataFrame(rows)
+
+
+def over_seeds(methods: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """One row per method of `methods` (see `summarise`): its `intervals`, and the means of the rest."""
+    rest = ["clips", "covered", "in_segments", "seconds_per_video"]
+    rest += ["speedup_vs_dense", "overhead_vs_uniform"]
+    means = methods.groupby("method", sort=False)[rest].mean()
+    return means.reset_index().merge(intervals(predictions), on="method", how="left")
 
 
 @dataclass
@@ -206,7 +233,12 @@ class _Clock:
 
 
 def time_methods(
-    paths: list[Path], classifier, samplers: list[ClipSampler], spec: FeatureSpec, *, k: int
+    paths: list[Path],
+    classifier,
+    samplers: list[ClipSampler | Baseline],
+    spec: FeatureSpec,
+    *,
+    k: int,
 ):
     """What each method costs on these files: a table of `STAGES` and ratios, seconds per video.
 
@@ -221,7 +253,7 @@ def time_methods(
         tables_of_video = {}
         for sampler in (None, *samplers):
             clock = _Clock({})
-            index = clock.measure("read_s", lambda p=path: index_clips(p, clip_len=view.frames))
+            index = clock.measure("read_s", lambda p=path: clips_for(p, view))
             picks = sampling.uniform(len(index), k)
             if sampler is not None:
                 features = clock.measure(
@@ -240,7 +272,7 @@ def time_methods(
             for name in (sampler.name,) if sampler else ("random", "uniform"):
                 tables_of_video[name] = clock.seconds
         clock = _Clock({})
-        clock.measure("read_s", lambda p=path: index_clips(p, clip_len=view.frames))
+        clock.measure("read_s", lambda p=path: clips_for(p, view))
         stream = iter_clips(index, size=size)
         take = lambda s=stream: list(itertools.islice(s, CLIPS_AT_ONCE))  # noqa: E731
         while clips := clock.measure("decode_s", take):

@@ -32,9 +32,10 @@ SCALES = {
 class FeatureSpec:
     """How videos are read.
 
-    height, width: the frame size in pixels that the samplers know. Videos of another size are fitted:
-    grids resized, vectors scaled; 0 keeps each video's own size. iframe_size: the I-frames' short side
-    in pixels; 0 keeps the full size, as in the paper.
+    clip_len, frame_rate: what a clip is (`index_clips`), the same as for f. height, width: the frame
+    size in pixels that the samplers know. Videos of another size are fitted: grids resized, vectors
+    scaled; 0 keeps each video's own size. iframe_size: the I-frames' short side in pixels; 0 keeps the
+    full size, as in the paper.
     """
 
     clip_len: int = 16
@@ -42,9 +43,10 @@ class FeatureSpec:
     iframe_size: int = 0
     height: int = 0
     width: int = 0
+    frame_rate: float = 0.0
 
     def index(self, path: str | Path) -> ClipIndex:
-        return index_clips(path, clip_len=self.clip_len)
+        return index_clips(path, clip_len=self.clip_len, frame_rate=self.frame_rate)
 
 
 def extract_features(
@@ -91,13 +93,15 @@ def read_video(index: ClipIndex, spec: FeatureSpec, modalities: Sequence[str]) -
         info = probe(index.path)
         height, width = spec.height or info.height, spec.width or info.width
         size = short_side(width, height, spec.iframe_size) if spec.iframe_size else (height, width)
-        read = list(iter_compressed(index, accumulate=spec.accumulate, iframe_size=size))
+        options = {"accumulate": spec.accumulate, "residuals": "residual" in modalities}
+        read = list(iter_compressed(index, iframe_size=size, **options))
         clips = [clips[c.index] for c in read]
         if read:
             grid = max(1, height // BLOCK), max(1, width // BLOCK)
             scale = np.array([width / info.width, height / info.height], np.float32)
             arrays["motion"] = _fit(np.stack([c.motion for c in read]), grid, scale)
-            arrays["residual"] = _fit(np.stack([c.residual for c in read]), grid)
+            if "residual" in modalities:
+                arrays["residual"] = _fit(np.stack([c.residual for c in read]), grid)
             arrays["intra"] = np.stack([c.intra for c in read])
             arrays["iframes"] = np.concatenate([c.iframes for c in read])
             arrays["iframe_start"] = np.cumsum([0] + [len(c.iframes) for c in read])

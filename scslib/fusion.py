@@ -9,13 +9,24 @@ scores have no common unit. Each rule here answers in its own way what a video s
     union_list      the best of one list, filled up from the other           -> clip numbers
 
 Every function raises `ValueError` where the saliencies are not two (N,) arrays of finite numbers.
+The free number of a rule (alpha, or K') is chosen on validation videos by `choose`, never on test.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from scslib.sampling import top_k
+
+# (visual, audio, k, the rule's number) -> the clips it picks; intersect-list has no number
+RULES: dict[str, Callable[[np.ndarray, np.ndarray, int, float], np.ndarray]] = {
+    "convex-score": lambda v, a, k, alpha: top_k(convex_score(v, a, alpha), k),
+    "convex-list": lambda v, a, k, alpha: top_k(convex_list(v, a, alpha), k),
+    "intersect-list": lambda v, a, k, _: intersect_list(v, a, k),
+    "union-list": lambda v, a, k, share: union_list(v, a, k, round(share * k)),
+}
 
 
 def convex_score(visual: np.ndarray, audio: np.ndarray, alpha: float) -> np.ndarray:
@@ -69,6 +80,37 @@ def union_list(visual: np.ndarray, audio: np.ndarray, k: int, k_visual: int) -> 
     heard = top_k(audio, len(audio))
     heard = heard[~np.isin(heard, seen)]
     return np.concatenate([seen, heard])[: len(top_k(visual, k))]
+
+
+def choose(
+    rule: str,
+    videos: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    *,
+    k: int,
+    values: Sequence[float] = tuple(np.linspace(0, 1, 11)),
+) -> tuple[float, np.ndarray]:
+    """The number of a rule of `RULES` (alpha, or K'/K) that serves validation videos best.
+
+    videos: (visual, audio, f's probability of the true class), each (N,). A number is as good as that
+    probability is, on average over the K clips that it picks; of equal ones the first is taken. Gives
+    (the best of `values`, how good each of them is). Raises `ValueError` without videos.
+    """
+    if rule not in RULES:
+        raise ValueError(f"rule ({rule!r}) must be one of {sorted(RULES)}")
+    if not len(videos):
+        raise ValueError("videos (none) must be at least one validation video")
+    worth = [
+        np.mean([truth[RULES[rule](v, a, k, value)].mean() for v, a, truth in videos])
+        for value in values
+    ]
+    return float(values[int(np.argmax(worth))]), np.array(worth)
+
+
+def as_saliency(picks: np.ndarray, clips: int) -> np.ndarray:
+    """A saliency (N,) whose top K are `picks`, best first, for tables that hold saliencies."""
+    saliency = np.zeros(clips)
+    saliency[picks] = np.arange(len(picks), 0, -1)
+    return saliency
 
 
 def _convex(visual: np.ndarray, audio: np.ndarray, alpha: float) -> np.ndarray:

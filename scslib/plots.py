@@ -15,6 +15,9 @@ COLOURS = {
     "random": "#b6bdc5",
     "uniform": "#8c959f",
     "dense": "#57606a",
+    "empirical": "#a8b1ba",
+    "packet-size": "#7d8590",
+    "motion-energy": "#6e7781",
     "audio": "#bf8700",
     "visual": "#0969da",
     "audio-visual": "#8250df",
@@ -377,6 +380,92 @@ def accuracy_bars(summary: pd.DataFrame, *, chance: float, title: str = "") -> F
     axis.text(100 * chance, len(names) - 0.4, " chance", color=MUTED, fontsize=8, va="bottom")
     axis.set_yticks(position, names)
     axis.set(xlim=(0, 112), xlabel="accuracy, %", title=title)
+    return figure
+
+
+def choices(groups: dict[str, pd.DataFrame], *, lines: dict[str, float]) -> Figure:
+    """Design choices against each other: one panel for each of `groups`, one dot a variant.
+
+    groups: title to a table of `evaluation.intervals`. lines: accuracies, 0..1, through all panels.
+    """
+    heights = [len(table) + 0.6 for table in groups.values()]
+    figure, axes = plt.subplots(
+        len(groups),
+        1,
+        figsize=(8, 0.34 * sum(heights) + 1.0),
+        sharex=True,
+        squeeze=False,
+        height_ratios=heights,
+    )
+    for axis, (title, table) in zip(axes[:, 0], groups.items(), strict=True):
+        position, middle = np.arange(len(table))[::-1], 100 * table["accuracy"].to_numpy()
+        low, high = (100 * table[f"accuracy_{end}"].to_numpy() for end in ("low", "high"))
+        axis.hlines(position, low, high, color=COLOURS["visual"], linewidth=1.4, alpha=0.5)
+        axis.plot(middle, position, "o", color=COLOURS["visual"])
+        for y, value in zip(position, middle, strict=True):
+            axis.annotate(
+                f"{value:.1f}", (value, y), (0, 5), textcoords="offset points", ha="center", fontsize=8
+            )
+        for value in lines.values():
+            axis.axvline(100 * value, color=MUTED, linestyle="--", linewidth=1)
+        axis.set_yticks(position, table["method"])
+        axis.set(ylim=(-0.6, len(table) - 0.2), xlim=(0, 103))
+        axis.set_title(title, loc="left", fontsize=10)
+    for number, (name, value) in enumerate(lines.items()):
+        where = {"textcoords": "offset points", "fontsize": 8, "color": MUTED}
+        axes[0, 0].annotate(
+            name, (100 * value, axes[0, 0].get_ylim()[1]), (3, -9 * number - 3), va="top", **where
+        )
+    axes[-1, 0].set_xlabel("accuracy, %")
+    return figure
+
+
+def accuracy_over_k(table: pd.DataFrame, *, clips: float) -> Figure:
+    """Accuracy over K on a logarithmic axis: rows `method, k, accuracy, accuracy_low, accuracy_high`.
+
+    `clips` is the mean N of the videos, where every method becomes dense.
+    """
+    figure, axis = plt.subplots(figsize=(8, 3.6))
+    for method, rows in table.groupby("method", sort=False):
+        colour = COLOURS.get(method, INK)
+        axis.plot(rows["k"], 100 * rows["accuracy"], "o-", color=colour, label=method, markersize=4)
+        axis.fill_between(
+            rows["k"], 100 * rows["accuracy_low"], 100 * rows["accuracy_high"], color=colour, alpha=0.08
+        )
+    axis.axvline(clips, color=MUTED, linestyle="--", linewidth=1)
+    axis.annotate("all clips ", (clips, 2), ha="right", color=MUTED, fontsize=8)
+    ks = sorted(table["k"].unique())
+    axis.set_xscale("log")
+    axis.set_xticks(ks, [str(k) for k in ks])
+    axis.minorticks_off()
+    axis.set(xlabel="K, clips that f sees", ylabel="accuracy, %", ylim=(0, 103))
+    figure.legend(ncols=6, loc="outside lower center", frameon=False, fontsize=9)
+    return figure
+
+
+def accuracy_against_time(table: pd.DataFrame) -> Figure:
+    """One line a classifier, from uniform over salient to dense clips: accuracy over seconds a video.
+
+    table: rows `classifier, clips, accuracy, accuracy_low, accuracy_high, seconds_per_video`.
+    """
+    figure, axis = plt.subplots(figsize=(8, 4))
+    marks = {"uniform": "o", "salient": "*", "dense": "s"}
+    for number, (name, rows) in enumerate(table.groupby("classifier", sort=False)):
+        colour, rows = plt.get_cmap("tab10")(number), rows.set_index("clips")
+        line = rows.loc[["uniform", "salient", "dense"]]
+        axis.plot(line["seconds_per_video"], 100 * line["accuracy"], color=colour, alpha=0.4, label=name)
+        for kind, mark in marks.items():
+            row = rows.loc[kind]
+            low, high = 100 * row["accuracy_low"], 100 * row["accuracy_high"]
+            axis.vlines(row["seconds_per_video"], low, high, color=colour, linewidth=1, alpha=0.5)
+            size = 14 if mark == "*" else 7
+            axis.plot(
+                row["seconds_per_video"], 100 * row["accuracy"], mark, color=colour, markersize=size
+            )
+    for kind, mark in marks.items():
+        axis.plot([], [], mark, color=MUTED, label=f"{kind} clips")
+    axis.set(xscale="log", xlabel="seconds per video", ylabel="accuracy, %", ylim=(0, 103))
+    figure.legend(ncols=4, loc="outside lower center", frameon=False, fontsize=9)
     return figure
 
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ import papermill
 import yaml
 from papermill.exceptions import PapermillExecutionError
 
-from scslib.workspace import Run, open_run, root
+from scslib.workspace import Run, open_run, resolve, root
 
 PRESETS = ("smoke", "laptop", "full")
 CELL_TIMEOUT_S = 24 * 3600
@@ -66,27 +67,43 @@ def plan(params: dict) -> list[tuple[Path, dict]]:
     return [(n, {k: v for k, v in params.items() if k in parameters}) for n, parameters in known.items()]
 
 
-def run_notebooks(out: str | Path, params: dict, *, command: str) -> Run:
-    """Run every notebook into the run folder `out`, one kernel process after the other.
+def chosen(notebook: Path, numbers: str) -> bool:
+    """Whether `numbers`, "00-07" or "08,10" or "08", means this notebook. Raises `RunError`."""
+    if not re.fullmatch(r"\d\d(-\d\d)?(,\d\d(-\d\d)?)*", numbers):
+        raise RunError(f"notebooks ({numbers!r}) must be numbers and ranges, such as 00-07 or 08,10")
+    spans = [part.split("-") for part in numbers.split(",")]
+    return any(span[0] <= notebook.name[:2] <= span[-1] for span in spans)
 
-    A notebook that was run with the same source, parameters and predecessors is not run again. A
-    notebook appears in RUN/notebooks when it is complete; a broken one is kept as NAME.failed.ipynb,
-    and the `RunError` names it, the cell, and the error.
+
+def run_notebooks(out: str | Path, params: dict, *, command: str, numbers: str = "00-99") -> Run:
+    """Run the notebooks of these `numbers` into the run folder `out`, one process after the other.
+
+    A notebook that was run with the same source, parameters, predecessors and library is not run
+    again. A notebook appears in RUN/notebooks when it is complete; a broken one is kept as
+    NAME.failed.ipynb, and the `RunError` names it, the cell, and the error.
     """
+    steps = plan(params | {"run": str(resolve(out, "runs"))})
+    total_steps = sum(chosen(notebook, numbers) for notebook, _ in steps)
+    if not total_steps:
+        raise RunError(
+            f"notebooks ({numbers!r}): there are only {steps[0][0].name[:2]} to {steps[-1][0].name[:2]}"
+        )
     run = open_run(out)
-    steps = plan(params | {"run": str(run.folder)})
     run.save_environment(params)
     run.note(command=command)
     folder = run.folder / "notebooks"
     folder.mkdir(exist_ok=True)
     # the kernels are told where the kit lies
     os.environ["SCS_ROOT"] = str(root())
-    chain, begin = "", time.monotonic()
-    for number, (notebook, parameters) in enumerate(steps, 1):
+    chain, begin, number = _library(), time.monotonic(), 0
+    for notebook, parameters in steps:
         text = chain + notebook.read_text(encoding="utf-8") + json.dumps(parameters, sort_keys=True)
         chain = hashlib.sha256(text.encode()).hexdigest()
+        if not chosen(notebook, numbers):
+            continue
+        number += 1
         stamp = folder / f".{notebook.stem}.done"
-        label = f"[{number}/{len(steps)}] {notebook.stem}"
+        label = f"[{number}/{total_steps}] {notebook.stem}"
         if stamp.is_file() and stamp.read_text() == chain and (folder / notebook.name).is_file():
             click.echo(f"{label}: done before")
             continue
@@ -97,6 +114,14 @@ def run_notebooks(out: str | Path, params: dict, *, command: str) -> Run:
         took, total = time.monotonic() - start, time.monotonic() - begin
         click.echo(f"\r{label}: {took:.0f} s ({total / 60:.1f} min so far)")
     return run
+
+
+def _library() -> str:
+    """A checksum of scslib's own sources: what they computed before a change does not count as done."""
+    found = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 def _execute(notebook: Path, folder: Path, parameters: dict) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,11 +14,11 @@ import torch
 from scslib.datasets.manifest import Dataset
 from scslib.features import VideoFeatures, sampler_inputs
 from scslib.models.checkpoints import fingerprint, load_classifier, load_sampler
-from scslib.models.classifiers import ClassifierInput
+from scslib.models.classifiers import ClassifierInput, forward_features, spread
 from scslib.models.samplers import VISUAL, Sampler
 from scslib.shards import Shards, run_shards
 from scslib.video.frames import decode_clips, iter_clips, short_side
-from scslib.video.probe import expected_clips, index_clips, probe
+from scslib.video.probe import ClipIndex, expected_clips, index_clips, probe
 
 CLIPS_AT_ONCE = 16
 # the networks whose scores make each sampler (paper, sec. 3.2, 3.3; "audio-visual" is joint training)
@@ -39,7 +40,7 @@ def read_training_clips(
 
     `segment_share` of them, 0..1, lie inside the annotated segments, which is what a classifier
     pre-trained on trimmed video has seen; the others lie anywhere, as in the paper (0: all of them).
-    Shards of `clips` (n, T, H, W, 3) uint8 and `start_s` (n,).
+    Shards of `clips` (n, frames, H, W, 3) uint8 and `start_s` (n,).
     """
     if not 0 <= segment_share <= 1:
         raise ValueError(f"segment_share ({segment_share}) must be in 0..1")
@@ -53,6 +54,7 @@ def read_training_clips(
         "inside": round(segment_share * per_video),
         "segments": {str(path): dataset.segments_of(v).tolist() for v, path in rows},
         "frames": view.frames,
+        "frame_rate": view.frame_rate,
         "short_side": view.short_side,
         "seed": seed,
     }
@@ -64,7 +66,8 @@ def read_training_clips(
 def _training_clips(path: Path, params: dict) -> tuple[dict[str, np.ndarray], int, int]:
     info = probe(path)
     stride = max(1, params["frames"] // 4)  # starts between the evaluated clips' starts, too
-    index = index_clips(path, clip_len=params["frames"], clip_stride=stride)
+    frames = {"clip_len": params["frames"], "frame_rate": params["frame_rate"]}
+    index = index_clips(path, clip_stride=stride, **frames)
     spans, slack = params["segments"][str(path)], index.frame_s / 2
     inside = [
         clip.index
@@ -78,6 +81,7 @@ def _training_clips(path: Path, params: dict) -> tuple[dict[str, np.ndarray], in
     picks = np.sort([*drawn, *rng.choice(others, size=count, replace=False)]).astype(int)
     size = short_side(info.width, info.height, params["short_side"])
     pixels = decode_clips(index, picks, size=size)
+    pixels = pixels[:, spread(pixels.shape[1], params["frames"])]
     start = np.array([index.clips[i].start_s for i in picks])
     return {"clips": pixels, "start_s": start}, len(picks), len(pixels)
 
@@ -85,7 +89,8 @@ def _training_clips(path: Path, params: dict) -> tuple[dict[str, np.ndarray], in
 def dense_scores(
     dataset: Dataset, videos, checkpoint: str | Path, folder: str | Path, *, workers=0
 ) -> Shards:
-    """f's class probabilities of every clip of every video: shards of `probabilities` (N, C) float32."""
+    """f's answers on every clip of every video: shards of `probabilities` (N, C) float32 and of the
+    pooled `features` (N, D) float16 that they were made from."""
     params = {"checkpoint": str(checkpoint), "weights": fingerprint(checkpoint)}
     rows = _paths(dataset, videos)
     return run_shards(_dense_scores, rows, folder, params=params, workers=workers, title="scoring clips")
@@ -94,22 +99,41 @@ def dense_scores(
 def _dense_scores(path: Path, params: dict):
     network, view, _ = _cached_classifier(params["checkpoint"], params["weights"])
     info = probe(path)
-    index = index_clips(path, clip_len=view.frames)
-    size = short_side(info.width, info.height, view.short_side)
-    stream = iter_clips(index, size=size)
-    out = []
+    index = clips_for(path, view)
+    stream = iter_clips(index, size=short_side(info.width, info.height, view.short_side))
+    scores, features = [np.zeros((0, 0), np.float32)], [np.zeros((0, 0), np.float16)]
     while clips := list(itertools.islice(stream, CLIPS_AT_ONCE)):
-        out.append(classify(network, view, np.stack(clips)))
-    scores = np.concatenate(out) if out else np.zeros((0, 0), np.float32)
-    return {"probabilities": scores}, expected_clips(index), len(scores)
+        answer = classify_with_features(network, view, np.stack(clips))
+        scores.append(answer[0])
+        features.append(answer[1].astype(np.float16))
+    arrays = {"probabilities": scores, "features": features}
+    arrays = {name: np.concatenate(parts[1:] or parts) for name, parts in arrays.items()}
+    return arrays, expected_clips(index), len(arrays["probabilities"])
+
+
+def clips_for(path: str | Path, view: ClassifierInput) -> ClipIndex:
+    """The clips of a video as a classifier wants them: so many pictures, at its frame rate."""
+    return index_clips(path, clip_len=view.frames, frame_rate=view.frame_rate)
 
 
 @torch.inference_mode()
+def classify_with_features(
+    network: torch.nn.Module, view: ClassifierInput, clips: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(class probabilities (K, C), pooled features (K, D)), float32, of clips (K, T, H, W, 3) uint8.
+
+    Of several crops of a clip the means are taken.
+    """
+    device = next(network.parameters()).device
+    inputs = view.prepare_crops(torch.from_numpy(clips).to(device))
+    features, logits = forward_features(network, inputs)
+    both = logits.softmax(1), features.float()
+    return tuple(t.unflatten(0, (-1, view.crops)).mean(1).cpu().numpy() for t in both)
+
+
 def classify(network: torch.nn.Module, view: ClassifierInput, clips: np.ndarray) -> np.ndarray:
     """Class probabilities (K, C) float32 of decoded clips (K, T, H, W, 3) uint8."""
-    device = next(network.parameters()).device
-    inputs = view.prepare(torch.from_numpy(clips).to(device))
-    return network(inputs).softmax(1).cpu().numpy()
+    return classify_with_features(network, view, clips)[0]
 
 
 @lru_cache(maxsize=1)
@@ -154,8 +178,16 @@ def load_clip_sampler(name: str, folder: Path, *, objective: str, seed: int) -> 
     """The sampler `audio`, `visual` or `audio-visual` from a run's folder of checkpoints."""
     if name not in SAMPLERS:
         raise ValueError(f"sampler ({name!r}) must be one of {sorted(SAMPLERS)}")
-    paths = [sampler_checkpoint(folder, n, objective=objective, seed=seed) for n in SAMPLERS[name]]
-    return ClipSampler(name, objective, tuple(load_sampler(path)[0] for path in paths))
+    networks = load_networks(SAMPLERS[name], folder, objective=objective, seed=seed)
+    return ClipSampler(name, objective, networks)
+
+
+def load_networks(
+    names: Sequence[str], folder: Path, *, objective: str, seed: int
+) -> tuple[Sampler, ...]:
+    """Single networks of a run: `iframes`, `motion`, `residual`, `logmel`, `joint`."""
+    paths = [sampler_checkpoint(folder, n, objective=objective, seed=seed) for n in names]
+    return tuple(load_sampler(path)[0] for path in paths)
 
 
 def sampler_features(folder: Path, name: str, *, objective: str, seed: int) -> dict:

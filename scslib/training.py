@@ -1,11 +1,11 @@
-"""Training: the clip classifier f, and the samplers with the objectives AC and RANK (paper, sec. 3.1).
+"""Training: the clip classifier f, the samplers with AC and RANK (paper, sec. 3.1), and aggregators.
 
 One plain loop, `fit`, serves all; what differs is how a batch is drawn and what its loss is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -194,3 +194,110 @@ def train_rank(
         return rank_loss(saliency[:, first], saliency[:, second], z, eta=eta, form=form)
 
     return fit(network, batches(), loss_of, schedule, title=f"RANK {'+'.join(network.modalities)}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a sampler is trained: AC, then RANK from it (paper, sec. 3.1).
+
+    ac = None: RANK starts from scratch. See `train_ac` and `train_rank` for `pictures`,
+    `clips_per_video`, `eta` and `form`, `models.samplers` for `backbone` and the widths.
+    """
+
+    ac: Schedule | None
+    rank: Schedule
+    width: int
+    sound_width: int
+    backbone: str = "resnet18"
+    pictures: int = 3
+    clips_per_video: int = 16
+    eta: float = 1.0
+    form: str = "hinge"
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A sampler's networks and losses (steps,), by objective: "ac" (unless left out) and "rank"."""
+
+    networks: dict[str, Sampler]
+    losses: dict[str, np.ndarray]
+
+
+def train_sampler(
+    modalities: tuple[str, ...],
+    features: Shards,
+    labels: dict[str, int],
+    targets: dict[str, np.ndarray],
+    recipe: Recipe,
+    *,
+    classes: int,
+    seed: int,
+    start: Sequence[Sampler] = (),
+) -> Trained:
+    """Train one network on `modalities` with both objectives. The same seed gives the same weights.
+
+    start: AC networks whose trunks it begins with, of single modalities for joint training. One that
+    already has these very modalities *is* the AC network, and only RANK is trained.
+    """
+    torch.manual_seed(seed)
+    network = Sampler(modalities, classes, recipe.width, recipe.sound_width, recipe.backbone)
+    networks, losses = {}, {}
+    given = next((s for s in start if s.modalities == network.modalities), None)
+    network.start_from(start)
+    if given is not None:
+        network = given
+    elif recipe.ac is not None:
+        options = {"pictures": recipe.pictures, "seed": seed}
+        losses["ac"] = train_ac(network, features, labels, recipe.ac, **options)
+    if recipe.ac is not None:
+        networks["ac"] = network
+    ranker = network.for_ranking()
+    losses["rank"] = train_rank(
+        ranker,
+        features,
+        targets,
+        recipe.rank,
+        clips_per_video=recipe.clips_per_video,
+        pictures=recipe.pictures,
+        eta=recipe.eta,
+        form=recipe.form,
+        seed=seed,
+    )
+    return Trained(networks | {"rank": ranker}, losses)
+
+
+def train_aggregator(
+    network: nn.Module,
+    features: Shards,
+    labels: dict[str, int],
+    schedule: Schedule,
+    *,
+    k: int,
+    seed: int,
+) -> np.ndarray:
+    """Train one of `models.aggregators` on f's `features` (N, D) per video; returns the losses.
+
+    A batch is `schedule.batch` videos drawn with replacement, and of each K clips at random, in order
+    of time. A video of fewer than K shows all that it has, and some of them again.
+    """
+    if k < 1:
+        raise ValueError(f"k ({k}) must be > 0")
+    rng = np.random.default_rng(seed)
+    videos = [v for v in labels if v in features]
+    if not videos:
+        raise ValueError(f"features must have one of the {len(labels)} videos of labels, not none")
+
+    def batches():
+        while True:
+            chosen = [videos[r] for r in rng.integers(len(videos), size=schedule.batch)]
+            clips = np.stack([_in_time(features.get(v, "features"), k, rng) for v in chosen])
+            target = torch.tensor([labels[v] for v in chosen])
+            yield {"clips": torch.from_numpy(clips).float(), "label": target}
+
+    title = type(network).__name__
+    return fit(network, batches(), classifier_loss, schedule, title=title)
+
+
+def _in_time(clips: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+    """K of the N clips (N, D) at random, in order of time; where N < K, all of them before any again."""
+    return clips[np.sort(np.resize(rng.permutation(len(clips)), k))]

@@ -1,19 +1,25 @@
 """Weights with their preprocessing; wrong files are refused by name and nothing in them is run."""
 
 import json
+import logging
 import pickle
+import urllib.error
+from dataclasses import replace
 
 import pytest
 import torch
+from torchvision.models.video import MC3_18_Weights
+from torchvision.models.video import mc3_18 as torchvision_mc3_18
 
 from scslib.models.checkpoints import (
     CheckpointError,
+    fingerprint,
     load_classifier,
     load_sampler,
     save_classifier,
     save_sampler,
 )
-from scslib.models.classifiers import ClassifierInput, build_classifier
+from scslib.models.classifiers import SHORT, ClassifierInput, build_classifier
 from scslib.models.samplers import MODALITIES, Sampler
 
 
@@ -26,6 +32,128 @@ def test_a_classifier_comes_back_with_what_it_sees(tmp_path):
     assert seen == view and classes == ["a", "b", "c"]
     clip = torch.randn(1, 3, 8, 32, 32)
     torch.testing.assert_close(loaded(clip), network(clip))
+
+
+@pytest.mark.parametrize("architecture", ["r3d_18", "r2plus1d_34", "ip_csn_152", "i3d"])
+def test_every_family_comes_back_at_any_width(architecture, tmp_path):
+    network = build_classifier(architecture, 3, 4).eval()
+    view = ClassifierInput(4, 48, 40, (0.5,) * 3, (0.5,) * 3, frame_rate=12.5, crops=3)
+    path = tmp_path / "f.safetensors"
+    save_classifier(path, network, architecture=architecture, width=4, classes="abc", view=view)
+    loaded, seen, _ = load_classifier(path)
+    assert seen == view
+    clip = torch.randn(1, 3, 4, 40, 40)
+    torch.testing.assert_close(loaded(clip), network(clip))
+
+
+def test_the_eps_of_a_checkpoint_is_kept(tmp_path):
+    network = build_classifier("mc3_18", 3, 4).eval()
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm3d):
+            layer.eps = 0.5
+    path, clip = tmp_path / "f.safetensors", torch.randn(1, 3, 8, 32, 32)
+    save_classifier(path, network, architecture="mc3_18", width=4, classes="abc", view=SHORT)
+    torch.testing.assert_close(load_classifier(path)[0](clip), network(clip))
+
+
+@pytest.mark.parametrize(
+    ("saved", "wanted", "kept"),
+    [
+        ("abc", "abc", True),
+        ("abc", "abcd", False),
+        ("abc", "cba", False),  # the same rows would stand for other classes
+        ("012", "abc", True),  # a published checkpoint that gets names
+    ],
+)
+def test_a_head_on_demand(saved, wanted, kept, tmp_path, caplog):
+    network = build_classifier("mc3_18", 3, 4)
+    path = tmp_path / "f.safetensors"
+    save_classifier(path, network, architecture="mc3_18", width=4, classes=saved, view=SHORT)
+    with caplog.at_level(logging.INFO):
+        loaded, _, classes = load_classifier(path, classes=wanted)
+    assert classes == list(wanted) and loaded.fc.weight.shape == (len(wanted), 32)
+    trunk = (n.layer4[1].conv1[0].weight for n in (loaded, network))
+    assert torch.equal(*trunk)
+    same = loaded.fc.weight.shape == network.fc.weight.shape
+    assert (same and torch.equal(loaded.fc.weight, network.fc.weight)) == kept
+    assert ("a new head" in caplog.text) != kept
+
+
+def test_a_published_file_gets_class_names_and_another_head(tmp_path):
+    path = tmp_path / "mc3.pth"
+    state = torchvision_mc3_18(num_classes=5).state_dict()
+    torch.save(state, path)
+    loaded, _, classes = load_classifier(path)
+    assert classes == ["0", "1", "2", "3", "4"] and torch.equal(loaded.fc.weight, state["fc.weight"])
+    loaded, _, classes = load_classifier(path, classes="abcde")
+    assert classes == list("abcde") and torch.equal(loaded.fc.weight, state["fc.weight"])
+    assert load_classifier(path, classes="ab")[0].fc.weight.shape == (2, 512)
+    torch.save({k: v for k, v in state.items() if not k.startswith("fc.")}, path)
+    with pytest.raises(CheckpointError, match="mc3_18 without a head: `classes` must be given"):
+        load_classifier(path)
+    loaded, _, classes = load_classifier(path, classes="abc")
+    assert classes == ["a", "b", "c"] and loaded.fc.weight.shape == (3, 512)
+
+
+def test_torchvisions_weights_by_name_come_with_their_classes(tmp_path, monkeypatch):
+    name = "torchvision:mc3_18/KINETICS400_V1"
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    cached = tmp_path / "checkpoints" / "mc3_18-a90a0ba3.pth"
+    cached.parent.mkdir()
+    state = torchvision_mc3_18().state_dict()
+    torch.save(state, cached)
+    loaded, view, classes = load_classifier(name)
+    assert view == SHORT and classes == MC3_18_Weights.KINETICS400_V1.meta["categories"]
+    assert torch.equal(loaded.fc.weight, state["fc.weight"]) and not loaded.training
+    assert load_classifier(name, classes="ab")[0].fc.weight.shape == (2, 512)
+    cached.write_bytes(cached.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=f"{name}: cannot be fetched"):
+        load_classifier(name)
+    assert len(fingerprint(name)) == 16
+    assert fingerprint(name) != fingerprint("torchvision:r3d_18/KINETICS400_V1")
+
+
+def test_without_network_the_error_is_one_line(tmp_path, monkeypatch):
+    def offline(*args, **kwargs):
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "urlopen", offline)
+    with pytest.raises(CheckpointError) as caught:
+        load_classifier("torchvision:mc3_18/KINETICS400_V1")
+    message = str(caught.value)
+    assert message.startswith("torchvision:mc3_18/KINETICS400_V1: cannot be fetched from https://")
+    assert "Name or service not known" in message and "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["resnet50/IMAGENET1K_V1", "mc3_18/V9", "mc3_18", "i3d/KINETICS400_V1"])
+def test_unknown_names_are_answered_with_the_known_ones(name):
+    with pytest.raises(CheckpointError, match="torchvision:r2plus1d_18/KINETICS400_V1"):
+        load_classifier(f"torchvision:{name}")
+
+
+def test_a_checkpoint_of_the_kit_without_its_json_is_refused(tmp_path):
+    path = tmp_path / "f.safetensors"
+    network = build_classifier("mc3_18", 3, 4)
+    save_classifier(path, network, architecture="mc3_18", width=4, classes="abc", view=SHORT)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(CheckpointError, match="stem.0.weight .4, 3, 3, 7, 7. must be .64.*f.json"):
+        load_classifier(path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"architecture": "i3d_r50"}, {"classes": []}, {"width": 0}, {"input": {"crops": 2}}, {"input": 3}],
+)
+def test_a_json_that_makes_no_sense_is_refused_by_name(wrong, tmp_path):
+    path = tmp_path / "f.safetensors"
+    network = build_classifier("mc3_18", 3, 4)
+    view = replace(SHORT, frames=8)
+    save_classifier(path, network, architecture="mc3_18", width=4, classes="abc", view=view)
+    about = json.loads(path.with_suffix(".json").read_text())
+    path.with_suffix(".json").write_text(json.dumps(about | wrong))
+    with pytest.raises(CheckpointError, match="f.safetensors: its .json is incomplete"):
+        load_classifier(path)
 
 
 def test_a_sampler_comes_back(tmp_path):

@@ -5,7 +5,16 @@ import pandas as pd
 import pytest
 
 from scslib.datasets.manifest import Dataset
-from scslib.evaluation import evaluate, over_seeds, overlap, pick_clips, summarise, wilson
+from scslib.evaluation import (
+    evaluate,
+    fused_table,
+    intervals,
+    over_seeds,
+    overlap,
+    pick_clips,
+    summarise,
+    wilson,
+)
 
 CLASSES = ("a", "b", "c", "d")
 VIDEOS, CLIPS, SALIENT = 60, 40, 4
@@ -122,6 +131,38 @@ def test_summary_has_every_column_that_others_rely_on(predictions):
     summary = over_seeds(table, predictions)
     assert (summary["accuracy_low"] <= summary["accuracy"]).all()
     assert (summary["accuracy"] <= summary["accuracy_high"]).all()
+
+
+def test_intervals_are_the_mean_over_seeds_and_hold_nineteen_of_twenty_true_values():
+    """Drawn from a known accuracy of 0.7, again and again."""
+    held = []
+    for world in range(100):
+        right = np.random.default_rng(world).random(80) < 0.7
+        rows = pd.DataFrame({"video_id": np.arange(80), "method": "a", "seed": 0, "correct": right})
+        (row,) = intervals(rows, draws=400).itertuples()
+        assert row.accuracy == pytest.approx(right.mean())
+        held.append(row.accuracy_low <= 0.7 <= row.accuracy_high)
+    assert 0.88 <= np.mean(held) <= 0.99
+    two = pd.concat([rows, rows.assign(seed=1, correct=False)])
+    (row,) = intervals(two).itertuples()
+    assert row.accuracy == pytest.approx(right.mean() / 2)
+    assert row.spread_over_seeds == pytest.approx(right.mean())
+
+
+def test_a_fused_table_holds_the_rules_picks_and_a_silent_video_its_visual_ones(world):
+    _, _, seen = world
+    rng = np.random.default_rng(4)
+    heard = seen.assign(method="audio", saliency=rng.random(len(seen)))
+    heard = heard[heard["video_id"] != "v3"]
+    table = fused_table(pd.concat([seen, heard]), "union-list", {0: 0.5, 1: 1.0}, k=4)
+    assert set(table["method"]) == {"union-list"} and len(table) == len(seen)
+    for (seed, video_id), rows in table.groupby(["seed", "video_id"]):
+        top = rows.nlargest(4, "saliency")["clip"].tolist()
+        of = [t[(t["seed"] == seed) & (t["video_id"] == video_id)] for t in (seen, heard)]
+        visual, audio = (t.nlargest(40, "saliency")["clip"].tolist() for t in of)
+        take = 4 if video_id == "v3" or seed == 1 else 2
+        expected = visual[:take] + [c for c in audio if c not in visual[:take]][: 4 - take]
+        assert top == expected, (seed, video_id)
 
 
 @pytest.mark.parametrize("correct, videos, low, high", [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634)])

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from scslib.fusion import convex_list, convex_score, intersect_list, union_list
+from scslib.fusion import (
+    RULES,
+    as_saliency,
+    choose,
+    convex_list,
+    convex_score,
+    intersect_list,
+    union_list,
+)
 from scslib.sampling import top_k
 
 RNG = np.random.default_rng(0)
@@ -107,3 +115,36 @@ def test_pull_request_bug_checks_are_real(call, words):
     """There, `assert (condition, message)` was always true: nothing was checked."""
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize("visual, audio", CASES)
+@pytest.mark.parametrize("k", [1, 2, 7, 50])
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_every_rule_gives_k_different_clips_and_a_table_can_hold_them(rule, k, visual, audio):
+    for value in (0.0, 0.3, 1.0):
+        picks = RULES[rule](visual, audio, k, value)
+        assert len(set(picks.tolist())) == len(picks) == min(k, len(visual))
+        assert list(top_k(as_saliency(picks, len(visual)), k)) == list(picks)
+
+
+def test_the_chosen_alpha_is_the_one_that_serves_validation_videos_best():
+    """Sight knows the truth in one world, sound in the other; the choice must follow, and be counted."""
+    rng = np.random.default_rng(2)
+    truth = [rng.random(20) for _ in range(6)]
+    noise = [rng.random(20) for _ in range(6)]
+    for seeing in (True, False):
+        videos = [(t, n, t) if seeing else (n, t, t) for t, n in zip(truth, noise, strict=True)]
+        for rule in ("convex-score", "convex-list", "union-list"):
+            best, worth = choose(rule, videos, k=4, values=(0.0, 0.5, 1.0))
+            assert best == (1.0 if seeing else 0.0)
+            by_hand = [
+                np.mean([t[RULES[rule](v, a, 4, x)].mean() for v, a, t in videos]) for x in (0, 0.5, 1)
+            ]
+            np.testing.assert_allclose(worth, by_hand)
+
+
+def test_choose_names_what_is_wrong():
+    with pytest.raises(ValueError, match="rule \\('sum'\\)"):
+        choose("sum", [(np.ones(2), np.ones(2), np.ones(2))], k=1)
+    with pytest.raises(ValueError, match="videos"):
+        choose("convex-score", [], k=1)

@@ -5,7 +5,13 @@ import json
 import pandas as pd
 import pytest
 
-from scslib.datasets.manifest import DatasetError, hold_out, load_dataset, write_dataset
+from scslib.datasets.manifest import (
+    DatasetError,
+    hold_out,
+    load_dataset,
+    training_parts,
+    write_dataset,
+)
 
 ROWS = [
     ("a0", "videos/a0.mp4", "jump, high", "train"),
@@ -148,6 +154,22 @@ def test_held_out_videos_are_parted_by_class_and_group():
     assert list(held["video_id"]) == ["a6", "a7", "b3"]
     kept, held = hold_out(videos, 0.99)
     assert set(kept["label"]) == {"a", "b"}  # something is always left to learn from
+
+
+def test_training_parts_share_no_video_and_no_group():
+    videos = table_of({"a": [1, 1, 2, 2, 3, 4, 5, 6], "b": [1, 2, 3, 4], "c": [7, 8]})
+    parts = training_parts(videos, 0.5, 0.34)
+    ids = [set(part["video_id"]) for part in parts]
+    assert set.union(*ids) == set(videos["video_id"]) and sum(map(len, ids)) == len(videos)
+    assert (parts.classifier["video_id"].tolist(), parts.samplers["video_id"].tolist()) == (
+        hold_out(videos, 0.5)[0]["video_id"].tolist(),
+        ["a5", "a6", "b2", "c1"],  # class c has one held-out video, which teaches
+    )
+    for label in "ab":
+        groups = [set(part.loc[part["label"] == label, "group"]) for part in parts]
+        assert all(groups) and sum(map(len, groups)) == len(set.union(*groups))
+    assert training_parts(videos, 0.5).validation.empty
+    assert training_parts(videos, 0.5).samplers.equals(hold_out(videos, 0.5)[1])
 
 
 def test_hold_out_refuses_what_cannot_be_parted():

@@ -36,6 +36,16 @@ def test_clips_are_laid_out_as_a_loop_does(pan, clip_len, stride):
         assert clip.end_s == pytest.approx(stop / RATE, abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    "frame_rate, frames", [(RATE, 8), (RATE / 2, 16), (2 * RATE, 4), (9, 11), (1e6, 1)]
+)
+def test_a_clip_lasts_as_long_at_any_frame_rate(movie, frame_rate, frames):
+    """8 pictures at `frame_rate` are as many frames of the video as last equally long."""
+    index = index_clips(movie.path, clip_len=8, frame_rate=frame_rate)
+    assert index.clip_len == index.clip_stride == frames
+    assert len(index) == 1 + (FRAMES - frames) // frames
+
+
 def test_index_equals_a_full_decode(tmp_path):
     path = encode(tmp_path / "b.mp4", panning(96, 64), "libx264", {"bf": "2", "g": str(GOP)})
     index, frames = index_clips(path), every_frame(path)

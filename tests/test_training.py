@@ -1,15 +1,19 @@
 """Samplers and classifier learn what they should, from features whose truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torchvision.models import shufflenet_v2_x1_0
 from torchvision.models.video import mc3_18 as torchvision_mc3_18
 
 from scslib.features import VideoFeatures, sampler_inputs
+from scslib.models.checkpoints import load_sampler, save_sampler
 from scslib.models.classifiers import ClassifierInput, build_classifier
-from scslib.models.samplers import Sampler, SoundTrunk
+from scslib.models.samplers import BACKBONES, PictureTrunk, Sampler, SoundTrunk
 from scslib.scoring import ClipSampler
-from scslib.training import Schedule, train_ac, train_rank
+from scslib.training import Recipe, Schedule, train_ac, train_rank, train_sampler
 
 CLIPS, CLASSES = 12, 2
 
@@ -95,6 +99,32 @@ def test_the_same_seed_gives_the_same_network(moving):
     assert torch.equal(*weights)
 
 
+def test_a_recipe_is_ac_and_then_rank_from_it(moving):
+    """The same weights as the two steps by hand; a given AC network is not trained again."""
+    features, labels, active = moving
+    targets = {v: np.where(truth, 0.9, 0.1) for v, truth in active.items()}
+    recipe = Recipe(
+        Schedule(2, batch=8), Schedule(2, batch=8), width=2, sound_width=2, clips_per_video=4
+    )
+    options = {"classes": CLASSES, "seed": 3}
+    trained = train_sampler(("motion",), features, labels, targets, recipe, **options)
+    torch.manual_seed(3)
+    by_hand = Sampler(("motion",), CLASSES, 2, 2)
+    train_ac(by_hand, features, labels, recipe.ac, seed=3)
+    ranker = by_hand.for_ranking()
+    train_rank(ranker, features, targets, recipe.rank, clips_per_video=4, seed=3)
+    for ours, theirs in ((trained.networks["ac"], by_hand), (trained.networks["rank"], ranker)):
+        for name, tensor in theirs.state_dict().items():
+            assert torch.equal(tensor, ours.state_dict()[name]), name
+    again = train_sampler(
+        ("motion",), features, labels, targets, recipe, start=[trained.networks["ac"]], **options
+    )
+    assert again.networks["ac"] is trained.networks["ac"] and set(again.losses) == {"rank"}
+    scratch = replace(recipe, ac=None)
+    scratch = train_sampler(("motion",), features, labels, targets, scratch, **options)
+    assert set(scratch.networks) == {"rank"}
+
+
 def test_a_masked_picture_does_not_count():
     torch.manual_seed(0)
     network = Sampler(("motion",), 3, 4, 4).eval()
@@ -130,6 +160,35 @@ def test_full_width_is_torchvisions_network_and_narrow_keeps_its_names():
     assert {n: t.shape for n, t in full.state_dict().items()} == {n: t.shape for n, t in theirs.items()}
     assert list(narrow.state_dict()) == list(theirs)
     assert narrow(torch.zeros(1, 3, 16, 56, 56)).shape == (1, 7)
+
+
+def test_shufflenet_at_full_width_is_torchvisions_but_for_its_first_layer_and_head():
+    theirs = shufflenet_v2_x1_0().state_dict()
+    ours = PictureTrunk("iframes", backbone="shufflenet").network.state_dict()
+    assert {n: t.shape for n, t in ours.items()} == {
+        n: t.shape for n, t in theirs.items() if not n.startswith("fc.")
+    }
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "shufflenet"])
+@pytest.mark.parametrize("modality, channels", [("iframes", 3), ("motion", 2), ("residual", 3)])
+def test_every_backbone_takes_every_picture_and_survives_its_checkpoint(
+    backbone, modality, channels, tmp_path
+):
+    network = Sampler((modality,), 5, 8, 8, backbone).eval()
+    inputs = {modality: torch.randn(2, 3, channels, 8, 10), f"{modality}_mask": torch.ones(2, 3) > 0}
+    path = tmp_path / "s.safetensors"
+    save_sampler(path, network, objective="ac", classes="abcde", features={})
+    with torch.inference_mode():
+        torch.testing.assert_close(load_sampler(path)[0](inputs), network(inputs))
+        assert network.for_ranking().eval()(inputs).shape == (2, 1)
+
+
+def test_shufflenet_is_the_lighter_one_and_unknown_backbones_are_named():
+    sizes = [sum(p.numel() for p in PictureTrunk("iframes", 64, b).parameters()) for b in BACKBONES]
+    assert sizes[1] < sizes[0] / 5
+    with pytest.raises(ValueError, match=r"backbone \('vgg'\)"):
+        PictureTrunk("motion", backbone="vgg")
 
 
 def test_the_sound_network_has_eighteen_layers():

@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -158,6 +159,35 @@ def hold_out(videos: pd.DataFrame, fraction: float) -> tuple[pd.DataFrame, pd.Da
         out.update((rows["label"].iloc[0], u) for u in units[len(units) - count :])
     held = np.array([key in out for key in zip(videos["label"], videos[unit], strict=True)])
     return videos[~held].reset_index(drop=True), videos[held].reset_index(drop=True)
+
+
+class Parts(NamedTuple):
+    """Who learns from which training videos: rows of `Dataset.videos`, no video in two of them."""
+
+    classifier: pd.DataFrame
+    samplers: pd.DataFrame
+    validation: pd.DataFrame
+
+    @property
+    def held(self) -> pd.DataFrame:
+        """All that f has not seen."""
+        return pd.concat([self.samplers, self.validation], ignore_index=True)
+
+
+def training_parts(videos: pd.DataFrame, held_out: float, validation: float = 0.0) -> Parts:
+    """The training videos in three parts: for f, for the samplers, and to choose their settings by.
+
+    `held_out` is the share that f does not see; `validation` the share of *these* that no sampler is
+    trained on. A class with one held-out video (or group) leaves it to the samplers; 0 leaves them all.
+    """
+    kept, held = hold_out(videos, held_out)
+    unit = "group" if "group" in held else "video_id"
+    several = held.groupby("label")[unit].transform("nunique") > 1
+    if validation == 0 or not several.any():
+        return Parts(kept, held, held.iloc[:0])
+    _, chosen = hold_out(held[several], validation)
+    rest = held[~held["video_id"].isin(chosen["video_id"])].reset_index(drop=True)
+    return Parts(kept, rest, chosen)
 
 
 def _read_json(path: Path) -> dict:

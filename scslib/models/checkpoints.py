@@ -1,22 +1,36 @@
-"""Weights as safetensors, with a JSON beside them that says what they are. Loading runs no code."""
+"""Weights as safetensors, with a JSON beside them that says what they are. Loading runs no code.
+
+Classifiers that others have published are recognised and loaded, too (see `published`).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import nn
 
-from scslib.models.classifiers import ClassifierInput, build_classifier
+from scslib.models.classifiers import HEADS, ClassifierInput, build_classifier, head_name, replace_head
+from scslib.models.published import Family, recognise, rename, unwrap
+from scslib.models.reading import (
+    BY_NAME,
+    CheckpointError,
+    fetch_weights,
+    fill,
+    named_weights,
+    read_weights,
+)
+from scslib.models.resnet3d import set_eps
 from scslib.models.samplers import Sampler
 
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message names the file and what is wrong."""
+log = logging.getLogger(__name__)
 
 
 def save_classifier(
@@ -30,18 +44,85 @@ def save_classifier(
 ) -> None:
     """Write PATH (.safetensors) and PATH's .json: architecture, width, classes, preprocessing."""
     about = {"architecture": architecture, "width": width, "classes": list(classes)}
+    about["eps"] = next(m.eps for m in network.modules() if isinstance(m, nn.BatchNorm3d))
     _save(path, network, {"kind": "classifier", **about, "input": asdict(view)})
 
 
-def load_classifier(path: str | Path) -> tuple[nn.Module, ClassifierInput, list[str]]:
-    """(network in evaluation mode, what it sees, names of its classes)."""
+def load_classifier(
+    path: str | Path, *, classes: Sequence[str] | None = None
+) -> tuple[nn.Module, ClassifierInput, list[str]]:
+    """(network in evaluation mode, what it sees, names of its classes).
+
+    PATH is a checkpoint of the kit; or a published file (.pth, .pt, .safetensors) of torchvision, VMZ,
+    ig65m-pytorch, mmaction2 (CSN), pytorch-i3d or kinetics_i3d_pytorch; or the name of torchvision's
+    weights, such as `torchvision:mc3_18/KINETICS400_V1`. The log says what it was taken for.
+
+    `classes` names the classes: where the checkpoint has others, or another number of them, the head is
+    made anew. A published file does not name its classes: they are "0", "1", ...
+    Raises `CheckpointError` for everything that is not such a checkpoint.
+    """
+    if str(path).startswith(BY_NAME):
+        network, view, _ = _published(path, fetch_weights(str(path)), classes)
+        names = list(named_weights(str(path)).meta["categories"])
+    elif Path(path).suffix == ".safetensors" and Path(path).with_suffix(".json").is_file():
+        network, view, names = _own(path)
+    else:
+        network, view, names = _published(path, read_weights(path), classes)
+    if classes is not None:
+        if len(classes) != len(names) or names not in (list(classes), _numbers(len(names))):
+            log.info("%s: a new head for %d classes", path, len(classes))
+            replace_head(network, len(classes))
+        names = list(classes)
+    return network.eval(), view, names
+
+
+def identify(path: str | Path) -> Family:
+    """Which published family PATH is of. Raises `CheckpointError` if of none."""
+    return _recognise(path, read_weights(path))[1]
+
+
+def _own(path: str | Path) -> tuple[nn.Module, ClassifierInput, list[str]]:
     about = _about(path, "classifier")
     try:
         view = ClassifierInput(**{k: _tuple(v) for k, v in about["input"].items()})
         network = build_classifier(about["architecture"], len(about["classes"]), about["width"])
-    except (KeyError, TypeError, AttributeError) as error:
+        set_eps(network, about.get("eps"))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise CheckpointError(f"{path}: its .json is incomplete ({error})") from error
+    log.info("%s: a %s of the kit", path, about["architecture"])
     return _load(path, network), view, about["classes"]
+
+
+def _recognise(path: str | Path, content: object) -> tuple[dict[str, torch.Tensor], Family]:
+    try:
+        state = unwrap(content)
+        family = recognise(state, Path(path).name)
+        return rename(state, family), family
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _published(
+    path: str | Path, content: object, classes: Sequence[str] | None
+) -> tuple[nn.Module, ClassifierInput, list[str]]:
+    state, family = _recognise(path, content)
+    log.info("%s: %s of %s", path, family.architecture, family.name)
+    rows = next((len(state[f"{h}.weight"]) for h in HEADS if f"{h}.weight" in state), 0)
+    if not rows and classes is None:
+        raise CheckpointError(f"{path}: {family.architecture} without a head: `classes` must be given")
+    network = set_eps(build_classifier(family.architecture, rows or len(classes)), family.eps)
+    if not rows:  # only the trunk was published
+        head = head_name(network)
+        state |= {k: v for k, v in network.state_dict().items() if k.startswith(f"{head}.")}
+    try:
+        fill(network, state)
+    except ValueError as error:
+        own = f"; a checkpoint of the kit needs {Path(path).with_suffix('.json').name} beside it"
+        raise CheckpointError(
+            f"{path}: has the marks of {family.name}'s {family.architecture}, but {error}"
+            + own * (Path(path).suffix == ".safetensors")
+        ) from error
+    return network, family.view, list(classes) if not rows else _numbers(rows)
 
 
 def save_sampler(path: str | Path, network: Sampler, *, objective: str, classes, features: dict) -> None:
@@ -56,14 +137,17 @@ def load_sampler(path: str | Path) -> tuple[Sampler, dict]:
     about = _about(path, "sampler")
     try:
         settings = (about["outputs"], about["width"], about["sound_width"])
-        network = Sampler(tuple(about["modalities"]), *settings)
-    except (KeyError, TypeError) as error:
+        backbone = about.get("backbone", "resnet18")  # which earlier versions did not name
+        network = Sampler(tuple(about["modalities"]), *settings, backbone)
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: its .json is incomplete ({error})") from error
     return _load(path, network), about
 
 
 def fingerprint(path: str | Path) -> str:
     """Of the weights' bytes: results computed with other weights must not be taken for these."""
+    if str(path).startswith(BY_NAME):  # torchvision's addresses hold the weights' checksum
+        return hashlib.sha256(named_weights(str(path)).url.encode()).hexdigest()[:16]
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 
@@ -100,3 +184,7 @@ def _load(path: str | Path, network: nn.Module) -> nn.Module:
 
 def _tuple(value):
     return tuple(value) if isinstance(value, list) else value
+
+
+def _numbers(count: int) -> list[str]:
+    return [str(i) for i in range(count)]

@@ -1,22 +1,39 @@
-"""The clip classifier f: the costly network that should see only a few clips (paper, sec. 3.1)."""
+"""The clip classifier f: the costly network that should see only a few clips (paper, sec. 3.1).
+
+The networks have a file per family; here they stand in one registry, each with what it was made to see.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torchvision
 from torch import nn
 
-from scslib.models.width import FULL_WIDTH, set_width
+from scslib.models.csn import ip_csn_152, ir_csn_152
+from scslib.models.i3d import i3d
+from scslib.models.r2plus1d import r2plus1d_18, r2plus1d_34
+from scslib.models.resnet3d import mc3_18, r3d_18
+from scslib.models.width import FULL_WIDTH
+
+
+def spread(shown: int, frames: int) -> list[int]:
+    """Which of `shown` pictures are in the middle of `frames` equal parts; some twice if there are less.
+
+    shown = 8, frames = 4:  .x.x.x.x
+    """
+    return [(2 * i + 1) * shown // (2 * frames) for i in range(frames)]
 
 
 @dataclass(frozen=True)
 class ClassifierInput:
-    """What a classifier sees: `frames` pictures, their short side scaled to `short_side` pixels, the
-    `crop` x `crop` pixels in the middle, in 0..1, minus `mean`, divided by `std` (RGB).
+    """What a classifier sees: `frames` pictures at `frame_rate` a second (0: every frame as it comes),
+    their short side scaled to `short_side` pixels, the `crop` x `crop` pixels in the middle, in 0..1,
+    minus `mean`, divided by `std` (RGB). `crops` = 3 adds the crops at both ends of the longer side.
 
-    The defaults are torchvision's for MC3-18 and R(2+1)D-18 at full size.
+    The defaults are torchvision's for MC3-18 and R(2+1)D-18 at full size, but for their 15 pictures a
+    second: a classifier that is trained here sees every frame.
     """
 
     frames: int = 16
@@ -24,15 +41,55 @@ class ClassifierInput:
     crop: int = 112
     mean: tuple[float, float, float] = (0.43216, 0.394666, 0.37645)
     std: tuple[float, float, float] = (0.22803, 0.22145, 0.216989)
+    frame_rate: float = 0.0
+    crops: int = 1
 
     def __post_init__(self):
+        if self.frames < 1:
+            raise ValueError(f"frames ({self.frames}) must be > 0")
         if not 0 < self.crop <= self.short_side:
             raise ValueError(f"crop ({self.crop}) must be in 1..short_side ({self.short_side})")
+        if self.frame_rate < 0:
+            raise ValueError(f"frame_rate ({self.frame_rate}) must be >= 0")
+        if self.crops not in (1, 3):
+            raise ValueError(f"crops ({self.crops}) must be 1 or 3")
+
+    def span(self, video_frame_rate: float) -> int:
+        """How many consecutive frames of a video one clip covers.
+
+        frames = 4, frame_rate = 10, video_frame_rate = 20:  fxfxfxfx, span = 8
+        """
+        if not self.frame_rate:
+            return self.frames
+        if not video_frame_rate > 0:
+            raise ValueError(f"video_frame_rate ({video_frame_rate}) must be > 0")
+        return max(1, round(self.frames * video_frame_rate / self.frame_rate))
 
     def prepare(self, clips: torch.Tensor) -> torch.Tensor:
-        """uint8 (B, T, H, W, 3) to normalised float32 (B, 3, T, crop, crop), cut from the middle."""
-        top, left = ((side - self.crop) // 2 for side in clips.shape[2:4])
-        clips = clips[:, :, top : top + self.crop, left : left + self.crop]
+        """uint8 (B, T, H, W, 3) to normalised float32 (B, 3, frames, crop, crop), cut from the middle.
+
+        Clips of another length give the pictures in the middle of `frames` equal parts.
+        Raises `ValueError` for pictures smaller than `crop`.
+        """
+        return self._cut(clips, (1,))
+
+    def prepare_crops(self, clips: torch.Tensor) -> torch.Tensor:
+        """`prepare` with all crops: (B * crops, 3, frames, crop, crop), a clip's crops side by side."""
+        return self._cut(clips, (1,) if self.crops == 1 else (0, 1, 2))
+
+    def _cut(self, clips: torch.Tensor, places: tuple[int, ...]) -> torch.Tensor:
+        """`places`: halves of the way along the longer side, 0..2."""
+        shown, height, width = clips.shape[1:4]
+        if min(height, width) < self.crop:
+            raise ValueError(f"clips ({height} x {width}) must be at least crop ({self.crop})")
+        if shown != self.frames:
+            clips = clips[:, spread(shown, self.frames)]
+        cuts = []
+        for place in places:
+            top = (height - self.crop) * (place if height > width else 1) // 2
+            left = (width - self.crop) * (place if height <= width else 1) // 2
+            cuts.append(clips[:, :, top : top + self.crop, left : left + self.crop])
+        clips = torch.stack(cuts, 1).flatten(0, 1) if len(cuts) > 1 else cuts[0]
         clips = clips.permute(0, 4, 1, 2, 3).to(torch.float32).div_(255)
         mean, std = (
             torch.tensor(v, device=clips.device).view(3, 1, 1, 1) for v in (self.mean, self.std)
@@ -40,22 +97,75 @@ class ClassifierInput:
         return ((clips - mean) / std).contiguous(memory_format=torch.channels_last_3d)
 
 
-def mc3_18(classes: int, width: int = FULL_WIDTH) -> nn.Module:
-    """MC3-18 (Tran et al., CVPR 2018): 3D convolutions in the first block, 2D ones after it.
+@dataclass(frozen=True)
+class Classifier:
+    """How to build a network for some number of classes and some width, and what it was made to see."""
 
-    Maps (B, 3, T, H, W) to logits (B, classes). With width = 64 it is torchvision's network.
-    """
-    network = torchvision.models.video.mc3_18(weights=None, num_classes=classes)
-    if width != FULL_WIDTH:
-        set_width(network, width)
-    return network.to(memory_format=torch.channels_last_3d)
+    build: Callable[[int, int], nn.Module]
+    view: ClassifierInput
 
 
-CLASSIFIERS = {"mc3_18": mc3_18}
+SHORT = ClassifierInput(16, 128, 112, frame_rate=15.0)  # torchvision's recipe
+LONG = ClassifierInput(32, 128, 112, frame_rate=15.0)  # VMZ tests at 15 a second
+LARGE = ClassifierInput(32, 256, 224, frame_rate=15.0)  # every other frame at 30 a second
+SYMMETRIC = ClassifierInput(64, 256, 224, (0.5,) * 3, (0.5,) * 3, frame_rate=25.0)  # values in -1..1
+
+CLASSIFIERS = {
+    "mc3_18": Classifier(mc3_18, SHORT),
+    "r3d_18": Classifier(r3d_18, SHORT),
+    "r2plus1d_18": Classifier(r2plus1d_18, SHORT),
+    "r2plus1d_34": Classifier(r2plus1d_34, LONG),
+    "ir_csn_152": Classifier(ir_csn_152, LARGE),
+    "ip_csn_152": Classifier(ip_csn_152, LARGE),
+    "i3d": Classifier(i3d, SYMMETRIC),
+}
+HEADS = ("fc", "logits.conv3d")
 
 
 def build_classifier(architecture: str, classes: int, width: int = FULL_WIDTH) -> nn.Module:
-    """A freshly initialised classifier by name. Raises `ValueError` for a name that is not known."""
+    """A freshly initialised classifier by name. Raises `ValueError` for a name that is not known.
+
+    It maps (B, 3, T, H, W) to logits (B, classes). `width`: channels after the first layer; with 64 it
+    is the published network, with the published names of its weights.
+    """
     if architecture not in CLASSIFIERS:
         raise ValueError(f"architecture ({architecture!r}) must be one of {sorted(CLASSIFIERS)}")
-    return CLASSIFIERS[architecture](classes, width)
+    if classes < 1 or width < 1:
+        raise ValueError(f"classes ({classes}) and width ({width}) must be > 0")
+    return CLASSIFIERS[architecture].build(classes, width)
+
+
+def head_name(network: nn.Module) -> str:
+    """The name of the layer that maps pooled features to logits."""
+    names = {name for name, _ in network.named_modules()}
+    for name in HEADS:
+        if name in names:
+            return name
+    raise ValueError(f"network ({type(network).__name__}) must have one of the heads {HEADS}")
+
+
+def replace_head(network: nn.Module, classes: int) -> nn.Module:
+    """Give `network` a freshly initialised head for `classes` classes, in place."""
+    name = head_name(network)
+    old = network.get_submodule(name)
+    if isinstance(old, nn.Linear):
+        new = nn.Linear(old.in_features, classes)
+    else:
+        new = nn.Conv3d(old.in_channels, classes, 1)
+    network.set_submodule(name, new.to(old.weight.device))
+    return network
+
+
+def forward_features(network: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(pooled features (B, D), logits (B, C)) of prepared clips (B, 3, T, H, W), in one forward pass.
+
+    The features are what the head sees: logits = weight @ features + bias.
+    """
+    seen = []
+    head = network.get_submodule(head_name(network))
+    hook = head.register_forward_pre_hook(lambda layer, args: seen.append(args[0].flatten(1)))
+    try:
+        logits = network(inputs)
+    finally:
+        hook.remove()
+    return seen[0], logits

@@ -8,11 +8,14 @@ saliency (RANK). Inputs, each for B clips with S pictures:
     residual  (B, S, 3, h, w)    levels / 16                S = its P-frames
     logmel    (B, 1, 200, 40)    (log energy + 6) / 3       one picture for the whole clip
 
-The scores of a clip's pictures are averaged. The network of a modality is a ResNet-18; sound has a
-VGG of 18 layers.
+The scores of a clip's pictures are averaged. The network of a picture is a ResNet-18 or, lighter, a
+ShuffleNet (torchvision has the second version; the paper names one of 26 layers); sound has a VGG of
+18 layers.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 import torchvision
@@ -26,24 +29,41 @@ CHANNELS = {"iframes": 3, "motion": 2, "residual": 3}
 VGG_LAYERS = (64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4)
 
 
-class PictureTrunk(nn.Module):
-    """ResNet-18 up to its pooled features, averaged over the pictures of each clip.
+def _resnet18(modality: str, width: int) -> tuple[nn.Module, int]:
+    network = torchvision.models.resnet18(weights=None)
+    if modality != "iframes":
+        network.conv1 = nn.Conv2d(3, FULL_WIDTH, 3, 1, 1, bias=False)
+        network.maxpool = nn.Identity()
+    return set_width(network, width, in_channels=CHANNELS[modality]), 8 * width
 
-    (B, S, C, H, W) and a mask (B, S) of the pictures that count, to features (B, 8 * width).
-    Motion and residuals have 1/16 of the picture's size already, so their first layer does not
-    shrink them again: 3 x 3 with stride 1 instead of 7 x 7 with stride 2 and pooling.
+
+def _shufflenet(modality: str, width: int) -> tuple[nn.Module, int]:
+    first, *stages, last = (max(2, c * width // FULL_WIDTH // 2 * 2) for c in (24, 116, 232, 464, 1024))
+    network = torchvision.models.ShuffleNetV2([4, 8, 4], [first, *stages, last])
+    stride = 2 if modality == "iframes" else 1
+    network.conv1[0] = nn.Conv2d(CHANNELS[modality], first, 3, stride, 1, bias=False)
+    if modality != "iframes":
+        network.maxpool = nn.Identity()
+    return network, last
+
+
+BACKBONES = {"resnet18": _resnet18, "shufflenet": _shufflenet}
+
+
+class PictureTrunk(nn.Module):
+    """A picture network up to its pooled features, averaged over the pictures of each clip.
+
+    (B, S, C, H, W) and a mask (B, S) of the pictures that count, to features (B, D): D = 8 * width for
+    the ResNet-18, 16 * width for the ShuffleNet. Motion and residuals have 1/16 of the picture's size
+    already, so their first layer does not shrink them again: 3 x 3 with stride 1, and no pooling.
     """
 
-    def __init__(self, modality: str, width: int = FULL_WIDTH):
+    def __init__(self, modality: str, width: int = FULL_WIDTH, backbone: str = "resnet18"):
         super().__init__()
-        network = torchvision.models.resnet18(weights=None)
-        if modality != "iframes":
-            network.conv1 = nn.Conv2d(3, FULL_WIDTH, 3, 1, 1, bias=False)
-            network.maxpool = nn.Identity()
-        set_width(network, width, in_channels=CHANNELS[modality])
-        network.fc = nn.Identity()
-        self.network = network
-        self.features = 8 * width
+        if backbone not in BACKBONES:
+            raise ValueError(f"backbone ({backbone!r}) must be one of {sorted(BACKBONES)}")
+        self.network, self.features = BACKBONES[backbone](modality, width)
+        self.network.fc = nn.Identity()
 
     def forward(self, pictures: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         batch, shown = pictures.shape[:2]
@@ -87,16 +107,25 @@ class Sampler(nn.Module):
     the number of classes (AC) or 1 (RANK).
     """
 
-    def __init__(self, modalities: tuple[str, ...], outputs: int, width: int, sound_width: int):
+    def __init__(
+        self,
+        modalities: tuple[str, ...],
+        outputs: int,
+        width: int,
+        sound_width: int,
+        backbone: str = "resnet18",
+    ):
         super().__init__()
         for name in modalities:
             if name not in MODALITIES:
                 raise ValueError(f"modality ({name!r}) must be one of {MODALITIES}")
         self.modalities = tuple(modalities)
-        self.settings = {"modalities": modalities, "width": width, "sound_width": sound_width}
-        self.trunks = nn.ModuleDict(
-            {m: SoundTrunk(sound_width) if m == "logmel" else PictureTrunk(m, width) for m in modalities}
-        )
+        self.settings = {"modalities": self.modalities, "width": width}
+        self.settings |= {"sound_width": sound_width, "backbone": backbone}
+        trunks = {}
+        for m in modalities:
+            trunks[m] = SoundTrunk(sound_width) if m == "logmel" else PictureTrunk(m, width, backbone)
+        self.trunks = nn.ModuleDict(trunks)
         self.head = nn.Linear(sum(t.features for t in self.trunks.values()), outputs)
         self.to(memory_format=torch.channels_last)  # a third faster on CPUs
 
@@ -110,7 +139,7 @@ class Sampler(nn.Module):
                 features.append(trunk(inputs[name], inputs[name + "_mask"]))
         return self.head(torch.cat(features, 1))
 
-    def start_from(self, singles: list[Sampler]) -> None:
+    def start_from(self, singles: Sequence[Sampler]) -> None:
         """Take over the trunks of networks that were trained on one modality each (joint training)."""
         for single in singles:
             for name, trunk in single.trunks.items():
@@ -118,7 +147,6 @@ class Sampler(nn.Module):
 
     def for_ranking(self) -> Sampler:
         """A copy with a new head of one output: RANK starts from the AC network."""
-        settings = self.settings
-        copy = Sampler(settings["modalities"], 1, settings["width"], settings["sound_width"])
+        copy = Sampler(outputs=1, **self.settings)
         copy.trunks.load_state_dict(self.trunks.state_dict())
         return copy.to(self.head.weight.device)

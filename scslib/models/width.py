@@ -9,11 +9,17 @@ _CONV = (nn.Conv2d, nn.Conv3d)
 _NORM = (nn.BatchNorm2d, nn.BatchNorm3d)
 
 
+def scaled(channels: int, width: int) -> int:
+    """width/64 of `channels`, rounded down, but at least one."""
+    return max(1, channels * width // FULL_WIDTH)
+
+
 def set_width(network: nn.Module, width: int, *, in_channels: int = 3) -> nn.Module:
     """Rebuild every layer of `network` with width/64 of its channels, in place, freshly initialised.
 
     Names of the parameters do not change; with width = 64 their shapes do not either. The layer that
-    sees the picture gets `in_channels`; the last linear layer keeps its number of outputs.
+    sees the picture gets `in_channels`; the last linear layer keeps its number of outputs. A depthwise
+    convolution stays one, with as many groups as channels.
     Raises `ValueError` for widths below 1.
     """
     if width < 1:
@@ -21,23 +27,22 @@ def set_width(network: nn.Module, width: int, *, in_channels: int = 3) -> nn.Mod
     for name, layer in network.named_children():
         if isinstance(layer, _CONV):
             kind = nn.Conv3d if isinstance(layer, nn.Conv3d) else nn.Conv2d
-            seen = in_channels if layer.in_channels == 3 else layer.in_channels * width // FULL_WIDTH
+            seen = in_channels if layer.in_channels == 3 else scaled(layer.in_channels, width)
             new = kind(
                 seen,
-                layer.out_channels * width // FULL_WIDTH,
+                scaled(layer.out_channels, width),
                 layer.kernel_size,
                 layer.stride,
                 layer.padding,
+                groups=1 if layer.groups == 1 else scaled(layer.groups, width),
                 bias=layer.bias is not None,
             )
             nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
             setattr(network, name, new)
         elif isinstance(layer, _NORM):
-            setattr(network, name, type(layer)(layer.num_features * width // FULL_WIDTH, eps=layer.eps))
+            setattr(network, name, type(layer)(scaled(layer.num_features, width), eps=layer.eps))
         elif isinstance(layer, nn.Linear):
-            setattr(
-                network, name, nn.Linear(layer.in_features * width // FULL_WIDTH, layer.out_features)
-            )
+            setattr(network, name, nn.Linear(scaled(layer.in_features, width), layer.out_features))
         else:
             set_width(layer, width, in_channels=in_channels)
     return network

@@ -8,6 +8,7 @@ named `clip.mp4` that is really a playlist or a concat script is refused, not fo
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,16 +178,27 @@ class ClipIndex:
             yield position, frame
 
 
-def index_clips(path: str | Path, *, clip_len: int = 16, clip_stride: int | None = None) -> ClipIndex:
+def index_clips(
+    path: str | Path,
+    *,
+    clip_len: int = 16,
+    clip_stride: int | None = None,
+    frame_rate: float = 0.0,
+) -> ClipIndex:
     """Read the packets of `path` (demux only, about 4 ms for 1,000 frames) and lay out its clips.
 
     `clip_stride` frames lie between the starts of two clips; by default clips do not overlap.
-    Raises `ValueError` for lengths below 1, `VideoError` for files without video packets.
+    With `frame_rate` > 0 both lengths count pictures at that rate: clip_len = 16 at 15 a second are
+    32 frames of a video that has 30 a second. 0 takes every frame as it comes.
+    Raises `ValueError` for lengths below 1 and negative rates, `VideoError` for files without video
+    packets.
     """
     clip_stride = clip_len if clip_stride is None else clip_stride
     for name, value in (("clip_len", clip_len), ("clip_stride", clip_stride)):
         if value < 1:
             raise ValueError(f"{name} ({value}) must be > 0")
+    if not 0 <= frame_rate < math.inf:
+        raise ValueError(f"frame_rate ({frame_rate}) must be >= 0")
     with open_video(path) as container:
         stream = video_stream(container)
         rows = []
@@ -197,15 +209,17 @@ def index_clips(path: str | Path, *, clip_len: int = 16, clip_stride: int | None
         if not rows:
             raise VideoError(f"{container.name}: the video stream has no packets")
         table = np.array(sorted(rows), dtype=np.int64)
+        own_rate = float(stream.average_rate or 25)
+        pace = own_rate / frame_rate if frame_rate else 1.0
         return ClipIndex(
             path=Path(container.name),
             pts=table[:, 0],
             key=table[:, 1].astype(bool),
             size=table[:, 2],
             time_base=float(stream.time_base),
-            frame_s=1 / float(stream.average_rate or 25),
-            clip_len=clip_len,
-            clip_stride=clip_stride,
+            frame_s=1 / own_rate,
+            clip_len=max(1, round(clip_len * pace)),
+            clip_stride=max(1, round(clip_stride * pace)),
             timed=not (container.format.name == "avi" and stream.codec_context.has_b_frames),
         )
 

@@ -1,0 +1,53 @@
+"""What a classifier costs: parameters and multiply-adds, counted and not looked up.
+
+PyTorch's counter runs on the meta device, where tensors have shapes and no memory. It counts a
+multiply-add as two operations; literature counts one (GMACs, often called GFLOPs), and so do we.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from scslib.models.classifiers import CLASSIFIERS, ClassifierInput, build_classifier
+from scslib.models.width import FULL_WIDTH
+
+
+class Cost(NamedTuple):
+    """Of one clip with all its crops."""
+
+    parameters: int
+    gmacs: float
+
+
+def measure(
+    architecture: str,
+    classes: int = 400,
+    width: int = FULL_WIDTH,
+    *,
+    view: ClassifierInput | None = None,
+) -> Cost:
+    """Count the parameters, and the 10^9 multiply-adds for a clip as `view` shows it.
+
+    Default: the registry's view. Raises `ValueError` for a name that is not known.
+    """
+    with torch.device("meta"):
+        network = build_classifier(architecture, classes, width).eval()
+        view = view or CLASSIFIERS[architecture].view
+        clip = torch.empty(view.crops, 3, view.frames, view.crop, view.crop)
+        with FlopCounterMode(display=False) as counter:
+            network(clip)
+    return Cost(sum(p.numel() for p in network.parameters()), counter.get_total_flops() / 2e9)
+
+
+def cost_table(classes: int = 400, width: int = FULL_WIDTH) -> list[dict]:
+    """One row per classifier, with its own input: the model zoo's columns."""
+    rows = []
+    for name, entry in CLASSIFIERS.items():
+        cost, view = measure(name, classes, width), entry.view
+        row = {"architecture": name, "classes": classes, "width": width}
+        row |= {"frames": view.frames, "crop": view.crop, "frame_rate": view.frame_rate}
+        rows.append(row | {"parameters": cost.parameters, "gmacs": round(cost.gmacs, 3)})
+    return rows

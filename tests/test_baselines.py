@@ -1,0 +1,70 @@
+"""Baselines without a network, against plain loops."""
+
+import numpy as np
+import pytest
+from streams import encode, panning
+
+from scslib.baselines import empirical, motion_energy, packet_size
+from scslib.features import FeatureSpec, VideoFeatures, read_video
+from scslib.video.probe import index_clips
+
+
+def video(clips: int) -> VideoFeatures:
+    return VideoFeatures({"times": np.stack([np.arange(clips), np.arange(clips) + 1], axis=1)})
+
+
+def test_packet_size_is_the_bytes_of_the_clips_frames(movie):
+    index = index_clips(movie.path, clip_len=8)
+    read = read_video(index, FeatureSpec(8), packet_size().modalities)
+    assert not read.has("", "motion")  # nothing was decoded for it
+    expected = [sum(index.size[i * 8 : i * 8 + 8]) for i in range(5)]
+    assert packet_size().saliency(read, "").tolist() == expected
+
+
+def test_motion_energy_equals_a_loop_over_frames_and_cells():
+    rng = np.random.default_rng(0)
+    motion = rng.normal(0, 3, (4, 6, 2, 3, 2)).astype(np.float16)
+    intra = rng.random((4, 6)) < 0.3
+    intra[2] = True  # a clip of I-frames alone moves nothing
+    motion[intra] = 0
+    got = motion_energy().saliency(VideoFeatures({"motion": motion, "intra": intra}), "")
+    for clip in range(4):
+        lengths = [
+            float(np.hypot(*motion[clip, t, y, x].astype(float)))
+            for t in range(6)
+            if not intra[clip, t]
+            for y in range(2)
+            for x in range(3)
+        ]
+        assert got[clip] == pytest.approx(np.mean(lengths) if lengths else 0.0, rel=1e-3)
+
+
+def test_motion_energy_finds_the_clip_that_moves(tmp_path):
+    still, moving = panning(96, 64, 1) * 16, panning(96, 64, 16)
+    path = encode(tmp_path / "m.mp4", still + moving + still, "mpeg4", {"g": "12"})
+    spec = FeatureSpec(16)
+    read = read_video(spec.index(path), spec, motion_energy().modalities)
+    assert not read.has("", "residual")
+    assert motion_energy().saliency(read, "").argmax() == 1
+
+
+def test_empirical_prior_is_the_mean_of_each_part_of_the_length():
+    targets = [np.array([0.0, 1.0, 0.0, 0.2]), np.array([0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.4, 0.4])]
+    prior = empirical(targets, bins=4).saliency(video(4), "")
+    parts = [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0], [0.2, 0.4, 0.4]]
+    np.testing.assert_allclose(prior, [np.mean(part) for part in parts])
+
+
+def test_empirical_prior_fits_any_number_of_clips_and_stays_within_what_it_saw():
+    baseline = empirical([np.linspace(0, 1, 50)])
+    for clips in (1, 3, 200):
+        prior = baseline.saliency(video(clips), "")
+        assert prior.shape == (clips,) and 0 <= prior.min() and prior.max() <= 1
+        assert list(prior) == sorted(prior)
+
+
+def test_wrong_values_are_named():
+    with pytest.raises(ValueError, match=r"bins \(0\)"):
+        empirical([np.ones(3)], bins=0)
+    with pytest.raises(ValueError, match="targets"):
+        empirical([])
