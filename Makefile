@@ -2,9 +2,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip
 
-.PHONY: tutorial test lab report lock clean
+.PHONY: tutorial experiments test lab lock clean
 
-tutorial: .venv/ready  ## all notebooks with the laptop preset
+tutorial: .venv/ready  ## notebooks 00 to 07 with the laptop preset
+	$(BIN)/scs run --preset laptop --notebooks 00-07
+
+experiments: .venv/ready  ## and the others: design choices, classifiers, aggregations
 	$(BIN)/scs run --preset laptop
 
 test: .venv/ready  ## units, the notebooks through papermill, nbval

@@ -92,6 +92,7 @@ def dense_scores(
     """f's answers on every clip of every video: shards of `probabilities` (N, C) float32 and of the
     pooled `features` (N, D) float16 that they were made from."""
     params = {"checkpoint": str(checkpoint), "weights": fingerprint(checkpoint)}
+    params["arrays"] = ["probabilities", "features"]
     rows = _paths(dataset, videos)
     return run_shards(_dense_scores, rows, folder, params=params, workers=workers, title="scoring clips")
 

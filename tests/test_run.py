@@ -89,6 +89,8 @@ def test_methods_table_has_the_papers_rows(smoke):
 def test_running_again_does_nothing_and_a_changed_parameter_starts_where_it_matters(smoke, work):
     stdout, _ = scs("run", "--preset", "smoke", work=work)
     assert stdout.count("done before") == len(list((ROOT / "notebooks").glob("*.ipynb")))
+    stdout, _ = scs("run", "--preset", "smoke", "--notebooks", "00-01,05", work=work)
+    assert "[3/3] 05_" in stdout and stdout.count("done before") == 3
 
 
 def test_report_is_one_page_without_a_network(smoke, work):
@@ -180,6 +182,8 @@ def test_a_truncated_video_gives_what_it_has_and_says_so(smoke, work, tmp_path):
     [
         (["run", "-p", "no_such_thing", "3"], ["no_such_thing", "3"]),
         (["run", "--preset", "huge"], ["huge"]),
+        (["run", "--notebooks", "7", "--out", "out"], ["notebooks ('7')"]),
+        (["run", "--notebooks", "90-98", "--out", "out"], ["90-98", "only 00 to"]),
         (["run", "--data", "nowhere"], ["nowhere"]),
         (["sample", "x.mp4", "--run", "no-such-run"], ["x.mp4"]),
         (["report", "no-such-run"], ["no-such-run"]),
@@ -191,7 +195,8 @@ def test_bad_input_is_one_line_that_names_the_value(arguments, words, work):
     line = one_line(*arguments, work=work)
     for word in words:
         assert word in line, line
-    assert not (work / "out").exists() and not (work / "runs" / "no-such-run").exists()
+    assert not (work / "out").exists()
+    assert not any((work / "runs" / name).exists() for name in ("out", "no-such-run"))
 
 
 def test_dataset_csv_that_points_nowhere_is_refused_before_anything_runs(work, tmp_path):
