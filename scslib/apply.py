@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scslib import plots, sampling
+from scslib import sampling, show
 from scslib.features import FeatureSpec, read_video
 from scslib.scoring import load_clip_sampler, sampler_features
 from scslib.video.frames import decode_clips, short_side
@@ -82,4 +82,4 @@ def sheet(picked: Picked, *, height: int = 120):
     title = (
         f"{picked.index.path.name}   {picked.sampler} sampler, K = {len(clips)} of {len(picked.times)}"
     )
-    return plots.sheet_with_curve(pictures, captions, picked.times, picked.saliency, clips, title=title)
+    return show.sheet_with_curve(pictures, captions, picked.times, picked.saliency, clips, title=title)
