@@ -137,7 +137,7 @@ def run(preset: str, dataset: Path | None, out: str | None, parameters, notebook
     """Run the notebooks in order, headless."""
     from scslib import run as runner
     from scslib.datasets.manifest import load_dataset
-    from scslib.report import readable
+    from scslib.report import readable, write_report
 
     params = runner.preset(preset)
     params |= {name: yaml.safe_load(value) for name, value in parameters}
@@ -154,7 +154,7 @@ def run(preset: str, dataset: Path | None, out: str | None, parameters, notebook
     failed = int(done.load_table("methods")["videos_failed"].max())
     if failed:
         click.echo(f"{failed} test videos could not be read: see results/videos.csv")
-    click.echo(f"\nreport: {done.folder / 'report.html'}")
+    click.echo(f"\nreport: {write_report(done)}")  # again: with the figures of the last notebooks
 
 
 @main.command()

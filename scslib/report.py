@@ -18,6 +18,16 @@ TITLES = {
     "saliency_examples": "What the samplers see",
     "training": "Training the samplers",
     "confusion": "The clip classifier on clips inside the action",
+    "dense_scores": "What the classifier says of clips inside and outside the action",
+    "inside_by_rank": "Where the top of the ranking lies",
+    "choice_inputs": "Design choices: which inputs",
+    "choice_objective": "Design choices: which objective",
+    "choice_accumulation": "Design choices: from frame to frame, or back to the I-frame",
+    "choice_network": "Design choices: which network",
+    "choice_fusion": "Design choices: how sight and sound are joined",
+    "choice_k": "Design choices: how many clips",
+    "classifiers": "Other classifiers",
+    "aggregations": "From clips to video",
 }
 COLUMNS = {
     "method": "method",

@@ -10,6 +10,10 @@ import av
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from torchvision.models.video import mc3_18
+
+from scslib.models.checkpoints import load_classifier
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -104,27 +108,32 @@ def test_report_is_one_page_without_a_network(smoke, work):
     assert "http://" not in page and "https://" not in page and str(work) not in page.split("command")[0]
 
 
+def papermill(name, out, **parameters):
+    """One notebook with plain papermill, as its documentation says."""
+    notebook = next((ROOT / "notebooks").glob(f"{name}_*.ipynb"))
+    given = [part for key, value in parameters.items() for part in ("-p", key, str(value))]
+    command = [sys.executable, "-m", "papermill", str(notebook), str(out), "-k", "python3", *given]
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
+
+
 def test_single_notebook_runs_with_plain_papermill(smoke, work, tmp_path):
-    out = tmp_path / "07.ipynb"
-    command = [
-        sys.executable,
-        "-m",
-        "papermill",
-        str(ROOT / "notebooks" / "07_top_and_bottom_clips.ipynb"),
-    ]
-    command += [
-        str(out),
-        "-k",
-        "python3",
-        "-p",
-        "run",
-        str(smoke[0]),
-        "-p",
-        "data",
-        str(work / "data" / "smoke"),
-    ]
-    subprocess.run(command + ["-p", "shown_videos", "1"], check=True, capture_output=True, timeout=300)
-    assert out.is_file()
+    data = work / "data" / "smoke"
+    papermill("07", tmp_path / "07.ipynb", run=smoke[0], data=data, shown_videos=1)
+    assert (tmp_path / "07.ipynb").is_file()
+
+
+def test_a_published_classifier_takes_the_place_of_f(smoke, work, tmp_path):
+    """Notebook 03 with a file as torchvision publishes it: its input comes along, nothing is trained."""
+    theirs = mc3_18(num_classes=3)
+    torch.save(theirs.state_dict(), tmp_path / "published.pth")
+    steps = {"trimmed_steps": 0, "mixed_steps": 0, "clips_per_video": 1}
+    where = {"run": tmp_path / "run", "data": work / "data" / "smoke"}
+    papermill("03", tmp_path / "03.ipynb", checkpoint=tmp_path / "published.pth", **where, **steps)
+    network, view, classes = load_classifier(tmp_path / "run" / "checkpoints" / "classifier.safetensors")
+    assert (view.frames, view.short_side, view.crop, view.frame_rate) == (16, 128, 112, 15.0)
+    assert len(classes) == 3
+    for name, tensor in theirs.state_dict().items():
+        assert torch.equal(tensor, network.state_dict()[name]), name
 
 
 def test_sample_gives_k_clips_of_any_video_and_a_sheet(smoke, work, tmp_path):
