@@ -13,8 +13,8 @@ experiments: .venv/ready  ## and the others: design choices, classifiers, aggreg
 test: .venv/ready  ## units, the notebooks through papermill, nbval
 	$(BIN)/python -m pytest
 
-lab: .venv/ready  ## JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks
+lab: .venv/ready  ## JupyterLab on the notebooks; LAB="--no-browser" and the like are passed on
+	$(BIN)/jupyter lab notebooks $(LAB)
 
 lock: .venv/ready  ## requirements.lock again, from pyproject.toml
 	$(UV) compile pyproject.toml --extra test --universal --python-version 3.11 \

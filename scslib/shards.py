@@ -127,7 +127,8 @@ def _run_shard(job: tuple[Work, list[tuple[str, str]], Path, int, dict]) -> None
             result, expected, clips = work(Path(path), params)
             if clips == 0:
                 raise VideoError(f"{path}: not one clip could be decoded")
-            arrays |= {f"{video_id}/{name}": value for name, value in result.items()}
+            for name, value in result.items():  # safetensors writes the buffer as it lies in memory
+                arrays[f"{video_id}/{name}"] = np.ascontiguousarray(value)
             row |= {"clips_expected": expected, "clips": clips}
             if clips < expected:
                 row |= {"status": "partial", "reason": f"{clips} of {expected} clips could be read"}

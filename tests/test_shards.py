@@ -61,3 +61,16 @@ def test_other_parameters_have_a_folder_of_their_own(tmp_path):
 
 def test_nothing_half_written_is_left(tmp_path):
     assert not list(run(tmp_path).folder.glob("*.part"))
+
+
+def turned(path, params):
+    """Arrays whose memory is in another order than their indices: what NumPy's indexing may give."""
+    plain = np.arange(24.0).reshape(2, 3, 4)
+    return {"t": plain.T, "p": plain[:, [2, 0]], "f": np.asfortranarray(plain)}, 1, 1
+
+
+def test_arrays_come_back_as_they_were_whatever_their_order_in_memory(tmp_path):
+    result = run_shards(turned, [("a", "a")], tmp_path / "s", params={}, workers=1, title="x")
+    for name, array in turned("", {})[0].items():
+        np.testing.assert_array_equal(result.get("a", name), array)
+        np.testing.assert_array_equal(result.get("a", name, slice(1, 2)), array[1:2])
