@@ -70,7 +70,7 @@ def fit(
 def classifier_batches(
     clips: Shards, labels: dict[str, int], view: ClassifierInput, batch: int, seed: int
 ) -> Iterator[dict[str, torch.Tensor]]:
-    """Endless batches for f: decoded clips of the training videos, a random square of each, recoloured.
+    """Endless batches for f: decoded clips of the training videos, cut at a random place, recoloured.
 
     No mirroring: it would turn one movement into another.
     """
@@ -80,22 +80,16 @@ def classifier_batches(
         order = rng.permutation(len(pool))
         for start in range(0, max(1, len(order) - batch + 1), batch):
             rows = [pool[i] for i in order[start : start + batch]]
-            cut = [random_zoom(clips.get(v, "clips", slice(i, i + 1)), view.crop, rng) for v, i in rows]
+            cut = [_random_crop(clips.get(v, "clips", slice(i, i + 1)), view.crop, rng) for v, i in rows]
             target = torch.tensor([labels[v] for v, _ in rows])
             seen = recolour(view.prepare(torch.from_numpy(np.concatenate(cut))), rng)
             yield {"clips": seen, "label": target}
 
 
-def random_zoom(clip: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """One random square of a clip (1, T, H, W, 3), scaled to (1, T, size, size, 3).
-
-    Its side lies between 0.7 `size` and the short side, so that f learns neither places nor sizes.
-    """
-    side = int(rng.integers(max(1, round(0.7 * size)), min(clip.shape[2:4]) + 1))
-    top, left = (int(rng.integers(length - side + 1)) for length in clip.shape[2:4])
-    square = torch.from_numpy(clip[0, :, top : top + side, left : left + side]).permute(0, 3, 1, 2)
-    square = F.interpolate(square.float(), size=(size, size), mode="bilinear").round()
-    return square.to(torch.uint8).permute(0, 2, 3, 1)[None].numpy()
+def _random_crop(clip: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """The same random square of all pictures of a clip (1, T, H, W, 3)."""
+    top, left = (int(rng.integers(side - size + 1)) for side in clip.shape[2:4])
+    return clip[:, :, top : top + size, left : left + size]
 
 
 def recolour(clips: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

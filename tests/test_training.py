@@ -16,7 +16,6 @@ from scslib.scoring import ClipSampler
 from scslib.training import (
     Recipe,
     Schedule,
-    random_zoom,
     train_ac,
     train_rank,
     train_sampler,
@@ -93,21 +92,6 @@ def test_rank_starts_from_ac_and_orders_clips_as_its_targets_do(moving, ac):
     options = {"clips_per_video": 8, "seed": 0}
     train_rank(ranker, features, targets, Schedule(60, batch=32, lr=3e-3), **options)
     assert precision(ranker, "rank", features, active) > 0.9
-
-
-def test_random_zoom_shows_a_square_of_the_clip_at_the_size_asked_for():
-    """On a ramp, position can be read off the values: side, place and proportions of what is shown."""
-    rng, sides = np.random.default_rng(0), []
-    ramp = np.stack(np.broadcast_arrays(np.arange(60)[:, None], np.arange(80)[None], 7), axis=2)
-    clip = np.repeat(ramp[None, None].astype(np.uint8), 3, axis=1)
-    for _ in range(50):
-        shown = random_zoom(clip, 40, rng)
-        assert shown.shape == (1, 3, 40, 40, 3) and shown.dtype == np.uint8
-        assert (shown[0] == shown[0, :1]).all() and (shown[..., 2] == 7).all()
-        tall, wide = (np.ptp(shown[0, 0, ..., axis].astype(int)) for axis in (0, 1))
-        assert abs(tall - wide) <= 1  # still a square
-        sides.append(tall + 1)
-    assert 26 <= min(sides) < 34 and 52 < max(sides) <= 60
 
 
 def test_the_same_seed_gives_the_same_network(moving):
