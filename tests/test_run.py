@@ -232,7 +232,7 @@ def holed(smoke, work, tmp_path_factory):
 
 
 def test_bad_videos_in_a_dataset_are_reported_and_counted(holed, work):
-    stdout, _ = scs("run", "--data", holed, "--out", "holed", work=work)
+    stdout, _ = scs("run", "--data", holed, "--out", "holed", "--notebooks", "01,03-10", work=work)
     table = pd.read_csv(work / "runs" / "holed" / "results" / "methods.csv")
     assert set(table["videos_failed"]) == {2}
     assert "2 test videos could not be read" in stdout
