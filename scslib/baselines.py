@@ -42,7 +42,7 @@ def motion_energy() -> Baseline:
 
 def _motion_energy(features: Features, video_id: str) -> np.ndarray:
     motion = features.get(video_id, "motion").astype(np.float32)
-    moved = ~features.get(video_id, "intra")
+    moved = features.get(video_id, "predicted")
     speed = np.hypot(motion[..., 0], motion[..., 1]).mean((2, 3))  # (N, T); I-frames have no vectors
     return (speed * moved).sum(1) / np.maximum(moved.sum(1), 1)
 

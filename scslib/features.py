@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +15,15 @@ from torch.nn import functional as F
 
 from scslib.datasets.manifest import Dataset
 from scslib.models.samplers import MODALITIES, VISUAL
+from scslib.parallel import ahead
 from scslib.shards import Shards, run_shards
 from scslib.video.audio import FLOOR, MELS, STEPS, iter_logmel
-from scslib.video.compressed import BLOCK, iter_compressed
+from scslib.video.compressed import CompressedClip, iter_compressed
 from scslib.video.frames import short_side
-from scslib.video.probe import ClipIndex, expected_clips, index_clips, probe
+from scslib.video.probe import ClipIndex, VideoInfo, expected_clips, index_clips, probe
+from scslib.video.residual import BLOCK
+
+MOST_AT_ONCE = 256  # clips that are held at a time
 
 # The scale of the samplers' inputs: what enters a network is (value - centre) / spread.
 SCALES = {
@@ -35,7 +41,8 @@ class FeatureSpec:
     clip_len, frame_rate: what a clip is (`index_clips`), the same as for f. height, width: the frame
     size in pixels that the samplers know. Videos of another size are fitted: grids resized, vectors
     scaled; 0 keeps each video's own size. iframe_size: the I-frames' short side in pixels; 0 keeps the
-    full size, as in the paper.
+    full size. pictures: so many P-frames of each clip are kept, at equal distances; 0 keeps all. The
+    paper keeps all of everything.
     """
 
     clip_len: int = 16
@@ -44,6 +51,7 @@ class FeatureSpec:
     height: int = 0
     width: int = 0
     frame_rate: float = 0.0
+    pictures: int = 0
 
     def index(self, path: str | Path) -> ClipIndex:
         return index_clips(path, clip_len=self.clip_len, frame_rate=self.frame_rate)
@@ -73,8 +81,9 @@ class VideoFeatures:
     """The features of one video in memory, with the same `get` and `has` as `Shards`.
 
     Of N clips of T frames: times (N, 2) float64 seconds; bytes (N,) int64, compressed size; motion
-    (N, T, h, w, 2) and residual (N, T, h, w, 3) float16; intra (N, T) bool; iframes (M, H, W, 3)
-    uint8, those of clip i at iframe_start[i]..iframe_start[i + 1]; logmel (N, 200, 40) float16.
+    (N, T, h, w, 2) and residual (N, T, h, w, 3) float16, and predicted (N, T) bool, which of them are
+    of P-frames; iframes (M, H, W, 3) uint8, those of clip i at iframe_start[i]..iframe_start[i + 1];
+    logmel (N, 200, 40) float16.
     """
 
     arrays: dict[str, np.ndarray]
@@ -86,38 +95,131 @@ class VideoFeatures:
         return self.arrays[name] if rows is None else self.arrays[name][rows]
 
 
-def read_video(index: ClipIndex, spec: FeatureSpec, modalities: Sequence[str]) -> VideoFeatures:
-    """Read what samplers of these modalities need of one video, and nothing else."""
-    arrays, clips = {}, index.clips
-    if set(modalities) & set(VISUAL):
-        info = probe(index.path)
-        height, width = spec.height or info.height, spec.width or info.width
-        size = short_side(width, height, spec.iframe_size) if spec.iframe_size else (height, width)
-        options = {"accumulate": spec.accumulate, "residuals": "residual" in modalities}
-        read = list(iter_compressed(index, iframe_size=size, **options))
-        clips = [clips[c.index] for c in read]
-        if read:
-            grid = max(1, height // BLOCK), max(1, width // BLOCK)
-            scale = np.array([width / info.width, height / info.height], np.float32)
-            arrays["motion"] = _fit(np.stack([c.motion for c in read]), grid, scale)
-            if "residual" in modalities:
-                arrays["residual"] = _fit(np.stack([c.residual for c in read]), grid)
-            arrays["intra"] = np.stack([c.intra for c in read])
-            arrays["iframes"] = np.concatenate([c.iframes for c in read])
-            arrays["iframe_start"] = np.cumsum([0] + [len(c.iframes) for c in read])
-    if "logmel" in modalities:
-        arrays["logmel"] = np.array(list(iter_logmel(index.path, clips)), dtype=np.float16)
-    arrays["times"] = np.array([clip[1:] for clip in clips]).reshape(-1, 2)
-    arrays["bytes"] = np.array([index.size[list(index.frames(c.index))].sum() for c in clips])
+def read_video(
+    index: ClipIndex,
+    spec: FeatureSpec,
+    modalities: Sequence[str],
+    clips: Sequence[int] | None = None,
+    *,
+    threads: int = 1,
+) -> VideoFeatures:
+    """Read what samplers of these modalities need of one video, and nothing else.
+
+    Only of `clips`, ascending numbers, if they are given.
+    """
+    chunks = [c.arrays for c in read_chunks(index, spec, modalities, clips, threads=threads)]
+    arrays = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    if "iframe_start" in arrays:
+        shown = np.concatenate([np.diff(chunk["iframe_start"]) for chunk in chunks])
+        arrays["iframe_start"] = np.concatenate([[0], np.cumsum(shown)])
     return VideoFeatures(arrays)
 
 
-def _fit(field: np.ndarray, grid: tuple[int, int], scale: np.ndarray | float = 1) -> np.ndarray:
+def read_chunks(
+    index: ClipIndex,
+    spec: FeatureSpec,
+    modalities: Sequence[str],
+    clips: Sequence[int] | None = None,
+    *,
+    threads: int = 1,
+) -> Iterator[VideoFeatures]:
+    """`read_video`, some clips at a time: what is held does not grow with the video's length.
+
+    With several `threads` sound is read beside the pictures, and these in several places at once. A
+    broken stream gives fewer clips than were asked for.
+    """
+    wanted = list(range(len(index)) if clips is None else clips)
+    size = int(np.clip(-(-len(wanted) // (2 * threads)), 32, MOST_AT_ONCE))
+    chunks = [wanted[i : i + size] for i in range(0, len(wanted), size)] or [[]]
+    info, times = probe(index.path), index.clips
+    logmels = iter_logmel(index.path, [times[i] for i in wanted])
+    options = _options(info, spec, modalities)
+    seeking = threads > 1 and index.timed
+    pictures = iter_compressed(index, wanted, **options)  # one reader for all, if it cannot seek
+
+    def see(chunk: list[int]) -> list[CompressedClip] | None:
+        if not set(modalities) & set(VISUAL):
+            return None
+        found = iter_compressed(index, chunk, **options) if seeking else islice(pictures, len(chunk))
+        return list(found)
+
+    def hear(chunk: list[int]) -> list[np.ndarray] | None:
+        return list(islice(logmels, len(chunk))) if "logmel" in modalities else None
+
+    with ThreadPoolExecutor(threads if seeking else 1) as eyes, ThreadPoolExecutor(1) as ear:
+        seen = ahead(eyes, see, chunks, depth=threads)
+        heard = ahead(ear if threads > 1 else eyes, hear, chunks, depth=threads)
+        for chunk, found, sound in zip(chunks, seen, heard, strict=True):
+            arrays = {}
+            if sound is not None:
+                arrays["logmel"] = np.array(sound, np.float16).reshape(-1, STEPS, MELS)
+            if found is not None:
+                read = [clip.index for clip in found]
+                arrays = {name: rows[np.isin(chunk, read)] for name, rows in arrays.items()}
+                arrays |= _visual_arrays(found, info, spec, modalities) if found else {}
+                chunk = read
+            arrays["times"] = np.array([times[i][1:] for i in chunk]).reshape(-1, 2)
+            sizes = [index.size[list(index.frames(i))].sum() for i in chunk]
+            yield VideoFeatures(arrays | {"bytes": np.array(sizes, np.int64)})
+
+
+def _options(info: VideoInfo, spec: FeatureSpec, modalities: Sequence[str]) -> dict:
+    """What `iter_compressed` is to read."""
+    height, width = spec.height or info.height, spec.width or info.width
+    size = short_side(width, height, spec.iframe_size) if spec.iframe_size else (height, width)
+    moving = bool({"motion", "residual"} & set(modalities))
+    options = {"accumulate": spec.accumulate, "iframe_size": size}
+    return options | {"motion": moving, "residuals": "residual" in modalities}
+
+
+def _visual_arrays(
+    clips: list[CompressedClip], info: VideoInfo, spec: FeatureSpec, modalities: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """The arrays of the pictures: upright, on the spec's grid, and no more P-frames than it wants."""
+    arrays = {"iframes": np.concatenate([c.iframes for c in clips])}
+    arrays["iframe_start"] = np.cumsum([0] + [len(c.iframes) for c in clips])
+    picks = [_some(c.predicted, spec.pictures) for c in clips]
+    arrays["predicted"] = np.stack([c.predicted[at] for c, at in zip(clips, picks, strict=True)])
+    quarters, size = info.rotation // 90, (info.coded_width, info.coded_height)
+    size = size[::-1] if quarters % 2 else size
+    width, height = spec.width or info.width, spec.height or info.height
+    grid = max(1, height // BLOCK), max(1, width // BLOCK)
+    for name in {"motion", "residual"} & set(modalities):
+        field = np.stack([getattr(c, name)[at] for c, at in zip(clips, picks, strict=True)])
+        scale = None
+        if name == "motion":
+            scale = np.array([width / size[0], height / size[1]], np.float32)
+        arrays[name] = _fit(_turned(field, quarters), grid, scale)
+    return arrays
+
+
+def _some(predicted: np.ndarray, pictures: int) -> np.ndarray:
+    """`pictures` frames of a clip, its P-frames at equal distances before all others; 0: all frames."""
+    if pictures == 0:
+        return np.arange(len(predicted))
+    at = np.flatnonzero(predicted)
+    if len(at) > pictures:
+        return at[((np.arange(pictures) + 0.5) * len(at) / pictures).astype(int)]
+    return np.concatenate([at, np.resize(np.flatnonzero(~predicted), pictures - len(at))])
+
+
+def _turned(field: np.ndarray, quarters: int) -> np.ndarray:
+    """Grids (N, T, h, w, C) turned anticlockwise; vectors (C = 2, x first) turn with them."""
+    for _ in range(quarters):
+        field = np.rot90(field, axes=(2, 3))
+        if field.shape[-1] == 2:
+            field = np.stack([field[..., 1], -field[..., 0]], -1)
+    return field
+
+
+def _fit(field: np.ndarray, grid: tuple[int, int], scale: np.ndarray | None) -> np.ndarray:
     """Grids (N, T, h, w, C) as float16 on another `grid`, each cell the mean of what it covers."""
     if field.shape[2:4] != grid:
-        flat = torch.from_numpy(field).flatten(0, 1).permute(0, 3, 1, 2)
-        flat = F.interpolate(flat, size=grid, mode="area") * torch.as_tensor(scale).view(-1, 1, 1)
+        flat = torch.from_numpy(np.ascontiguousarray(field)).flatten(0, 1).permute(0, 3, 1, 2)
+        flat = F.interpolate(flat, size=grid, mode="area")
         field = flat.permute(0, 2, 3, 1).reshape(*field.shape[:2], *grid, -1).numpy()
+    if scale is not None and (scale != 1).any():
+        field = field * scale
     return field.astype(np.float16)
 
 
@@ -165,5 +267,5 @@ def _pictures(features: Shards | VideoFeatures, video_id: str, clip: int, modali
     if modality == "iframes":
         first, last = features.get(video_id, "iframe_start", slice(clip, clip + 2))
         return features.get(video_id, "iframes", slice(int(first), int(last)))
-    intra = features.get(video_id, "intra", one)[0]
-    return features.get(video_id, modality, one)[0][~intra]
+    predicted = features.get(video_id, "predicted", one)[0]
+    return features.get(video_id, modality, one)[0][predicted]

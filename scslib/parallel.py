@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -49,6 +50,19 @@ def map_processes(
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+
+def ahead(
+    pool: Executor, function: Callable[[Job], Result], jobs: Iterable[Job], *, depth: int
+) -> Iterator[Result]:
+    """`function(job)` for each job, in order, with `depth` more in the making while one is used."""
+    running: deque = deque()
+    for job in jobs:
+        running.append(pool.submit(function, job))
+        if len(running) > depth:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
 
 
 def _one_thread() -> None:

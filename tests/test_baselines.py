@@ -27,7 +27,7 @@ def test_motion_energy_equals_a_loop_over_frames_and_cells():
     intra = rng.random((4, 6)) < 0.3
     intra[2] = True  # a clip of I-frames alone moves nothing
     motion[intra] = 0
-    got = motion_energy().saliency(VideoFeatures({"motion": motion, "intra": intra}), "")
+    got = motion_energy().saliency(VideoFeatures({"motion": motion, "predicted": ~intra}), "")
     for clip in range(4):
         lengths = [
             float(np.hypot(*motion[clip, t, y, x].astype(float)))

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from streams import FRAMES, GOP, PAN, encode, every_frame, panning
 
-from scslib.video.compressed import cell_mean, iter_compressed, vectors
+from scslib.video.compressed import iter_compressed
 from scslib.video.probe import index_clips
+from scslib.video.vectors import vectors
 
 COLUMNS = "source w h src_x src_y dst_x dst_y motion_x motion_y motion_scale".split()
 
@@ -72,8 +73,8 @@ def test_known_pan_gives_known_motion_in_the_middle(pan):
     assert len(clips) == FRAMES // 16
     seen = 0
     for clip in clips:
-        for motion, intra in zip(clip.motion[:, 2:-2, 2:-2], clip.intra, strict=True):
-            if not intra:
+        for motion, moved in zip(clip.motion[:, 2:-2, 2:-2], clip.predicted, strict=True):
+            if moved:
                 right = np.abs(motion - PAN).max(-1) <= 0.5
                 assert right.mean() > 0.9
                 seen += 1
@@ -137,7 +138,7 @@ def test_residual_equals_a_loop_on_rgb(small):
     for clip in iter_compressed(index_clips(small.path)):
         for t in range(16):
             now = clip.index * 16 + t
-            if clip.intra[t]:
+            if not clip.predicted[t]:
                 continue
             compensated = pull(rgb(frames[now - 1]), vectors(frames[now]))
             expected = blocks(rgb(frames[now]) - compensated)
@@ -172,7 +173,7 @@ def test_iframes_are_still_and_marked(pan):
     frames = every_frame(pan.path)
     for clip in iter_compressed(index_clips(pan.path)):
         at = [t for t in range(16) if (clip.index * 16 + t) % GOP == 0]
-        assert list(np.flatnonzero(clip.intra)) == at
+        assert list(np.flatnonzero(~clip.predicted)) == at
         assert not clip.motion[at].any() and not clip.residual[at].any()
         for picture, t in zip(clip.iframes, at, strict=True):
             np.testing.assert_array_equal(picture, rgb(frames[clip.index * 16 + t]))
@@ -183,7 +184,7 @@ def test_clip_without_an_iframe_gets_the_last_one_before_it(movie):
     clips = list(iter_compressed(index_clips(movie.path, clip_len=4)))
     assert len(clips) == 10
     for clip in clips:
-        assert clip.intra.any() == (clip.index % 3 == 0)
+        assert clip.predicted.all() == (clip.index % 3 != 0)
         assert len(clip.iframes) == 1
         np.testing.assert_array_equal(clip.iframes[0], rgb(frames[clip.index // 3 * GOP]))
 
@@ -199,7 +200,7 @@ def test_stride_may_differ_from_length(movie, stride):
             one = single[clip.index * stride + t]
             np.testing.assert_array_equal(clip.motion[t], one.motion[0])
             np.testing.assert_array_equal(clip.residual[t], one.residual[0])
-            assert clip.intra[t] == one.intra[0]
+            assert clip.predicted[t] == one.predicted[0]
 
 
 def test_scaled_iframes_have_the_size_asked_for(movie):
@@ -223,11 +224,3 @@ def test_a_change_of_picture_size_ends_the_video(tmp_path):
     joined.write_bytes(b"".join((tmp_path / f"{n}.ts").read_bytes() for n in (0, 1)))
     shapes = {c.motion.shape for c in iter_compressed(index_clips(joined, clip_len=4))}
     assert shapes == {(4, 4, 6, 2)}
-
-
-def test_cell_mean_cuts_what_is_over():
-    field = np.random.default_rng(0).random((7, 9, 2))
-    expected = [
-        [field[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].mean((0, 1)) for x in (0, 1)] for y in (0, 1)
-    ]
-    np.testing.assert_allclose(cell_mean(field, (2, 2)), expected, rtol=1e-6)

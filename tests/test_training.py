@@ -51,7 +51,7 @@ def moving():
         chosen = rng.choice(CLIPS, 4, replace=False)
         motion[chosen, ..., 0] += 10 if label == 0 else -10
         arrays = {"motion": motion, "residual": np.zeros((CLIPS, 4, 4, 4, 3), np.float16)}
-        arrays["intra"] = np.zeros((CLIPS, 4), bool)
+        arrays["predicted"] = np.ones((CLIPS, 4), bool)
         arrays["times"] = np.stack([np.arange(CLIPS), np.arange(CLIPS) + 1], 1).astype(float)
         video_id = f"v{number}"
         videos[video_id], labels[video_id] = VideoFeatures(arrays), label
@@ -151,9 +151,9 @@ def test_a_masked_picture_does_not_count():
 
 
 def test_i_frames_are_no_p_frames_and_silence_is_silence():
-    intra = np.array([[True, False, False]])
+    predicted = np.array([[False, True, True]])
     motion = np.arange(3, dtype=np.float16).reshape(1, 3, 1, 1, 1).repeat(2, axis=4)
-    video = VideoFeatures({"motion": motion, "intra": intra, "times": np.zeros((1, 2))})
+    video = VideoFeatures({"motion": motion, "predicted": predicted, "times": np.zeros((1, 2))})
     inputs = sampler_inputs(video, [("v", 0)], ["motion", "logmel"])
     assert inputs["motion"].shape == (1, 2, 2, 1, 1)
     assert inputs["motion"][0, :, 0, 0, 0].tolist() == [1 / 8, 2 / 8]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import av
 import numpy as np
@@ -18,7 +18,7 @@ def iter_clips(index: ClipIndex, *, size: tuple[int, int]) -> Iterator[np.ndarra
     `size` is (H, W) in pixels. One clip is held in memory at a time; nothing is decoded twice.
     A broken stream gives fewer clips than `len(index)`.
     """
-    yield from _decode(index, range(len(index)), size, seek=False)
+    yield from _decode(index, range(len(index)), size)
 
 
 def decode_clips(index: ClipIndex, clips: Sequence[int], *, size: tuple[int, int]) -> np.ndarray:
@@ -34,7 +34,7 @@ def decode_clips(index: ClipIndex, clips: Sequence[int], *, size: tuple[int, int
     wanted = sorted(set(int(c) for c in clips))
     out = np.zeros((len(wanted), index.clip_len, *size, 3), np.uint8)
     done = 0
-    for pixels in _decode(index, wanted, size, seek=index.timed):
+    for pixels in _decode(index, wanted, size):
         out[done] = pixels
         done += 1
     if done < len(wanted):
@@ -48,25 +48,19 @@ def short_side(width: int, height: int, pixels: int) -> tuple[int, int]:
     return tuple(max(2, round(side * scale / 2) * 2) for side in (height, width))
 
 
-def _decode(
-    index: ClipIndex, wanted: Sequence[int], size: tuple[int, int], seek: bool
-) -> Iterator[np.ndarray]:
+def _decode(index: ClipIndex, wanted: Sequence[int], size: tuple[int, int]) -> Iterator[np.ndarray]:
     """Give the clips of the ascending numbers `wanted` as (clip_len, H, W, 3), filled up at the end."""
-    keys = np.flatnonzero(index.key)
     with open_video(index.path) as container:
         stream = video_stream(container)
-        reader = index.positions(decoded(container, stream))
         to_rgb = RgbConverter(size)
+        frames = visit(index, container, stream, map(index.frames, wanted))
         kept: dict[int, np.ndarray] = {}
         reached = -1  # position of the last frame that was decoded
         for clip in wanted:
             run = index.frames(clip)
             kept = {p: pixels for p, pixels in kept.items() if p >= run[0]}
-            key = keys[max(0, np.searchsorted(keys, run[0], side="right") - 1)] if len(keys) else 0
-            if seek and key > reached + 1:
-                reader = _seek(index, container, stream, key)
             while reached < run[-1]:
-                reached, frame = next(reader, (len(index.pts), None))
+                reached, frame = next(frames, (len(index.pts), None))
                 if frame is not None and reached >= run[0]:
                     kept[reached] = to_rgb(frame)
             pixels = [kept[p] for p in run if p in kept]
@@ -76,20 +70,55 @@ def _decode(
             yield np.stack(pixels)
 
 
+Frames = Iterator[av.VideoFrame]
+
+
+def visit(
+    index: ClipIndex,
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    runs: Iterable[range],
+    *,
+    through: Callable[[Frames], Frames] = iter,
+) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Decode what ascending runs of positions need: (position, frame), no frame twice.
+
+    Seeks to the keyframe before a run where that is further on than reading has come, so that runs
+    which lie near each other are read in one go. The frames from the keyframe on are among those
+    given. `through` may put something between decoder and reader.
+    """
+    keys, reached = np.flatnonzero(index.key), -1
+    reader = index.positions(through(decoded(container, stream)))
+    for run in runs:
+        key = keys[max(0, np.searchsorted(keys, run[0], side="right") - 1)] if len(keys) else 0
+        if index.timed and key > reached + 1:
+            reader = _seek(index, container, stream, key, through)
+        while reached < run[-1]:
+            step = next(reader, None)
+            if step is None:
+                return
+            reached = step[0]
+            yield step
+
+
 def _seek(
-    index: ClipIndex, container: av.container.InputContainer, stream: av.VideoStream, key: int
+    index: ClipIndex,
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    key: int,
+    through: Callable[[Frames], Frames],
 ) -> Iterator[tuple[int, av.VideoFrame]]:
     """`index.positions` from the keyframe at position `key`, or from the beginning.
 
     MPEG-TS has no table of keyframes: a seek may land behind the one that was asked for.
     """
     container.seek(int(index.pts[key]), stream=stream)
-    reader = index.positions(decoded(container, stream))
+    reader = index.positions(through(decoded(container, stream)))
     first = next(reader, None)
     if first is not None and first[0] <= key and first[1].key_frame:
         return itertools.chain([first], reader)
     container.seek(int(index.pts[0]) - round(1 / index.time_base), stream=stream)
-    return index.positions(decoded(container, stream))
+    return index.positions(through(decoded(container, stream)))
 
 
 def decoded(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
@@ -101,17 +130,22 @@ def decoded(container: av.container.InputContainer, stream: av.VideoStream) -> I
 
 
 class RgbConverter:
-    """Turns decoded frames into uint8 RGB (H, W, 3) of one size, scaled in the same step.
+    """Turns decoded frames into upright uint8 RGB (H, W, 3) of one size, scaled in the same step.
 
-    One converter serves a whole video: setting libswscale up costs more than using it.
+    `size` is (H, W) of the upright picture; None keeps the frame's own. One converter serves a whole
+    video: setting libswscale up costs more than using it.
     """
 
-    def __init__(self, size: tuple[int, int]):
-        self.height, self.width = size
+    def __init__(self, size: tuple[int, int] | None):
+        self.size = size
         self.scaler = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        turns = round(frame.rotation / 90) % 4  # quarters, anticlockwise
+        height, width = self.size or (frame.height, frame.width)
+        if self.size and turns % 2:
+            height, width = width, height
         picture = self.scaler.reformat(
-            frame, self.width, self.height, "rgb24", interpolation=Interpolation.BILINEAR
+            frame, width, height, "rgb24", interpolation=Interpolation.BILINEAR
         )
-        return picture.to_ndarray()
+        return np.rot90(picture.to_ndarray(), turns) if turns else picture.to_ndarray()

@@ -37,7 +37,11 @@ class Clip(NamedTuple):
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What the container declares. Times in seconds, sizes in pixels and bytes."""
+    """What the container declares. Times in seconds, sizes in bytes and pixels.
+
+    width, height: of the picture as it is shown, upright and with square pixels. coded_width,
+    coded_height: as it is stored. rotation: degrees, anticlockwise, from the stored to the shown one.
+    """
 
     path: Path
     container: str
@@ -48,6 +52,9 @@ class VideoInfo:
     duration_s: float
     audio_codec: str | None
     size_bytes: int
+    coded_width: int
+    coded_height: int
+    rotation: int = 0
 
     @property
     def has_audio(self) -> bool:
@@ -105,17 +112,38 @@ def probe(path: str | Path) -> VideoInfo:
         else:
             duration = (container.duration or 0) / av.time_base
         audio = audio_stream(container)
+        rotation = _rotation(container, stream)
+        aspect = float(stream.sample_aspect_ratio or 1)
+        if not 1 / 16 <= aspect <= 16:  # nonsense in the header
+            aspect = 1.0
+        width, height = round(stream.width * aspect), stream.height
+        if rotation % 180:
+            width, height = height, width
         return VideoInfo(
             path=Path(container.name),
             container=container.format.name,
             codec=stream.codec_context.name,
-            width=stream.width,
-            height=stream.height,
+            width=width,
+            height=height,
             frame_rate=float(stream.average_rate),
             duration_s=duration,
             audio_codec=audio.codec_context.name if audio else None,
             size_bytes=Path(container.name).stat().st_size,
+            coded_width=stream.width,
+            coded_height=stream.height,
+            rotation=rotation,
         )
+
+
+def _rotation(container: av.container.InputContainer, stream: av.VideoStream) -> int:
+    """0, 90, 180 or 270; the first picture says it, and only these containers can carry it."""
+    if not {"mp4", "matroska"} & set(container.format.name.split(",")):
+        return 0
+    try:
+        frame = next(container.decode(stream), None)
+    except (av.FFmpegError, IndexError):
+        return 0
+    return round(frame.rotation / 90) * 90 % 360 if frame is not None else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,13 +195,14 @@ class ClipIndex:
         (AVI with B-frames) the frames are counted, in the order in which the decoder gives them;
         such a stream has to be read from its beginning.
         """
-        position = -1
+        position, pts, last = -1, self.pts, len(self.pts) - 1
         for frame in frames:
-            if frame.pts is None or not self.timed:
-                position += 1
+            position += 1
+            if frame.pts is None or not self.timed or (position <= last and pts[position] == frame.pts):
+                pass  # the next one, as nearly always
             else:
-                position = max(position + 1, int(np.searchsorted(self.pts, frame.pts)))
-            if position >= len(self.pts):
+                position = max(position, int(pts.searchsorted(frame.pts)))
+            if position > last:
                 return
             yield position, frame
 
