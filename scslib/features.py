@@ -108,10 +108,11 @@ def read_video(
     Only of `clips`, ascending numbers, if they are given.
     """
     chunks = [c.arrays for c in read_chunks(index, spec, modalities, clips, threads=threads)]
-    arrays = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    names = dict.fromkeys(name for chunk in chunks for name in chunk)
+    arrays = {name: np.concatenate([c[name] for c in chunks if name in c]) for name in names}
     if "iframe_start" in arrays:
-        shown = np.concatenate([np.diff(chunk["iframe_start"]) for chunk in chunks])
-        arrays["iframe_start"] = np.concatenate([[0], np.cumsum(shown)])
+        shown = [np.diff(chunk["iframe_start"]) for chunk in chunks if "iframe_start" in chunk]
+        arrays["iframe_start"] = np.cumsum(np.concatenate([[0], *shown]))
     return VideoFeatures(arrays)
 
 
