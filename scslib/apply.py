@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from scslib import sampling, show
-from scslib.features import FeatureSpec, read_video
+from scslib.cascade import load_cascade
+from scslib.features import FeatureSpec
+from scslib.parallel import cores
 from scslib.scoring import load_clip_sampler, sampler_features
 from scslib.video.frames import decode_clips, short_side
 from scslib.video.probe import ClipIndex, VideoError, expected_clips, probe
@@ -18,10 +20,14 @@ from scslib.workspace import Run, WorkspaceError
 
 @dataclass(frozen=True, eq=False)
 class Picked:
-    """The clips of one video: `table` has a row per chosen clip, best first; `saliency` is (N,)."""
+    """The clips of one video: `table` has a row per chosen clip, best first.
+
+    clips, saliency: (N,), of all clips that could be read; times: (N, 2), seconds.
+    """
 
     sampler: str
     table: pd.DataFrame
+    clips: np.ndarray
     saliency: np.ndarray
     times: np.ndarray
     index: ClipIndex
@@ -48,27 +54,29 @@ def pick(path: str | Path, run: Run, *, k: int, sampler: str = "audio-visual", s
     objective = run.notes().get("objective")
     if objective is None:
         raise WorkspaceError(f"{run.folder}: no trained samplers here (scs run makes them)")
-    network = load_clip_sampler(sampler, folder, objective=objective, seed=seed)
-    spec = FeatureSpec(**sampler_features(folder, sampler, objective=objective, seed=seed))
+    if sampler == "cascade":
+        network = load_cascade(folder, objective=objective, seed=seed, k=k)
+    else:
+        network = load_clip_sampler(sampler, folder, objective=objective, seed=seed)
+    spec = FeatureSpec(**sampler_features(folder, "visual", objective=objective, seed=seed))
     index = spec.index(path)
-    features = read_video(index, spec, network.modalities)
-    times = features.get("", "times")
-    if not len(times):
+    clips, saliency = network.score_file(index, spec, threads=cores())
+    if not len(clips):
         raise VideoError(f"{path}: not one clip could be decoded")
-    saliency = network.saliency(features, "")
+    times = np.array([clip[1:] for clip in index.clips])[clips]
     chosen = sampling.top_k(saliency, k)
     table = pd.DataFrame(
         {
             "video": str(path),
             "rank": np.arange(1, len(chosen) + 1),
-            "clip": chosen,
+            "clip": clips[chosen],
             "start_s": times[chosen, 0],
             "end_s": times[chosen, 1],
             "saliency": saliency[chosen],
             "sampler": sampler,
         }
     )
-    return Picked(sampler, table, saliency, times, index)
+    return Picked(sampler, table, clips, saliency, times, index)
 
 
 def sheet(picked: Picked, *, height: int = 120):
@@ -82,4 +90,5 @@ def sheet(picked: Picked, *, height: int = 120):
     title = (
         f"{picked.index.path.name}   {picked.sampler} sampler, K = {len(clips)} of {len(picked.times)}"
     )
-    return show.sheet_with_curve(pictures, captions, picked.times, picked.saliency, clips, title=title)
+    rows = np.searchsorted(picked.clips, clips).tolist()
+    return show.sheet_with_curve(pictures, captions, picked.times, picked.saliency, rows, title=title)

@@ -15,8 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scslib.features import VideoFeatures
+from scslib.clock import Clock
+from scslib.features import FeatureSpec, VideoFeatures, read_video
+from scslib.scoring import FileScores
 from scslib.shards import Shards
+from scslib.video.probe import ClipIndex
 
 Features = Shards | VideoFeatures
 
@@ -28,6 +31,15 @@ class Baseline:
     name: str
     modalities: tuple[str, ...]
     saliency: Callable[[Features, str], np.ndarray]
+
+    def score_file(
+        self, index: ClipIndex, spec: FeatureSpec, *, threads: int = 1, clock: Clock | None = None
+    ) -> FileScores:
+        """The saliency of a file's clips; see `scoring.ClipSampler.score_file`."""
+        clock = clock or Clock()
+        features = clock("read_s", read_video, index, spec, self.modalities, threads=threads)
+        saliency = clock("sampler_s", self.saliency, features, "")
+        return FileScores(features.get("", "clip"), saliency)
 
 
 def packet_size() -> Baseline:

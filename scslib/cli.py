@@ -163,7 +163,7 @@ def run(preset: str, dataset: Path | None, out: str | None, parameters, notebook
 @click.option("-k", type=int, default=10, show_default=True, help="How many clips.")
 @click.option(
     "--sampler",
-    type=click.Choice(["audio", "visual", "audio-visual"]),
+    type=click.Choice(["audio", "visual", "audio-visual", "cascade"]),
     default="audio-visual",
     show_default=True,
 )

@@ -2,16 +2,10 @@
 
 f has scored every clip once (dense scores), so that a method's prediction is the mean of the rows of
 the clips that it picks: exactly what f would say, without asking it again. Costs are measured apart,
-on real files, stage by stage: see `time_methods`.
+on real files, stage by stage: see `timing`.
 """
 
 from __future__ import annotations
-
-import itertools
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,15 +13,12 @@ import pandas as pd
 from scslib import fusion, sampling
 from scslib.aggregation import mean_of_clips
 from scslib.baselines import Baseline
+from scslib.cascade import Cascade
 from scslib.datasets.manifest import Dataset
-from scslib.features import FeatureSpec, read_video
-from scslib.scoring import CLIPS_AT_ONCE, ClipSampler, classify, clips_for
+from scslib.scoring import ClipSampler
 from scslib.shards import Shards
-from scslib.video.frames import decode_clips, iter_clips, short_side
-from scslib.video.probe import probe
 
 BASELINES = ("random", "uniform", "dense", "oracle")
-STAGES = ("read_s", "decode_s", "sampler_s", "classifier_s")
 
 
 def pick_clips(
@@ -47,7 +38,7 @@ def pick_clips(
 
 
 def saliency_table(
-    samplers: list[ClipSampler | Baseline], features: Shards, videos: list[str], seed: int
+    samplers: list[ClipSampler | Baseline | Cascade], features: Shards, videos: list[str], seed: int
 ) -> pd.DataFrame:
     """The saliency of every clip: rows `seed, method, video_id, clip, start_s, end_s, saliency`.
 
@@ -92,17 +83,21 @@ def evaluate(
     *,
     k: int,
     seeds: list[int],
+    control: str = "",
+    sure: dict[int, float] | None = None,
 ) -> pd.DataFrame:
     """One row per method, seed and video: `method, seed, video_id, label, predicted, correct, clips,
     of, in_segments`.
 
     `in_segments` is the share of the picked clips' time that lies in annotated segments (NaN where
-    there are none). `shuffled` gives the last sampler's saliencies to the wrong clips: a control that
-    must not beat random. Videos that f could not score are left out here and counted by `summarise`.
+    there are none). `shuffled` gives the saliencies of `control` (default: the last method of the
+    table) to the wrong clips: a check that must not beat random. `sure`, by seed (`sampling.how_sure`),
+    adds the row `adaptive`: control's picks, but only as many as it takes f to be so sure. Videos that
+    f could not score are left out here and counted by `summarise`.
     """
     by_key = {key: group for key, group in saliency.groupby(["method", "seed", "video_id"])}
     samplers = list(dict.fromkeys(saliency["method"]))
-    control = samplers[-1]
+    control = control or samplers[-1]
     rows = []
     for video_id, label in zip(videos["video_id"], dataset.label_index(videos), strict=True):
         if video_id not in dense:
@@ -111,17 +106,20 @@ def evaluate(
         inside = _inside_segments(dataset, video_id, by_key, samplers, seeds)
         for seed in seeds:
             rng = np.random.default_rng([seed, len(rows)])
-            for method in (*BASELINES, *samplers, "shuffled"):
+            for method in (*BASELINES, *samplers, *(["adaptive"] if sure else []), "shuffled"):
                 if method in BASELINES:
                     picks = pick_clips(method, scores, label, k, rng)
                 else:
-                    group = by_key.get((control if method == "shuffled" else method, seed, video_id))
+                    source = method if method in samplers else control
+                    group = by_key.get((source, seed, video_id))
                     if group is None:  # no sound: nothing better is known than uniform
                         picks = sampling.uniform(len(scores), k)
                     else:
                         values = group["saliency"].to_numpy()[: len(scores)]
                         values = rng.permutation(values) if method == "shuffled" else values
                         picks = sampling.top_k(values, k)
+                if method == "adaptive":
+                    picks = picks[: sampling.until_sure(scores[picks], sure[seed])]
                 predicted = int(mean_of_clips(scores[picks]).argmax())
                 rows.append(
                     {
@@ -172,7 +170,7 @@ def summarise(predictions: pd.DataFrame, costs: pd.DataFrame, *, k: int, videos:
 
     `videos` is how many the test split has; those without a prediction are `videos_failed`. `covered`
     says how much of the way from uniform (0) to oracle (1) a method goes, `in_segments` how much of
-    its picks' time lies in annotated segments. Costs are seconds per video (see `time_methods`).
+    its picks' time lies in annotated segments. Costs are seconds per video (see `timing.time_methods`).
     """
     rows = []
     accuracy = predictions.groupby(["method", "seed"])["correct"].mean()
@@ -217,76 +215,3 @@ def over_seeds(methods: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame
     rest += ["speedup_vs_dense", "overhead_vs_uniform"]
     means = methods.groupby("method", sort=False)[rest].mean()
     return means.reset_index().merge(intervals(predictions), on="method", how="left")
-
-
-@dataclass
-class _Clock:
-    """Seconds by stage, measured on one video."""
-
-    seconds: dict[str, float]
-
-    def measure(self, stage: str, function: Callable):
-        begin = time.perf_counter()
-        result = function()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
-        return result
-
-
-def time_methods(
-    paths: list[Path],
-    classifier,
-    samplers: list[ClipSampler | Baseline],
-    spec: FeatureSpec,
-    *,
-    k: int,
-):
-    """What each method costs on these files: a table of `STAGES` and ratios, seconds per video.
-
-    Every row is charged for all that it needs and for nothing else: reading (packets, vectors,
-    residuals, I-frames, sound), decoding the clips that it shows to f, its own networks, and f. The
-    oracle needs f's scores of all clips, so it costs as much as dense. Median over the files; the
-    first one is also used to warm up.
-    """
-    network, view, _ = classifier
-    tables: dict[str, list[dict]] = {}
-    for path in (paths[0], *paths):
-        tables_of_video = {}
-        for sampler in (None, *samplers):
-            clock = _Clock({})
-            index = clock.measure("read_s", lambda p=path: clips_for(p, view))
-            picks = sampling.uniform(len(index), k)
-            if sampler is not None:
-                features = clock.measure(
-                    "read_s", lambda i=index, s=sampler: read_video(i, spec, s.modalities)
-                )
-                saliency = clock.measure(
-                    "sampler_s", lambda f=features, s=sampler: s.saliency(f, "video")
-                )
-                picks = sampling.top_k(saliency, k)
-            info = probe(path)
-            size = short_side(info.width, info.height, view.short_side)
-            pixels = clock.measure(
-                "decode_s", lambda i=index, p=picks, s=size: decode_clips(i, sorted(p), size=s)
-            )
-            clock.measure("classifier_s", lambda p=pixels: classify(network, view, p))
-            for name in (sampler.name,) if sampler else ("random", "uniform"):
-                tables_of_video[name] = clock.seconds
-        clock = _Clock({})
-        clock.measure("read_s", lambda p=path: clips_for(p, view))
-        stream = iter_clips(index, size=size)
-        take = lambda s=stream: list(itertools.islice(s, CLIPS_AT_ONCE))  # noqa: E731
-        while clips := clock.measure("decode_s", take):
-            clock.measure("classifier_s", lambda c=clips: classify(network, view, np.stack(c)))
-        tables_of_video["dense"] = tables_of_video["oracle"] = clock.seconds
-        for name, seconds in tables_of_video.items():
-            tables.setdefault(name, []).append(seconds)
-    rows = []
-    for name, measured in tables.items():
-        measured = measured[1:]  # the first was the warm-up
-        row = {s: float(np.median([m.get(s, 0.0) for m in measured])) for s in STAGES}
-        rows.append({"method": name, "seconds_per_video": sum(row.values()), **row})
-    table = pd.DataFrame(rows).set_index("method")
-    total = table["seconds_per_video"]
-    table.insert(1, "speedup_vs_dense", total["dense"] / total)
-    table.insert(2, "overhead_vs_uniform", total / total["uniform"])
-    return table.reset_index()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,13 +16,15 @@ from torch.nn import functional as F
 
 from scslib.datasets.manifest import Dataset
 from scslib.models.samplers import MODALITIES, VISUAL
-from scslib.parallel import ahead
+from scslib.parallel import ahead, workers
 from scslib.shards import Shards, run_shards
 from scslib.video.audio import FLOOR, MELS, STEPS, iter_logmel
 from scslib.video.compressed import CompressedClip, iter_compressed
 from scslib.video.frames import short_side
 from scslib.video.probe import ClipIndex, VideoInfo, expected_clips, index_clips, probe
 from scslib.video.residual import BLOCK
+
+Result = TypeVar("Result")
 
 MOST_AT_ONCE = 256  # clips that are held at a time
 
@@ -80,10 +83,10 @@ def read_features(path: Path, params: dict) -> tuple[dict[str, np.ndarray], int,
 class VideoFeatures:
     """The features of one video in memory, with the same `get` and `has` as `Shards`.
 
-    Of N clips of T frames: times (N, 2) float64 seconds; bytes (N,) int64, compressed size; motion
-    (N, T, h, w, 2) and residual (N, T, h, w, 3) float16, and predicted (N, T) bool, which of them are
-    of P-frames; iframes (M, H, W, 3) uint8, those of clip i at iframe_start[i]..iframe_start[i + 1];
-    logmel (N, 200, 40) float16.
+    Of N clips of T frames: clip (N,) int64, their numbers; times (N, 2) float64 seconds; bytes (N,)
+    int64, compressed size; motion (N, T, h, w, 2) and residual (N, T, h, w, 3) float16, and predicted
+    (N, T) bool, which of them are of P-frames; iframes (M, H, W, 3) uint8, those of row i at
+    iframe_start[i]..iframe_start[i + 1]; logmel (N, 200, 40) float16.
     """
 
     arrays: dict[str, np.ndarray]
@@ -107,7 +110,8 @@ def read_video(
 
     Only of `clips`, ascending numbers, if they are given.
     """
-    chunks = [c.arrays for c in read_chunks(index, spec, modalities, clips, threads=threads)]
+    parts = map_chunks(lambda part: part.arrays, index, spec, modalities, clips, threads=threads)
+    chunks = list(parts)
     names = dict.fromkeys(name for chunk in chunks for name in chunk)
     arrays = {name: np.concatenate([c[name] for c in chunks if name in c]) for name in names}
     if "iframe_start" in arrays:
@@ -116,17 +120,19 @@ def read_video(
     return VideoFeatures(arrays)
 
 
-def read_chunks(
+def map_chunks(
+    function: Callable[[VideoFeatures], Result],
     index: ClipIndex,
     spec: FeatureSpec,
     modalities: Sequence[str],
     clips: Sequence[int] | None = None,
     *,
     threads: int = 1,
-) -> Iterator[VideoFeatures]:
-    """`read_video`, some clips at a time: what is held does not grow with the video's length.
+) -> Iterator[Result]:
+    """`function` of what `read_video` reads, some clips at a time, in order.
 
-    With several `threads` sound is read beside the pictures, and these in several places at once. A
+    What is held does not grow with the video's length. With several `threads` the pictures are read in
+    several places at once, with the sound beside them, and `function` runs in the thread that read. A
     broken stream gives fewer clips than were asked for.
     """
     wanted = list(range(len(index)) if clips is None else clips)
@@ -135,33 +141,37 @@ def read_chunks(
     info, times = probe(index.path), index.clips
     logmels = iter_logmel(index.path, [times[i] for i in wanted])
     options = _options(info, spec, modalities)
-    seeking = threads > 1 and index.timed
-    pictures = iter_compressed(index, wanted, **options)  # one reader for all, if it cannot seek
+    threads = threads if index.timed else 1  # else it cannot seek, and one reader reads all
+    pictures = iter_compressed(index, wanted, **options)
 
-    def see(chunk: list[int]) -> list[CompressedClip] | None:
-        if not set(modalities) & set(VISUAL):
-            return None
-        found = iter_compressed(index, chunk, **options) if seeking else islice(pictures, len(chunk))
-        return list(found)
+    def hear(chunk: list[int]) -> list[np.ndarray]:
+        return list(islice(logmels, len(chunk)))
 
-    def hear(chunk: list[int]) -> list[np.ndarray] | None:
-        return list(islice(logmels, len(chunk))) if "logmel" in modalities else None
+    def work(job: tuple[list[int], Future | None]) -> Result:
+        chunk, sound = job
+        arrays, read = {}, chunk
+        if set(modalities) & set(VISUAL):
+            some = (
+                islice(pictures, len(chunk))
+                if threads == 1
+                else iter_compressed(index, chunk, **options)
+            )
+            found = list(some)
+            read = [clip.index for clip in found]
+            arrays = _visual_arrays(found, info, spec, modalities) if found else {}
+        if sound is not None:
+            heard = [row for clip, row in zip(chunk, sound.result(), strict=True) if clip in set(read)]
+            arrays["logmel"] = np.array(heard, np.float16).reshape(-1, STEPS, MELS)
+        arrays["clip"] = np.array(read, np.int64)
+        arrays["times"] = np.array([times[i][1:] for i in read]).reshape(-1, 2)
+        sizes = [index.size[list(index.frames(i))].sum() for i in read]
+        return function(VideoFeatures(arrays | {"bytes": np.array(sizes, np.int64)}))
 
-    with ThreadPoolExecutor(threads if seeking else 1) as eyes, ThreadPoolExecutor(1) as ear:
-        seen = ahead(eyes, see, chunks, depth=threads)
-        heard = ahead(ear if threads > 1 else eyes, hear, chunks, depth=threads)
-        for chunk, found, sound in zip(chunks, seen, heard, strict=True):
-            arrays = {}
-            if sound is not None:
-                arrays["logmel"] = np.array(sound, np.float16).reshape(-1, STEPS, MELS)
-            if found is not None:
-                read = [clip.index for clip in found]
-                arrays = {name: rows[np.isin(chunk, read)] for name, rows in arrays.items()}
-                arrays |= _visual_arrays(found, info, spec, modalities) if found else {}
-                chunk = read
-            arrays["times"] = np.array([times[i][1:] for i in chunk]).reshape(-1, 2)
-            sizes = [index.size[list(index.frames(i))].sum() for i in chunk]
-            yield VideoFeatures(arrays | {"bytes": np.array(sizes, np.int64)})
+    with workers(threads) as eyes, workers(1) as ear:
+        ear = eyes if threads == 1 else ear
+        heard = "logmel" in modalities
+        jobs = ((chunk, ear.submit(hear, chunk) if heard else None) for chunk in chunks)
+        yield from ahead(eyes, work, jobs, depth=threads)
 
 
 def _options(info: VideoInfo, spec: FeatureSpec, modalities: Sequence[str]) -> dict:
@@ -169,7 +179,7 @@ def _options(info: VideoInfo, spec: FeatureSpec, modalities: Sequence[str]) -> d
     height, width = spec.height or info.height, spec.width or info.width
     size = short_side(width, height, spec.iframe_size) if spec.iframe_size else (height, width)
     moving = bool({"motion", "residual"} & set(modalities))
-    options = {"accumulate": spec.accumulate, "iframe_size": size}
+    options = {"accumulate": spec.accumulate, "iframe_size": size, "pictures": spec.pictures}
     return options | {"motion": moving, "residuals": "residual" in modalities}
 
 

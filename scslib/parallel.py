@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -50,6 +51,20 @@ def map_processes(
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+
+@contextmanager
+def workers(count: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads; of several, each computes on one core."""
+    import torch
+
+    before = torch.get_num_threads()
+    alone = {"initializer": torch.set_num_threads, "initargs": (1,)} if count > 1 else {}
+    try:
+        with ThreadPoolExecutor(count, **alone) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(before)
 
 
 def ahead(

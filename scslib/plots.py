@@ -295,7 +295,7 @@ def accuracy_against_time(table: pd.DataFrame) -> Figure:
 
 
 def cost_bars(costs: pd.DataFrame) -> Figure:
-    """Seconds per video of each method, stage by stage (`evaluation.time_methods`)."""
+    """Seconds per video of each method, stage by stage (`timing.time_methods`)."""
     figure, axis = plt.subplots(figsize=(8, 0.42 * len(costs) + 1.3))
     position, left = np.arange(len(costs))[::-1], np.zeros(len(costs))
     for stage, colour in STAGE_COLOURS.items():

@@ -5,6 +5,8 @@ Every function returns a sorted or ranked array of min(K, N) different clip numb
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -46,6 +48,35 @@ def top_k(saliency: np.ndarray, k: int) -> np.ndarray:
 def oracle(probabilities: np.ndarray, label: int, k: int) -> np.ndarray:
     """The K clips that the classifier scores highest for the true class `label` (paper, sec. 4)."""
     return top_k(np.asarray(probabilities)[:, label], k)
+
+
+def until_sure(probabilities: np.ndarray, sure: float) -> int:
+    """Adaptive K: how many of the clips, shown in this order, it takes until the classifier is sure.
+
+    probabilities: (K, C), of the clips in the order in which they are shown, best first. Sure it is
+    when the mean over the clips so far gives a class at least `sure`, 0..1; above 1 never, so all K
+    count.
+    """
+    probabilities = np.asarray(probabilities)
+    means = probabilities.cumsum(0) / np.arange(1, len(probabilities) + 1)[:, None]
+    enough = np.flatnonzero(means.max(1) >= sure)
+    return int(enough[0]) + 1 if len(enough) else len(probabilities)
+
+
+def how_sure(videos: Sequence[tuple[np.ndarray, int]]) -> float:
+    """The lowest `sure` at which `until_sure` gets no more validation videos wrong than all K clips do.
+
+    videos: (probabilities (K, C) in the order of showing, label). Tried are 0.05, 0.10, ... 1.00; if
+    none will do, 1.01: always all clips. Raises `ValueError` without videos.
+    """
+    if not len(videos):
+        raise ValueError("videos (none) must be at least one validation video")
+    whole = sum(int(p.mean(0).argmax()) == label for p, label in videos)
+    for sure in np.arange(1, 21) / 20:
+        first = [(p[: until_sure(p, sure)], label) for p, label in videos]
+        if sum(int(p.mean(0).argmax()) == label for p, label in first) >= whole:
+            return float(sure)
+    return 1.01
 
 
 def _check(clips: int, k: int) -> int:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from scslib.clock import Clock
 from scslib.datasets.manifest import Dataset
-from scslib.features import VideoFeatures, sampler_inputs
+from scslib.features import FeatureSpec, VideoFeatures, map_chunks, sampler_inputs
 from scslib.models.checkpoints import fingerprint, load_classifier, load_sampler
 from scslib.models.classifiers import ClassifierInput, forward_features, spread
 from scslib.models.samplers import VISUAL, Sampler
@@ -155,19 +158,61 @@ class ClipSampler:
         return tuple(dict.fromkeys(m for network in self.networks for m in network.modalities))
 
     @torch.inference_mode()
-    def saliency(self, features: Shards | VideoFeatures, video_id: str) -> np.ndarray:
-        """(N,) float64: AC, the highest of the C averaged class probabilities; RANK, the mean score."""
-        count = len(features.get(video_id, "times"))
-        out = []
-        for start in range(0, count, CLIPS_AT_ONCE):
-            picks = [(video_id, i) for i in range(start, min(start + CLIPS_AT_ONCE, count))]
+    def saliency(
+        self, features: Shards | VideoFeatures, video_id: str, clips: Sequence[int] | None = None
+    ) -> np.ndarray:
+        """(N,) float64: AC, the highest of the C averaged class probabilities; RANK, the mean score.
+
+        Of the rows `clips` of the features, or of all.
+        """
+        rows = range(len(features.get(video_id, "times"))) if clips is None else clips
+        out, device = [torch.zeros(0)], next(self.networks[0].parameters()).device
+        for start in range(0, len(rows), CLIPS_AT_ONCE):
+            picks = [(video_id, int(i)) for i in rows[start : start + CLIPS_AT_ONCE]]
             inputs = sampler_inputs(features, picks, self.modalities)
+            inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
             scores = [network(inputs) for network in self.networks]
             if self.objective == "ac":
                 out.append(torch.stack([s.softmax(1) for s in scores]).mean(0).amax(1))
             else:
                 out.append(torch.stack([s[:, 0] for s in scores]).mean(0))
-        return torch.cat(out).double().numpy()
+        return torch.cat([scores.cpu() for scores in out]).double().numpy()
+
+    def score_file(
+        self,
+        index: ClipIndex,
+        spec: FeatureSpec,
+        clips: Sequence[int] | None = None,
+        *,
+        threads: int = 1,
+        clock: Clock | None = None,
+    ) -> FileScores:
+        """The saliency of a file's clips, read and scored a few hundred at a time.
+
+        Of ascending numbers `clips`, or of all. `clock` is charged `read_s` and `sampler_s`; several
+        threads read and score at once, and the time is charged as they spent it.
+        """
+        clock, found = clock or Clock(), [FileScores(np.zeros(0, int), np.zeros(0))]
+        begin, busy = time.perf_counter(), []
+
+        def score(chunk: VideoFeatures) -> FileScores:
+            start = time.perf_counter()
+            saliency = self.saliency(chunk, "")
+            busy.append(time.perf_counter() - start)
+            return FileScores(chunk.get("", "clip"), saliency)
+
+        found += map_chunks(score, index, spec, self.modalities, clips, threads=threads)
+        took, networks = time.perf_counter() - begin, sum(busy) / threads
+        clock.seconds["sampler_s"] += networks
+        clock.seconds["read_s"] += took - networks
+        return FileScores(*(np.concatenate(column) for column in zip(*found, strict=True)))
+
+
+class FileScores(NamedTuple):
+    """Ascending clip numbers (n,) that could be read, and their saliencies (n,)."""
+
+    clips: np.ndarray
+    saliency: np.ndarray
 
 
 def sampler_checkpoint(folder: Path, network: str, *, objective: str, seed: int) -> Path:

@@ -25,8 +25,10 @@ pixel is traced back. What the paper's streams (GOP of 12, no B-frames) leave op
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import av
 import numpy as np
@@ -58,6 +60,7 @@ class CompressedClip:
     residual: (T, H//16, W//16, 3) float32, RGB levels, the mean over the cell.
     predicted: (T,) bool, True for P-frames; motion and residual of all other frames are zero.
     iframes: (M, h, w, 3) uint8, M >= 1: the clip's I-frames, or the last one before it if it has none.
+    Only those count that are keyframes: where a decoder can start.
 
     H and W are the picture as it is stored. `VideoInfo.rotation` says how to turn it;
     the I-frames are upright.
@@ -84,6 +87,7 @@ def iter_compressed(
     iframe_size: tuple[int, int] | None = None,
     motion: bool = True,
     residuals: bool = True,
+    pictures: int = 0,
 ) -> Iterator[CompressedClip]:
     """One pass over the stream, clip by clip, in memory that does not grow with its length.
 
@@ -94,7 +98,8 @@ def iter_compressed(
 
     What is not asked for is left zero, and not computed: without `residuals` no picture but the
     I-frames needs to look right, so the decoder leaves out filters and transforms; without `motion`
-    only keyframes are decoded.
+    only keyframes are decoded; of each clip the features of about `pictures` P-frames at equal
+    distances are computed (0: of all).
     """
     wanted = range(len(index)) if clips is None else clips
     if not len(wanted):
@@ -105,10 +110,11 @@ def iter_compressed(
         exported = stream.codec_context.name in EXPORTED or not motion or bool(index.key.all())
         stream.codec_context.options = _options(index, exported, motion, residuals)
         needed = runs if motion else _keyframes(index, runs)
+        due = _due(index, runs, pictures)
         frames = visit(index, container, stream, needed, through=iter if exported else estimate)
         tracer = _Tracer(accumulate, motion and residuals, estimated=not exported)
         scaler = RgbConverter(iframe_size)
-        pictures: dict[int, np.ndarray] = {}  # the I-frames, by position
+        iframes: dict[int, np.ndarray] = {}  # by position
         rows: dict[int, tuple] = {}  # motion and residual of the P-frames
         shape, done, position = None, 0, -1
         for position, frame in frames:
@@ -116,53 +122,71 @@ def iter_compressed(
             if shape != (frame.height, frame.width):
                 break  # the picture changes its size: what follows is another video
             intra = tracer.is_intra(frame)
-            if intra or not pictures:
-                pictures[position] = scaler(frame)
-            row = tracer.step(position, frame, intra) if motion else None
+            if not iframes or (intra and frame.key_frame and index.key[position]):
+                iframes[position] = scaler(frame)
+            row = tracer.step(position, frame, intra, position >= due[0]) if motion else None
             if row is not None:
                 rows[position] = row
+                while due[0] <= position:
+                    due.popleft()
             while position >= needed[done][-1]:
-                yield _clip(index, wanted[done], runs[done], pictures, rows, shape)
+                yield _clip(index, wanted[done], runs[done], iframes, rows, shape)
                 done += 1
                 if done == len(wanted):
                     return
-                _forget(runs[done][0], pictures, rows)
-        if position >= needed[done][0]:  # broken off inside
-            yield _clip(index, wanted[done], runs[done], pictures, rows, shape)
+                _forget(runs[done][0], iframes, rows)
+        if motion and position >= needed[done][0]:  # broken off inside
+            yield _clip(index, wanted[done], runs[done], iframes, rows, shape)
+            return
+    if not motion:  # broken off, or keyframes that are none to the decoder
+        for clip in iter_compressed(index, wanted[done:], iframe_size=iframe_size, residuals=False):
+            none = {"motion": np.zeros_like(clip.motion), "predicted": np.zeros_like(clip.predicted)}
+            yield replace(clip, **none)
 
 
 def _keyframes(index: ClipIndex, runs: Sequence[range]) -> list[range]:
     """From the keyframe at or before each run to the last one in it."""
-    keys = np.flatnonzero(index.key) if index.key.any() else np.zeros(1, int)
-    first = np.maximum(np.searchsorted(keys, [run[0] for run in runs], side="right") - 1, 0)
-    last = np.maximum(np.searchsorted(keys, [run[-1] for run in runs], side="right") - 1, 0)
+    keys = np.union1d(0, np.flatnonzero(index.key))  # the first frame stands in where none is
+    first = np.searchsorted(keys, [run[0] for run in runs], side="right") - 1
+    last = np.searchsorted(keys, [run[-1] for run in runs], side="right") - 1
     return [range(a, b + 1) for a, b in zip(keys[first], keys[last], strict=True)]
 
 
-def _forget(before: int, pictures: dict, rows: dict) -> None:
+def _due(index: ClipIndex, runs: Sequence[range], pictures: int) -> deque[int]:
+    """From which positions on the next P-frame's features are wanted, ascending; infinity at the end."""
+    chosen = set()
+    for run in runs:
+        at = [p for p in run if not index.key[p]] or list(run)
+        if pictures and len(at) > pictures:
+            at = [at[int((i + 0.5) * len(at) / pictures)] for i in range(pictures)]
+        chosen.update(at)
+    return deque([*sorted(chosen), math.inf])
+
+
+def _forget(before: int, iframes: dict, rows: dict) -> None:
     """Drop what lies before the next clip; the last I-frame before it stays."""
     for position in [p for p in rows if p < before]:
         del rows[position]
-    for position in [p for p in pictures if p <= before][:-1]:
-        del pictures[position]
+    for position in [p for p in iframes if p <= before][:-1]:
+        del iframes[position]
 
 
-def _clip(index, clip: int, run: range, pictures: dict, rows: dict, shape) -> CompressedClip:
+def _clip(index, clip: int, run: range, iframes: dict, rows: dict, shape) -> CompressedClip:
     still = np.zeros((*grid_of(*shape), 2), np.float32), np.zeros((*grid_of(*shape), 3), np.float32)
     found = [rows.get(position, still) for position in (*run, *[-1] * (index.clip_len - len(run)))]
     # joined by rows and parted again: the quickest way to stack
     motion = np.concatenate([row[0] for row in found]).reshape(len(found), *still[0].shape)
     residual = np.concatenate([row[1] for row in found]).reshape(len(found), *still[1].shape)
     predicted = np.array([row is not still for row in found])
-    inside = [picture for position, picture in pictures.items() if position in run]
-    before = [picture for position, picture in pictures.items() if position < run[0]][-1:]
+    inside = [picture for position, picture in iframes.items() if position in run]
+    before = [picture for position, picture in iframes.items() if position < run[0]][-1:]
     return CompressedClip(clip, motion, residual, predicted, np.stack(inside or before))
 
 
 def _options(index: ClipIndex, exported: bool, motion: bool, residuals: bool) -> dict[str, str]:
     """What the decoder is told: to export vectors, and what it may leave undone."""
     if not motion:
-        return {"skip_frame": "nokey"} if index.timed else {}
+        return {"skip_frame": "nokey"} if index.timed and index.key[0] else {}
     if not exported:
         return {}
     options = {"flags2": "+export_mvs"}
@@ -186,16 +210,15 @@ class _Tracer:
     def is_intra(self, frame: av.VideoFrame) -> bool:
         return frame.key_frame if self.estimated else frame.pict_type in INTRA
 
-    def step(self, position: int, frame: av.VideoFrame, intra: bool) -> tuple | None:
-        """(motion, residual) of a P-frame; None for I-frames, B-frames, and where no reference is."""
+    def step(self, position: int, frame: av.VideoFrame, intra: bool, wanted: bool) -> tuple | None:
+        """(motion, residual) of a P-frame; None for I- and B-frames, without a reference, unwanted."""
         if not self.estimated and frame.pict_type in BIDIRECTIONAL:
             return None
         planes = planes_420(frame) if self.residuals else ()
         height, width = frame.height, frame.width
         rows, columns = grid_of(height, width)
-        sums = block_sums(planes, rows, columns) if planes and not self.accumulate else None
-        if self.position < 0 or intra:
-            self.position, self.planes, self.sums, self.source = position, planes, sums, None
+        if self.position < 0 or intra or not (wanted or self.accumulate):
+            self.position, self.planes, self.sums, self.source = position, planes, None, None
             return None
         cells = vectors(frame, estimated=self.estimated)
         motion = np.empty((rows, columns, 2), np.float32)
@@ -205,11 +228,16 @@ class _Tracer:
                 here = np.mgrid[:height, :width][::-1]
                 self.source = np.ascontiguousarray(here.transpose(1, 2, 0), np.int32)
             self.source = trace_back(self.source, cells)
-            traced_means(planes, self.planes, self.source, to_rgb(frame), motion, residual)
-            return motion, residual
+            if wanted:
+                traced_means(planes, self.planes, self.source, to_rgb(frame), motion, residual)
+            return (motion, residual) if wanted else None
         block_motion(cells, position - self.position, motion)
+        sums = None
         if planes:
+            before, sums = self.sums, block_sums(planes, rows, columns)
+            if before is None:
+                before = block_sums(self.planes, rows, columns)
             matrix = to_rgb(frame)
-            block_residual(sums, self.sums, self.planes, height, width, cells, matrix, residual)
+            block_residual(sums, before, self.planes, height, width, cells, matrix, residual)
         self.position, self.planes, self.sums = position, planes, sums
         return motion, residual

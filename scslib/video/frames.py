@@ -90,7 +90,8 @@ def visit(
     keys, reached = np.flatnonzero(index.key), -1
     reader = index.positions(through(decoded(container, stream)))
     for run in runs:
-        key = keys[max(0, np.searchsorted(keys, run[0], side="right") - 1)] if len(keys) else 0
+        before = np.searchsorted(keys, run[0], side="right")
+        key = keys[before - 1] if before else 0
         if index.timed and key > reached + 1:
             reader = _seek(index, container, stream, key, through)
         while reached < run[-1]:

@@ -200,6 +200,9 @@ class ClipIndex:
             position += 1
             if frame.pts is None or not self.timed or (position <= last and pts[position] == frame.pts):
                 pass  # the next one, as nearly always
+            elif frame.pts < pts[0]:  # from before the first keyframe, so it cannot be right
+                position -= 1
+                continue
             else:
                 position = max(position, int(pts.searchsorted(frame.pts)))
             if position > last:
@@ -230,8 +233,10 @@ def index_clips(
         raise ValueError(f"frame_rate ({frame_rate}) must be >= 0")
     with open_video(path) as container:
         stream = video_stream(container)
-        rows = []
+        rows, begun = [], False
         for packet in _packets(container, stream):
+            if packet.is_keyframe and not begun:
+                rows, begun = [], True  # what lies before the first one cannot be decoded
             stamp = packet.pts if packet.pts is not None else packet.dts
             if packet.size and stamp is not None and not packet.is_discard:
                 rows.append((stamp, packet.is_keyframe, packet.size))
@@ -266,7 +271,7 @@ def expected_clips(index: ClipIndex) -> int:
     Some containers (Matroska) end without an error when they are truncated, so what was found has to
     be compared with what was declared. A seventh is allowed for sound that outlasts the pictures.
     """
-    info = probe(index.path)
-    frames = round(info.duration_s * info.frame_rate)
+    found_s = (index.pts[-1] - index.pts[0]) * index.time_base + index.frame_s
+    frames = round(len(index.pts) * probe(index.path).duration_s / found_s)
     promised = 1 + max(0, frames - index.clip_len) // index.clip_stride
     return promised if promised > 1.15 * len(index) + 1 else len(index)

@@ -16,6 +16,7 @@ from av.sidedata.sidedata import SideDataContainer
 from numba import njit
 
 CELL = 8  # the smallest block for which FFmpeg exports a vector
+SEARCHED = 16  # the blocks for which `estimate` finds vectors
 EXPORTED = (  # the decoders that export vectors
     *("h264", "mpeg4", "mpeg1video", "mpeg2video", "h263", "h263i", "h263p", "flv", "flv1"),
     *("msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "msmpeg4", "wmv1", "wmv2", "rv10", "rv20"),
@@ -66,25 +67,34 @@ def fill_cells(data, estimated, cells):
 
 
 def estimate(frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
-    """The same frames, with vectors found by block matching against the frame before."""
+    """The same frames, with vectors found by block matching against the frame before.
+
+    The search begins anew at every keyframe, so that what follows is the same after a seek. Keyframes
+    come as they are, all others with 8 bits.
+    """
     graph, last = None, None
     for frame in frames:
-        if graph is None:
+        if min(frame.width, frame.height) < SEARCHED:
+            yield frame
+            continue
+        if last is None or frame.key_frame or (frame.width, frame.height) != (last.width, last.height):
+            yield from _rest(graph, last)
             graph = _graph(frame)
+            if frame.key_frame:
+                yield frame
+        if frame.pts is None:  # the filter would let it pass
+            frame.pts = 0 if last is None else last.pts + 1
         graph.push(frame)
         last = frame
         yield from _pulled(graph)
-    if last is not None:  # the filter holds one frame back, and never gives it
-        last.pts = None
-        graph.push(last)
-        yield from _pulled(graph)
+    yield from _rest(graph, last)
 
 
 def _graph(frame: av.VideoFrame) -> av.filter.Graph:
     graph = av.filter.Graph()
     size = {"width": frame.width, "height": frame.height, "format": frame.format}
     source = graph.add_buffer(**size, time_base=frame.time_base)
-    search = graph.add("mestimate", "method=epzs:mb_size=16:search_param=16")
+    search = graph.add("mestimate", f"method=epzs:mb_size={SEARCHED}:search_param=16")
     sink = graph.add("buffersink")
     source.link_to(search)
     search.link_to(sink)
@@ -95,6 +105,16 @@ def _graph(frame: av.VideoFrame) -> av.filter.Graph:
 def _pulled(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
     while True:
         try:
-            yield graph.vpull()
+            frame = graph.vpull()
         except (av.BlockingIOError, av.EOFError):
             return
+        if not frame.key_frame:
+            yield frame
+
+
+def _rest(graph: av.filter.Graph | None, last: av.VideoFrame | None) -> Iterator[av.VideoFrame]:
+    """The filter holds one frame back, and gives it only for another."""
+    if last is not None:
+        last.pts += 1
+        graph.push(last)
+        yield from _pulled(graph)

@@ -1,0 +1,74 @@
+"""One measurement, one process: running it, and what it says of itself.
+
+Light on purpose: the processes that are measured import this module.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def run_child(module: str, *arguments, **environment: str) -> dict:
+    """Run `python -m module arguments...`, libraries single-threaded, and give what it reports.
+
+    That is the last line it prints, JSON, with `process_wall_s` and `process_cpu_s` (user + system),
+    the seconds of the whole process from its start, imports and all. One that ends badly has reported
+    {"problem": why}.
+    """
+    import resource
+
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    environment = os.environ | dict.fromkeys(THREADS, "1") | environment
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begin = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    wall = time.perf_counter() - begin
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        return {"problem": f"ended with {done.returncode}: {last}"}
+    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    report = json.loads(done.stdout.strip().splitlines()[-1])
+    return report | {"process_wall_s": wall, "process_cpu_s": cpu}
+
+
+def use_one_core() -> None:
+    """Keep this process on the last core that it may use, where the system can do so (Linux)."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+@contextmanager
+def stopwatch() -> Iterator[dict]:
+    """A dict that has, after the block, its `wall_s` and `cpu_s` (user + system, all threads)."""
+    report: dict = {}
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield report
+    report |= {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+
+
+def peak_mb() -> float:
+    """The most memory that this process, or one that it started and awaited, has held: MB (1e6 bytes).
+
+    Of this process Linux is asked for VmHWM: `ru_maxrss` also counts what the process that started it
+    held at that moment.
+    """
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        own = int(line.split()[1]) * 1024
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+    return max(own, children) / 1e6

@@ -1,0 +1,112 @@
+"""A cascade: a glance at every clip, a look at some, a close look at few.
+
+    packets   compressed bytes of all N clips     nothing is decoded; those with the fewest drop out
+    scouts    sound, and I-frames                 only keyframes are decoded
+    judge     vectors and residuals               of the best `candidates` x K clips
+
+The paper's samplers read all of every video, which costs as much as decoding it. Where the classifier
+is quick, as on today's accelerators, that is most of the whole time. The scouts are two of the paper's
+networks, each trained alone (`logmel`, `iframes`); the judge is any of its samplers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scslib import sampling
+from scslib.clock import Clock
+from scslib.features import FeatureSpec, VideoFeatures
+from scslib.fusion import as_saliency
+from scslib.scoring import ClipSampler, FileScores, load_clip_sampler, load_networks
+from scslib.shards import Shards
+from scslib.video.probe import ClipIndex, probe
+
+# a sampler and ascending clip numbers, to (the clips that could be read, their saliencies)
+Score = Callable[[ClipSampler, np.ndarray], FileScores]
+
+
+@dataclass(frozen=True, eq=False)
+class Cascade:
+    """The stages, and how much each lets through.
+
+    packets: the share of all clips, 0..1, that have the most bytes; candidates: how many clips the
+    judge sees, times k. Neither goes below k clips.
+    """
+
+    name: str
+    scouts: tuple[ClipSampler, ...]
+    judge: ClipSampler
+    k: int
+    packets: float = 0.75
+    candidates: float = 3.0
+
+    def __post_init__(self):
+        if not 0 < self.packets <= 1:
+            raise ValueError(f"packets ({self.packets}) must be in (0, 1]")
+        if self.candidates < 1:
+            raise ValueError(f"candidates ({self.candidates}) must be >= 1")
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        stages = (*self.scouts, self.judge)
+        return tuple(dict.fromkeys(m for sampler in stages for m in sampler.modalities))
+
+    def saliency(self, features: Shards | VideoFeatures, video_id: str) -> np.ndarray:
+        """(N,) float64, from features that were read before; only the order of clips means anything."""
+
+        def score(sampler: ClipSampler, clips: np.ndarray) -> FileScores:
+            return FileScores(clips, sampler.saliency(features, video_id, clips))
+
+        order = self._order(features.get(video_id, "bytes"), features.has(video_id, "logmel"), score)
+        return as_saliency(order, len(order))
+
+    def score_file(
+        self, index: ClipIndex, spec: FeatureSpec, *, threads: int = 1, clock: Clock | None = None
+    ) -> FileScores:
+        """The same of a file, reading of it only what each stage needs."""
+        clock = clock or Clock()
+
+        def score(sampler: ClipSampler, clips: np.ndarray) -> FileScores:
+            return sampler.score_file(index, spec, clips, threads=threads, clock=clock)
+
+        heard = clock("read_s", probe, index.path).has_audio
+        total = np.concatenate([[0], np.cumsum(index.size)])
+        runs = [index.frames(clip) for clip in range(len(index))]
+        order = self._order(np.array([total[r[-1] + 1] - total[r[0]] for r in runs]), heard, score)
+        clips = np.sort(order)
+        return FileScores(clips, as_saliency(order, len(index))[clips])
+
+    def _order(self, size: np.ndarray, heard: bool, score: Score) -> np.ndarray:
+        """Clip numbers, the best first: judged ones, scouted ones, the rest."""
+        by_size = sampling.top_k(size, len(size))
+        kept = np.sort(by_size[: max(self.k, round(self.packets * len(size)))])
+        scouts = [s for s in self.scouts if heard or s.modalities != ("logmel",)]
+        found = [score(scout, kept) for scout in scouts]
+        read = found[0].clips
+        for scores in found[1:]:
+            read = np.intersect1d(read, scores.clips)
+        worth = sum(_standard(f.saliency)[np.isin(f.clips, read)] for f in found)
+        scouted = read[sampling.top_k(worth, len(read))]
+        judged = score(self.judge, np.sort(scouted[: round(self.candidates * self.k)]))
+        best = judged.clips[sampling.top_k(judged.saliency, len(judged.clips))]
+        order = np.concatenate([best, scouted, by_size])
+        return order[np.sort(np.unique(order, return_index=True)[1])]
+
+
+def load_cascade(folder: Path, *, objective: str, seed: int, k: int, **settings) -> Cascade:
+    """`cascade` from a run's checkpoints: sound and I-frames scout, the joint network judges."""
+    scouts = tuple(
+        ClipSampler(name, objective, load_networks([name], folder, objective=objective, seed=seed))
+        for name in ("logmel", "iframes")
+    )
+    judge = load_clip_sampler("audio-visual", folder, objective=objective, seed=seed)
+    return Cascade("cascade", scouts, judge, k, **settings)
+
+
+def _standard(saliency: np.ndarray) -> np.ndarray:
+    """Mean 0 and deviation 1 over a video: RANK's scores have no common unit."""
+    return (saliency - saliency.mean()) / max(saliency.std(), 1e-9)

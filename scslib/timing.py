@@ -1,0 +1,105 @@
+"""What each method costs on real files, stage by stage.
+
+Every row is charged for all that it needs and for nothing else: reading (packets, vectors, residuals,
+I-frames, sound), its own networks, decoding the clips that it shows to f, and f.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scslib import sampling
+from scslib.baselines import Baseline
+from scslib.cascade import Cascade
+from scslib.clock import STAGES, Clock
+from scslib.features import FeatureSpec
+from scslib.models.classifiers import ClassifierInput
+from scslib.scoring import CLIPS_AT_ONCE, ClipSampler, classify, clips_for
+from scslib.video.frames import decode_clips, iter_clips, short_side
+from scslib.video.probe import ClipIndex, probe
+
+
+def time_methods(
+    paths: Sequence[Path],
+    classifier,
+    samplers: Sequence[ClipSampler | Baseline | Cascade],
+    spec: FeatureSpec,
+    *,
+    k: int,
+    sure: dict[str, float] | None = None,
+    threads: int = 1,
+    warm_up: Path | None = None,
+) -> pd.DataFrame:
+    """A table of `STAGES`, their sum, and ratios; seconds per video, the median over the files.
+
+    One file more, the first or `warm_up`, is run before them and not counted. The oracle needs f's
+    scores of all clips, so it costs as much as dense. `sure`, by the name of a sampler, adds its row
+    `adaptive`: see `evaluation.evaluate`. With several `threads` one video is read in several places at
+    once.
+    """
+    network, view, _ = classifier
+    tables: dict[str, list[dict]] = {}
+    for path in (warm_up or paths[0], *paths):
+        clocks = {"uniform": Clock()}
+        index = clocks["uniform"]("read_s", clips_for, path, view)
+        _classify(index, sampling.uniform(len(index), k), network, view, clocks["uniform"])
+        clocks["random"] = clocks["uniform"]
+        for sampler in samplers:
+            clock = clocks[sampler.name] = Clock()
+            index = clock("read_s", clips_for, path, view)
+            found = sampler.score_file(index, spec, threads=threads, clock=clock)
+            picks = found.clips[sampling.top_k(found.saliency, k)]
+            if sampler.name in (sure or {}):
+                clocks["adaptive"] = Clock()
+                clocks["adaptive"].seconds.update(clock.seconds)
+                _until_sure(index, picks, network, view, clocks["adaptive"], sure[sampler.name])
+            _classify(index, picks, network, view, clock)
+        clocks["dense"] = clocks["oracle"] = _dense(path, network, view)
+        for name, clock in clocks.items():
+            tables.setdefault(name, []).append(clock.seconds)
+    rows = []
+    for name, measured in tables.items():
+        measured = measured[1:]  # the first was the warm-up
+        row = {s: float(np.median([m.get(s, 0.0) for m in measured])) for s in STAGES}
+        rows.append({"method": name, "seconds_per_video": sum(row.values()), **row})
+    table = pd.DataFrame(rows).set_index("method")
+    total = table["seconds_per_video"]
+    table.insert(1, "speedup_vs_dense", total["dense"] / total)
+    table.insert(2, "overhead_vs_uniform", total / total["uniform"])
+    return table.reset_index()
+
+
+def _size(index: ClipIndex, view: ClassifierInput) -> tuple[int, int]:
+    info = probe(index.path)
+    return short_side(info.width, info.height, view.short_side)
+
+
+def _classify(index: ClipIndex, picks: np.ndarray, network, view: ClassifierInput, clock: Clock) -> None:
+    """Decode the picked clips in order of time, and show them to f."""
+    pixels = clock("decode_s", decode_clips, index, np.sort(picks), size=_size(index, view))
+    clock("classifier_s", classify, network, view, pixels)
+
+
+def _until_sure(index, picks, network, view: ClassifierInput, clock: Clock, sure: float) -> None:
+    """Decode clip after clip, the best first, until f is sure."""
+    answers = []
+    for pick in picks:
+        pixels = clock("decode_s", decode_clips, index, [pick], size=_size(index, view))
+        answers.append(clock("classifier_s", classify, network, view, pixels)[0])
+        if np.mean(answers, 0).max() >= sure:
+            return
+
+
+def _dense(path: Path, network, view: ClassifierInput) -> Clock:
+    """Decode everything, and show it to f."""
+    clock = Clock()
+    index = clock("read_s", clips_for, path, view)
+    stream = iter_clips(index, size=_size(index, view))
+    while clips := clock("decode_s", lambda: list(islice(stream, CLIPS_AT_ONCE))):
+        clock("classifier_s", classify, network, view, np.stack(clips))
+    return clock
