@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip
 
-.PHONY: tutorial experiments test lab lock clean
+.PHONY: tutorial experiments test lab bench lock clean
 
 tutorial: .venv/ready  ## notebooks 00 to 07 with the laptop preset
 	$(BIN)/scs run --preset laptop --notebooks 00-07
@@ -15,6 +15,10 @@ test: .venv/ready  ## units, the notebooks through papermill, nbval
 
 lab: .venv/ready  ## JupyterLab on the notebooks; LAB="--no-browser" and the like are passed on
 	$(BIN)/jupyter lab notebooks $(LAB)
+
+bench: .venv/ready  ## the performance tables, into benchmarks/results
+	$(BIN)/scs bench extract
+	$(BIN)/scs bench scale
 
 lock: .venv/ready  ## requirements.lock again, from pyproject.toml
 	$(UV) compile pyproject.toml --extra test --universal --python-version 3.11 \

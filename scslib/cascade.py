@@ -42,7 +42,7 @@ class Cascade:
     judge: ClipSampler
     k: int
     packets: float = 0.75
-    candidates: float = 3.0
+    candidates: float = 2.0
 
     def __post_init__(self):
         if not 0 < self.packets <= 1:

@@ -26,7 +26,7 @@ from scslib.video.residual import BLOCK
 
 Result = TypeVar("Result")
 
-MOST_AT_ONCE = 256  # clips that are held at a time
+AT_ONCE = 32, 256  # clips that are held at a time, at least and at most
 
 # The scale of the samplers' inputs: what enters a network is (value - centre) / spread.
 SCALES = {
@@ -136,7 +136,7 @@ def map_chunks(
     broken stream gives fewer clips than were asked for.
     """
     wanted = list(range(len(index)) if clips is None else clips)
-    size = int(np.clip(-(-len(wanted) // (2 * threads)), 32, MOST_AT_ONCE))
+    size = int(np.clip(-(-len(wanted) // (2 * threads)), *AT_ONCE))
     chunks = [wanted[i : i + size] for i in range(0, len(wanted), size)] or [[]]
     info, times = probe(index.path), index.clips
     logmels = iter_logmel(index.path, [times[i] for i in wanted])

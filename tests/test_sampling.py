@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from scslib.sampling import dense, oracle, random, top_k, uniform
+from scslib.sampling import dense, how_sure, oracle, random, top_k, uniform, until_sure
 
 
 @pytest.mark.parametrize("k", [1, 4, 20, 21, 100])
@@ -72,3 +72,27 @@ def test_oracle_ranks_by_the_true_class():
     probabilities = np.random.default_rng(1).random((9, 4))
     expected = sorted(range(9), key=lambda i: -probabilities[i][2])[:3]
     assert list(oracle(probabilities, 2, 3)) == expected
+
+
+def test_until_sure_equals_a_loop_over_the_clips():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        shown = rng.dirichlet(np.ones(3) * 0.5, size=rng.integers(1, 8))
+        sure = rng.uniform(0.3, 1.1)
+        expected = len(shown)
+        for count in range(1, len(shown) + 1):
+            if max(sum(row[c] for row in shown[:count]) / count for c in range(3)) >= sure:
+                expected = count
+                break
+        assert until_sure(shown, sure) == expected
+
+
+def test_how_sure_is_the_least_that_gets_no_more_videos_wrong():
+    misled = np.array([[0.3, 0.7], [0.9, 0.1], [0.9, 0.1]])  # the first clip is wrong
+    plain = np.array([[0.8, 0.2], [0.6, 0.4], [0.6, 0.4]])
+    assert how_sure([(plain, 0)]) == 0.05  # one clip will do
+    assert how_sure([(plain, 0), (misled, 0)]) == 0.75  # the first that waits for the second clip
+    hopeless = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
+    assert how_sure([(hopeless, 0)]) == 1.01
+    with pytest.raises(ValueError, match="none"):
+        how_sure([])

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ def run_child(module: str, *arguments, **environment: str) -> dict:
 
     command = [sys.executable, "-m", module, *map(str, arguments)]
     environment = os.environ | dict.fromkeys(THREADS, "1") | environment
+    if environment.pop("PYTHONDONTWRITEBYTECODE", None):  # else every start compiles every import
+        environment["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "scs-bench-bytecode")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begin = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

@@ -1,0 +1,62 @@
+"""What `scs bench scale` measures, each in a process of its own:
+
+    python -m scslib.bench.jobs stream VIDEO                     one video, read and dropped
+    python -m scslib.bench.jobs shards VIDEO VIDEOS WORKERS DIR  a data set, kept in DIR
+
+Each prints {"clips", "wall_s", "cpu_s", "start_mb", "peak_mb"} as JSON. One clip is read before the
+clock starts: imports and compiled code that is loaded from numba's cache do not count, and what they
+hold is `start_mb`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+
+from scslib.bench.process import peak_mb, stopwatch, use_one_core
+from scslib.features import FeatureSpec, VideoFeatures, map_chunks, read_features, read_video
+from scslib.models.samplers import MODALITIES
+from scslib.shards import run_shards
+
+SPEC = FeatureSpec()  # as in the paper: every P-frame, I-frames at full size
+
+
+def stream(path: str) -> dict:
+    """Everything that samplers see of one video, in chunks, on one core."""
+    use_one_core()
+    start = _warm_up(path)
+    with stopwatch() as report:
+        clips = sum(map_chunks(_clips, SPEC.index(path), SPEC, MODALITIES))
+    return {"clips": clips, **report, "start_mb": start, "peak_mb": peak_mb()}
+
+
+def shards(path: str, videos: str, workers: str, folder: str) -> dict:
+    """So many times the same video, as if they were many, by so many processes.
+
+    `cpu_s` is that of this process alone. The processes that it starts are part of the cost.
+    """
+    start = _warm_up(path)
+    rows = [(f"v{number:04d}", path) for number in range(int(videos))]
+    with stopwatch() as report:
+        done = run_shards(
+            read_features, rows, folder, params=asdict(SPEC), workers=int(workers), title="reading"
+        )
+    bad = done.status[done.status["status"] != "ok"]
+    if len(bad):
+        raise ValueError(bad["reason"].iloc[0])
+    clips = int(done.status["clips"].sum())
+    return {"clips": clips, **report, "start_mb": start, "peak_mb": peak_mb()}
+
+
+def _warm_up(path: str) -> float:
+    read_video(SPEC.index(path), SPEC, MODALITIES, [0])
+    return peak_mb()
+
+
+def _clips(part: VideoFeatures) -> int:
+    return len(part.arrays["times"])
+
+
+if __name__ == "__main__":
+    print(json.dumps({"stream": stream, "shards": shards}[sys.argv[1]](*sys.argv[2:])))

@@ -1,0 +1,94 @@
+"""The cascade: who sees which clips, and that a file read stage by stage gives the same order."""
+
+import numpy as np
+import pytest
+import torch
+
+from scslib.cascade import Cascade
+from scslib.clock import Clock
+from scslib.features import FeatureSpec, VideoFeatures, read_video
+from scslib.models.samplers import MODALITIES, VISUAL, Sampler
+from scslib.sampling import top_k
+from scslib.scoring import ClipSampler
+from scslib.video.probe import index_clips
+
+
+class Says:
+    """Stands in for a sampler: fixed saliencies, and a note of the clips that it was shown."""
+
+    def __init__(self, values, modalities=VISUAL):
+        self.values, self.modalities, self.shown = np.asarray(values), modalities, None
+
+    def saliency(self, features, video_id, clips):
+        self.shown = list(clips)
+        return self.values[clips].astype(float)
+
+
+def video(size, sound=True) -> VideoFeatures:
+    arrays = {"bytes": np.asarray(size), "times": np.zeros((len(size), 2))}
+    return VideoFeatures(arrays | ({"logmel": np.zeros(1)} if sound else {}))
+
+
+def by_hand(size, scouts, judge, k, packets, candidates):
+    """The order of clips by sorting lists."""
+
+    def best(clips, key):
+        return sorted(clips, key=lambda c: (-key[c], c))
+
+    everything = best(range(len(size)), size)
+    kept = everything[: max(k, round(packets * len(size)))]
+    worth = np.zeros(len(size))
+    for scout in scouts:
+        values = np.array([scout[c] for c in sorted(kept)], float)
+        worth[sorted(kept)] += (values - values.mean()) / values.std()
+    scouted = best(kept, worth)
+    judged = best(scouted[: round(candidates * k)], judge)
+    return judged + [c for c in scouted if c not in judged] + [c for c in everything if c not in kept]
+
+
+@pytest.mark.parametrize("packets, candidates", [(1.0, 1.0), (0.5, 2.0), (0.7, 1.5), (0.01, 9.0)])
+def test_order_equals_sorting_by_hand(packets, candidates):
+    rng = np.random.default_rng(0)
+    for clips in (4, 17, 40):
+        size, judge = rng.permutation(clips), rng.permutation(clips)
+        scouts = rng.standard_normal((2, clips))
+        cascade = Cascade("c", tuple(map(Says, scouts)), Says(judge), 4, packets, candidates)
+        order = list(top_k(cascade.saliency(video(size), "v"), clips))
+        assert order == by_hand(size, scouts, judge, 4, packets, candidates)
+        assert len(cascade.scouts[0].shown) == max(4, round(packets * clips))
+        assert len(cascade.judge.shown) <= round(candidates * 4)
+
+
+def test_a_scout_that_needs_sound_stays_at_home_where_there_is_none():
+    sound, sight = Says([5, 1, 1, 9], ("logmel",)), Says([4, 3, 2, 1], ("iframes",))
+    cascade = Cascade("c", (sound, sight), Says([1, 2, 3, 4]), 1, 1.0, 2.0)
+    assert top_k(cascade.saliency(video([1, 1, 1, 1], sound=False), "v"), 2).tolist() == [1, 0]
+    assert sound.shown is None
+    cascade.saliency(video([1, 1, 1, 1]), "v")
+    assert sound.shown == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("settings", [{"packets": 0.0}, {"packets": 1.5}, {"candidates": 0.5}])
+def test_settings_that_make_no_sense_are_named(settings):
+    (name, value), *_ = settings.items()
+    with pytest.raises(ValueError, match=rf"{name} \({value}\)"):
+        Cascade("c", (Says([1]),), Says([1]), 1, **settings)
+
+
+def sampler(*modalities) -> ClipSampler:
+    torch.manual_seed(len(modalities[0]))
+    return ClipSampler("s", "rank", (Sampler(modalities, 1, 4, 4).eval(),))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_file_read_in_stages_gives_the_order_of_features_read_at_once(movie, threads):
+    index = index_clips(movie.path, clip_len=4)
+    spec = FeatureSpec(clip_len=4)
+    scouts = sampler("logmel"), sampler("iframes")
+    cascade = Cascade("c", scouts, sampler(*MODALITIES), 2, 0.7, 2.0)
+    clock = Clock()
+    found = cascade.score_file(index, spec, threads=threads, clock=clock)
+    whole = cascade.saliency(read_video(index, spec, MODALITIES), "")
+    assert found.clips.tolist() == list(range(len(index)))
+    assert top_k(found.saliency, len(index)).tolist() == top_k(whole, len(index)).tolist()
+    assert clock.seconds["read_s"] > 0 and clock.seconds["sampler_s"] > 0

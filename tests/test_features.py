@@ -1,0 +1,69 @@
+"""Features read in chunks, in threads, and in part."""
+
+import numpy as np
+import pytest
+
+from scslib import features
+from scslib.features import FeatureSpec, map_chunks, read_video
+from scslib.models.samplers import MODALITIES
+from scslib.video.probe import index_clips
+
+SPEC = FeatureSpec(clip_len=4)
+
+
+@pytest.fixture(scope="module")
+def index(movie):
+    return index_clips(movie.path, clip_len=4)
+
+
+@pytest.fixture(scope="module")
+def whole(index):
+    return read_video(index, SPEC, MODALITIES).arrays
+
+
+def same(found: dict, expected: dict) -> None:
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+def test_chunks_joined_are_the_whole(index, whole, threads, at_once, monkeypatch):
+    monkeypatch.setattr(features, "AT_ONCE", (1, at_once))
+    sizes = list(map_chunks(lambda c: len(c.get("", "times")), index, SPEC, MODALITIES, threads=threads))
+    assert sum(sizes) == len(index) and max(sizes) <= at_once
+    same(read_video(index, SPEC, MODALITIES, threads=threads).arrays, whole)
+
+
+def test_some_clips_are_those_rows_of_the_whole(index, whole):
+    clips = [1, 2, 6, 9]
+    some = read_video(index, SPEC, MODALITIES, clips, threads=2).arrays
+    for name in ("clip", "times", "bytes", "motion", "residual", "predicted", "logmel"):
+        np.testing.assert_array_equal(some[name], whole[name][clips], err_msg=name)
+    start = whole["iframe_start"]
+    pictures = [whole["iframes"][start[c] : start[c + 1]] for c in clips]
+    np.testing.assert_array_equal(some["iframes"], np.concatenate(pictures))
+
+
+@pytest.mark.parametrize(
+    "modality, absent", [("iframes", {"motion", "residual", "logmel"}), ("logmel", {"iframes"})]
+)
+def test_what_is_not_asked_for_is_not_there(index, whole, modality, absent):
+    found = read_video(index, SPEC, (modality,)).arrays
+    assert not absent & set(found)
+    np.testing.assert_array_equal(found[modality], whole[modality])
+
+
+@pytest.mark.parametrize("pictures", [1, 2, 3])
+def test_kept_pictures_are_rows_of_all_pictures(movie, pictures):
+    index = index_clips(movie.path, clip_len=10)  # with an I-frame inside
+    everything = read_video(index, FeatureSpec(10), MODALITIES).arrays
+    few = read_video(index, FeatureSpec(10, pictures=pictures), MODALITIES).arrays
+    assert few["motion"].shape[1] == pictures and few["predicted"].all()
+    for clip in range(len(index)):
+        moving = everything["predicted"][clip]
+        for name in ("motion", "residual"):
+            rows = {row.tobytes() for row in everything[name][clip][moving]}
+            kept = [row.tobytes() for row in few[name][clip]]
+            assert len(set(kept)) == pictures and set(kept) <= rows

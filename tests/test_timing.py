@@ -1,0 +1,52 @@
+"""The account of time: what every row is charged for."""
+
+import numpy as np
+import pytest
+import torch
+
+from scslib.baselines import packet_size
+from scslib.clock import STAGES, Clock
+from scslib.features import FeatureSpec
+from scslib.models.classifiers import ClassifierInput, build_classifier
+from scslib.models.samplers import Sampler
+from scslib.scoring import ClipSampler
+from scslib.timing import time_methods
+
+VIEW = ClassifierInput(frames=4, short_side=32, crop=32, frame_rate=0.0)
+
+
+def test_a_clock_charges_the_stage_even_if_the_work_fails():
+    clock = Clock()
+    assert clock("read_s", max, 1, 2) == 2
+    with pytest.raises(ZeroDivisionError):
+        clock("decode_s", lambda: 1 / 0)
+    assert set(clock.seconds) == {"read_s", "decode_s"} and min(clock.seconds.values()) > 0
+
+
+@pytest.fixture(scope="module")
+def table(movie):
+    torch.manual_seed(0)
+    classifier = build_classifier("mc3_18", 3, width=2).eval()
+    sight = ClipSampler("sight", "rank", (Sampler(("motion",), 1, 2, 2).eval(),))
+    samplers, sure = [packet_size(), sight], {"sight": 0.0}
+    spec = FeatureSpec(clip_len=4)
+    found = time_methods([movie.path], (classifier, VIEW, None), samplers, spec, k=3, sure=sure)
+    return found.set_index("method")
+
+
+def test_rows_and_their_sums(table):
+    rows = {"uniform", "random", "packet-size", "sight", "adaptive", "dense", "oracle"}
+    assert set(table.index) == rows
+    np.testing.assert_allclose(table["seconds_per_video"], table[list(STAGES)].sum(axis=1))
+    dense, uniform = table.loc[["dense", "uniform"], "seconds_per_video"]
+    np.testing.assert_allclose(table["speedup_vs_dense"], dense / table["seconds_per_video"])
+    np.testing.assert_allclose(table["overhead_vs_uniform"], table["seconds_per_video"] / uniform)
+
+
+def test_every_row_is_charged_for_what_it_needs_only(table):
+    assert (table["classifier_s"] > 0).all() and (table["decode_s"] > 0).all()
+    assert (table.loc[["uniform", "dense", "oracle"], "sampler_s"] == 0).all()
+    assert (table.loc[["sight", "adaptive"], "sampler_s"] > 0).all()
+    # one clip is enough for the adaptive row; reading and sampling are those of its sampler
+    assert table.loc["adaptive", "read_s"] == table.loc["sight", "read_s"]
+    assert table.loc["adaptive", "sampler_s"] == table.loc["sight", "sampler_s"]
