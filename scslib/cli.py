@@ -264,7 +264,7 @@ def extract(sources, rounds: int, quick: bool, videos: Path | None, out: Path | 
     from scslib.bench.extract import SHOWN, bench_extract
 
     table = bench_extract(_bench_folder(videos), sources=sources, rounds=rounds, quick=quick)
-    _tell(table, "extract", out, SHOWN, source=sources, rounds=rounds, quick=quick)
+    _tell(table, "extract", out, SHOWN, source=sources, rounds=None if quick else rounds, quick=quick)
 
 
 @bench.command()
@@ -276,4 +276,4 @@ def scale(workers, rounds: int, quick: bool, videos: Path | None, out: Path | No
     from scslib.bench.scale import SHOWN, bench_scale
 
     table = bench_scale(_bench_folder(videos), workers=workers, rounds=rounds, quick=quick)
-    _tell(table, "scale", out, SHOWN, workers=workers, rounds=rounds, quick=quick)
+    _tell(table, "scale", out, SHOWN, workers=workers, rounds=None if quick else rounds, quick=quick)

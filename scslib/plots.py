@@ -1,6 +1,6 @@
 """Figures of numbers: each function takes arrays or tables and returns one figure that stands alone.
 
-Figures of pictures are in `show`; the colours of the methods are here for both.
+Figures of time are in `plots_cost`, of pictures in `show`; the methods' colours are here for all.
 """
 
 from __future__ import annotations
@@ -23,14 +23,10 @@ COLOURS = {
     "audio": "#bf8700",
     "visual": "#0969da",
     "audio-visual": "#8250df",
+    "cascade": "#cf222e",
+    "adaptive": "#bc4c00",
     "shuffled": "#d8dee4",
     "oracle": TRUE,
-}
-STAGE_COLOURS = {
-    "read_s": "#54aeff",
-    "sampler_s": "#8250df",
-    "decode_s": "#d4a72c",
-    "classifier_s": "#57606a",
 }
 
 plt.rcParams.update(
@@ -265,45 +261,4 @@ def accuracy_over_k(table: pd.DataFrame, *, clips: float) -> Figure:
     axis.minorticks_off()
     axis.set(xlabel="K, clips that f sees", ylabel="accuracy, %", ylim=(0, 103))
     figure.legend(ncols=6, loc="outside lower center", frameon=False, fontsize=9)
-    return figure
-
-
-def accuracy_against_time(table: pd.DataFrame) -> Figure:
-    """One line a classifier, from uniform over salient to dense clips: accuracy over seconds a video.
-
-    table: rows `classifier, clips, accuracy, accuracy_low, accuracy_high, seconds_per_video`.
-    """
-    figure, axis = plt.subplots(figsize=(8, 4))
-    marks = {"uniform": "o", "salient": "*", "dense": "s"}
-    for number, (name, rows) in enumerate(table.groupby("classifier", sort=False)):
-        colour, rows = plt.get_cmap("tab10")(number), rows.set_index("clips")
-        line = rows.loc[["uniform", "salient", "dense"]]
-        axis.plot(line["seconds_per_video"], 100 * line["accuracy"], color=colour, alpha=0.4, label=name)
-        for kind, mark in marks.items():
-            row = rows.loc[kind]
-            low, high = 100 * row["accuracy_low"], 100 * row["accuracy_high"]
-            axis.vlines(row["seconds_per_video"], low, high, color=colour, linewidth=1, alpha=0.5)
-            size = 14 if mark == "*" else 7
-            axis.plot(
-                row["seconds_per_video"], 100 * row["accuracy"], mark, color=colour, markersize=size
-            )
-    for kind, mark in marks.items():
-        axis.plot([], [], mark, color=MUTED, label=f"{kind} clips")
-    axis.set(xscale="log", xlabel="seconds per video", ylabel="accuracy, %", ylim=(0, 103))
-    figure.legend(ncols=4, loc="outside lower center", frameon=False, fontsize=9)
-    return figure
-
-
-def cost_bars(costs: pd.DataFrame) -> Figure:
-    """Seconds per video of each method, stage by stage (`timing.time_methods`)."""
-    figure, axis = plt.subplots(figsize=(8, 0.42 * len(costs) + 1.3))
-    position, left = np.arange(len(costs))[::-1], np.zeros(len(costs))
-    for stage, colour in STAGE_COLOURS.items():
-        axis.barh(position, costs[stage], left=left, color=colour, label=stage[:-2], height=0.66)
-        left += costs[stage].to_numpy()
-    for y, total in zip(position, left, strict=True):
-        axis.text(total + left.max() * 0.01, y, f"{total:.2f}", va="center", fontsize=9)
-    axis.set_yticks(position, costs["method"])
-    axis.set(xlabel="seconds per video")
-    axis.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1), fontsize=9)
     return figure

@@ -66,12 +66,40 @@ def time_methods(
     for name, measured in tables.items():
         measured = measured[1:]  # the first was the warm-up
         row = {s: float(np.median([m.get(s, 0.0) for m in measured])) for s in STAGES}
-        rows.append({"method": name, "seconds_per_video": sum(row.values()), **row})
-    table = pd.DataFrame(rows).set_index("method")
-    total = table["seconds_per_video"]
-    table.insert(1, "speedup_vs_dense", total["dense"] / total)
-    table.insert(2, "overhead_vs_uniform", total / total["uniform"])
-    return table.reset_index()
+        rows.append({"method": name, **row})
+    return _with_ratios(pd.DataFrame(rows).set_index("method"))
+
+
+def seconds_per_clip(path: Path, network, view: ClassifierInput, *, clips: int = 2) -> float:
+    """How long f takes for one clip, on the first `clips` of a file; one round more warms up."""
+    index = clips_for(path, view)
+    some = range(min(clips, len(index)))
+    pixels = decode_clips(index, some, size=_size(index, view))
+    clocks = [Clock(), Clock()]
+    for clock in clocks:
+        clock("classifier_s", classify, network, view, pixels)
+    return clocks[-1].seconds["classifier_s"] / len(some)
+
+
+def at_speed(costs: pd.DataFrame, shown: pd.Series, seconds_per_clip: float) -> pd.DataFrame:
+    """`costs` (see `time_methods`) as they would be if f took `seconds_per_clip` for every clip.
+
+    shown: the clips that f sees, by method. All other stages stay as they were measured.
+    """
+    table = costs.set_index("method")
+    table["classifier_s"] = shown.reindex(table.index) * seconds_per_clip
+    return _with_ratios(table)
+
+
+def _with_ratios(table: pd.DataFrame) -> pd.DataFrame:
+    """The sum of the stages, and its ratios to dense and to uniform; `table` is indexed by method."""
+    total = table[list(STAGES)].sum(axis=1)
+    ratios = {
+        "speedup_vs_dense": total["dense"] / total,
+        "overhead_vs_uniform": total / total["uniform"],
+    }
+    columns = pd.DataFrame({"seconds_per_video": total, **ratios})
+    return columns.join(table[list(STAGES)]).reset_index()
 
 
 def _size(index: ClipIndex, view: ClassifierInput) -> tuple[int, int]:

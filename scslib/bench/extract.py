@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
@@ -104,10 +105,10 @@ def _figures(reports: list[dict]) -> dict[str, float]:
 
 
 def _version(contestant: Contestant) -> str:
-    try:
-        return version(contestant.package)
-    except PackageNotFoundError:
-        return ""
+    for package in contestant.packages:
+        with contextlib.suppress(PackageNotFoundError):
+            return version(package)
+    return ""
 
 
 def _lend_ffmpeg(folder: Path) -> dict[str, str]:

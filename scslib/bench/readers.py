@@ -22,11 +22,15 @@ from scslib.bench.process import peak_mb, stopwatch, use_one_core
 
 @dataclass(frozen=True)
 class Contestant:
-    """`read` gives, over and over, how many frames it has read since. wants: its pip requirement."""
+    """`read` gives, over and over, how many frames it has read since.
+
+    packages: what may have installed it; the first that is there tells the version. wants: what pip is
+    to be asked for.
+    """
 
     what: str
     read: Callable[[str], Iterator[int]]
-    package: str
+    packages: tuple[str, ...]
     wants: str = ""
 
 
@@ -86,18 +90,20 @@ def _torchcodec(path: str) -> Iterator[int]:
         yield 1
 
 
-MV, CV = "motion-vector-extractor>=2,<3", "opencv-python>=4.12"
+MV = {"packages": ("motion-vector-extractor",), "wants": "motion-vector-extractor>=2,<3"}
+CV = {"packages": ("opencv-python", "opencv-python-headless"), "wants": "opencv-python>=4.12"}
+TC = {"packages": ("torchcodec",), "wants": "torchcodec>=0.11,<0.12"}
+OWN = {"packages": ("scslib",)}
+
 CONTESTANTS = {
-    "floor": Contestant("PyAV decodes and exports vectors; nobody reads them", _floor, "av"),
-    "MD": Contestant("this reader: vectors, full-size I-frames", _compressed(residuals=False), "scslib"),
-    "IF+MD+RGB-R": Contestant("this reader: all that samplers see", _compressed(), "scslib"),
-    "IF": Contestant("this reader: full-size I-frames", _compressed(motion=False), "scslib"),
-    "mv-extractor": Contestant("vectors", _mvextractor(frames=False), "motion-vector-extractor", MV),
-    "mv-extractor+BGR": Contestant(
-        "vectors, every frame to BGR", _mvextractor(frames=True), "motion-vector-extractor", MV
-    ),
-    "OpenCV": Contestant("every frame to BGR", _opencv, "opencv-python", CV),
-    "torchcodec": Contestant("every frame to RGB", _torchcodec, "torchcodec", "torchcodec>=0.11,<0.12"),
+    "floor": Contestant("PyAV decodes and exports vectors; nobody reads them", _floor, ("av",)),
+    "MD": Contestant("this reader: vectors, full-size I-frames", _compressed(residuals=False), **OWN),
+    "IF+MD+RGB-R": Contestant("this reader: all that samplers see", _compressed(), **OWN),
+    "IF": Contestant("this reader: full-size I-frames", _compressed(motion=False), **OWN),
+    "mv-extractor": Contestant("vectors", _mvextractor(frames=False), **MV),
+    "mv-extractor+BGR": Contestant("vectors, every frame to BGR", _mvextractor(frames=True), **MV),
+    "OpenCV": Contestant("every frame to BGR", _opencv, **CV),
+    "torchcodec": Contestant("every frame to RGB", _torchcodec, **TC),
 }
 
 

@@ -22,10 +22,10 @@ SHARDS = (1, 2, 4)  # so many times VIDEOS_PER_SHARD videos
 VIDEO_S = 60  # the length of each of them
 
 QUICK_ENCODING = Encoding(64, 48, 30, 12, "h264", 23)
-QUICK_BASE_S, QUICK_LENGTHS_S, QUICK_SHARDS, QUICK_VIDEO_S = 3.2, (3.2, 6.4, 12.8), (1, 2), 3.2
+QUICK_BASE_S, QUICK_LENGTHS_S, QUICK_SHARDS, QUICK_VIDEO_S = 3.2, (3.2, 12.8), (2,), 3.2
 
-SHOWN = ["part", "video_s", "videos", "workers", "seconds", "seconds_per_minute", "videos_per_s"]
-SHOWN += ["speedup", "start_mb", "peak_mb", "peak_ratio"]
+SHOWN = ["part", "video_s", "videos", "workers", "seconds", "cpu_s", "seconds_per_minute"]
+SHOWN += ["videos_per_s", "speedup", "start_mb", "peak_mb", "peak_ratio"]
 
 
 def bench_scale(
@@ -37,8 +37,9 @@ def bench_scale(
     middle length, 5 minutes. part `videos`: data sets of one-minute videos read into shards
     (`shards.run_shards`) by so many `workers`, each a process; peak_ratio compares with the smallest
     data set, speedup (of videos per second) with one process.
-    seconds: wall clock. seconds_per_minute: for each minute of video. peak_mb: the most that any one
-    process held, MB, of which it held start_mb before it read anything.
+    seconds: wall clock; cpu_s: processor time (user + system), of one process only. seconds_per_minute:
+    wall clock for each minute of video. peak_mb: the most that any one process held, in MB of 1e6
+    bytes; start_mb of them are imports. process_wall_s, process_cpu_s: from its start, imports and all.
     """
     for name, values in (("rounds", (rounds,)), ("workers", workers)):
         if min(values) < 1:
@@ -89,6 +90,7 @@ def _row(job: dict, middle: dict, rounds: int) -> dict:
         "clips": int(middle["clips"]),
         "rounds": rounds,
         "seconds": middle["wall_s"],
+        "cpu_s": middle["cpu_s"] if job["workers"] == 1 else None,
         "seconds_per_minute": middle["wall_s"] / minutes,
         "videos_per_s": job["videos"] / middle["wall_s"],
         "process_wall_s": middle["process_wall_s"],

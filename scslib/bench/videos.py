@@ -76,6 +76,7 @@ def lengthened(source: Path, seconds: float) -> Path:
     target = source.with_name(f"{source.stem}-{seconds:g}s{source.suffix}")
     if target.exists():
         return target
+    seconds = Fraction(seconds).limit_denominator(1000)
     temporary = target.with_name(f"{target.stem}.part{target.suffix}")
     with av.open(str(temporary), "w", options={"fflags": "+bitexact"}) as out:
         offset, streams = Fraction(0), {}

@@ -85,8 +85,20 @@ def iter_samples(path: str | Path, start_s: float = 0.0) -> Iterator[tuple[int, 
             return
         if start_s > 0:
             container.seek(int(start_s / stream.time_base), stream=stream)
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        resampler = _resampler()
         for frame in itertools.chain(decoded(container, stream), [None]):  # None flushes
-            for out in resampler.resample(frame):
+            try:
+                resampled = resampler.resample(frame)
+            except ValueError:  # the sound changes its rate or its channels
+                resampled = resampler.resample(None)
+                resampler = _resampler()
+                resampled += resampler.resample(frame)
+            for out in resampled:
+                if out is None:  # flushed, with nothing to resample
+                    continue
                 seconds = float(out.pts * out.time_base) if out.pts is not None else 0.0
                 yield round(seconds * SAMPLE_RATE), out.to_ndarray()[0]
+
+
+def _resampler() -> av.AudioResampler:
+    return av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)

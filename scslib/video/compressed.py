@@ -124,10 +124,12 @@ def iter_compressed(
             intra = tracer.is_intra(frame)
             if not iframes or (intra and frame.key_frame and index.key[position]):
                 iframes[position] = scaler(frame)
-            row = tracer.step(position, frame, intra, position >= due[0]) if motion else None
+            while due[0][1] < position:
+                due.popleft()
+            row = tracer.step(position, frame, intra, position >= due[0][0]) if motion else None
             if row is not None:
                 rows[position] = row
-                while due[0] <= position:
+                while due[0][0] <= position:
                     due.popleft()
             while position >= needed[done][-1]:
                 yield _clip(index, wanted[done], runs[done], iframes, rows, shape)
@@ -152,15 +154,18 @@ def _keyframes(index: ClipIndex, runs: Sequence[range]) -> list[range]:
     return [range(a, b + 1) for a, b in zip(keys[first], keys[last], strict=True)]
 
 
-def _due(index: ClipIndex, runs: Sequence[range], pictures: int) -> deque[int]:
-    """From which positions on the next P-frame's features are wanted, ascending; infinity at the end."""
+def _due(index: ClipIndex, runs: Sequence[range], pictures: int) -> deque[tuple[float, float]]:
+    """Between which two positions the next P-frame's features are wanted, ascending; infinity at last.
+
+    The second is the end of the clip, so that what is read of one does not depend on that before it.
+    """
     chosen = set()
     for run in runs:
-        at = [p for p in run if not index.key[p]] or list(run)
+        at = [p for p in run if not (pictures and index.key[p])] or list(run)
         if pictures and len(at) > pictures:
             at = [at[int((i + 0.5) * len(at) / pictures)] for i in range(pictures)]
-        chosen.update(at)
-    return deque([*sorted(chosen), math.inf])
+        chosen.update((p, run[-1]) for p in at)
+    return deque([*sorted(chosen), (math.inf, math.inf)])
 
 
 def _forget(before: int, iframes: dict, rows: dict) -> None:
@@ -186,13 +191,14 @@ def _clip(index, clip: int, run: range, iframes: dict, rows: dict, shape) -> Com
 def _options(index: ClipIndex, exported: bool, motion: bool, residuals: bool) -> dict[str, str]:
     """What the decoder is told: to export vectors, and what it may leave undone."""
     if not motion:
-        return {"skip_frame": "nokey"} if index.timed and index.key[0] else {}
+        skip = "nokey" if index.key[0] else "noref"  # some first picture has to come
+        return {"skip_frame": skip} if index.timed else {}
     if not exported:
         return {}
     options = {"flags2": "+export_mvs"}
     if index.timed:  # else frames are counted, and each has to come
         options["skip_frame"] = "noref"
-    if not residuals:
+    if not residuals and index.key[0]:  # else the first picture, which is shown, is no keyframe
         options |= {"skip_loop_filter": "nointra", "skip_idct": "nokey"}
     return options
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -123,8 +124,18 @@ def _seek(
 
 
 def decoded(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-    """Decode to the end, or to the first error after which nothing more comes."""
+    """Decode to the end, or to the first error after which nothing more comes.
+
+    Errors before the first picture are no end: what they were to refer to is not in the file.
+    """
     try:
+        for packet in container.demux(stream):
+            with contextlib.suppress(av.FFmpegError):
+                if frames := packet.decode():
+                    break
+        else:
+            return
+        yield from frames
         yield from container.decode(stream)
     except (av.FFmpegError, IndexError):  # IndexError: see `probe._packets`
         return

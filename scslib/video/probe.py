@@ -105,12 +105,15 @@ def probe(path: str | Path) -> VideoInfo:
     """Read the headers of `path`. Raises `VideoError` where there is no usable video stream."""
     with open_video(path) as container:
         stream = video_stream(container)
-        if not (stream.width and stream.height and stream.average_rate):
+        rate = stream.average_rate or stream.guessed_rate
+        if not (stream.width and stream.height and rate):
             raise VideoError(f"{container.name}: the video stream declares no size or frame rate")
         if stream.duration is not None:
             duration = float(stream.duration * stream.time_base)
         else:
             duration = (container.duration or 0) / av.time_base
+            if "matroska" in container.format.name:  # says when it ends
+                duration = max(0.0, duration - (container.start_time or 0) / av.time_base)
         audio = audio_stream(container)
         rotation = _rotation(container, stream)
         aspect = float(stream.sample_aspect_ratio or 1)
@@ -125,7 +128,7 @@ def probe(path: str | Path) -> VideoInfo:
             codec=stream.codec_context.name,
             width=width,
             height=height,
-            frame_rate=float(stream.average_rate),
+            frame_rate=float(rate),
             duration_s=duration,
             audio_codec=audio.codec_context.name if audio else None,
             size_bytes=Path(container.name).stat().st_size,
@@ -243,7 +246,7 @@ def index_clips(
         if not rows:
             raise VideoError(f"{container.name}: the video stream has no packets")
         table = np.array(sorted(rows), dtype=np.int64)
-        own_rate = float(stream.average_rate or 25)
+        own_rate = float(stream.average_rate or stream.guessed_rate or 25)
         pace = own_rate / frame_rate if frame_rate else 1.0
         return ClipIndex(
             path=Path(container.name),

@@ -1,0 +1,122 @@
+"""Figures of time: what methods cost, stage by stage, and what that means beside their accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from scslib.plots import COLOURS, MUTED
+
+STAGE_COLOURS = {
+    "read_s": "#54aeff",
+    "sampler_s": "#8250df",
+    "decode_s": "#d4a72c",
+    "classifier_s": "#57606a",
+}
+
+
+def accuracy_against_time(table: pd.DataFrame) -> Figure:
+    """One line a classifier, from uniform over salient to dense clips: accuracy over seconds a video.
+
+    table: rows `classifier, clips, accuracy, accuracy_low, accuracy_high, seconds_per_video`.
+    """
+    figure, axis = plt.subplots(figsize=(8, 4))
+    marks = {"uniform": "o", "salient": "*", "dense": "s"}
+    for number, (name, rows) in enumerate(table.groupby("classifier", sort=False)):
+        colour, rows = plt.get_cmap("tab10")(number), rows.set_index("clips")
+        line = rows.loc[["uniform", "salient", "dense"]]
+        axis.plot(line["seconds_per_video"], 100 * line["accuracy"], color=colour, alpha=0.4, label=name)
+        for kind, mark in marks.items():
+            row = rows.loc[kind]
+            low, high = 100 * row["accuracy_low"], 100 * row["accuracy_high"]
+            axis.vlines(row["seconds_per_video"], low, high, color=colour, linewidth=1, alpha=0.5)
+            size = 14 if mark == "*" else 7
+            axis.plot(
+                row["seconds_per_video"], 100 * row["accuracy"], mark, color=colour, markersize=size
+            )
+    for kind, mark in marks.items():
+        axis.plot([], [], mark, color=MUTED, label=f"{kind} clips")
+    axis.set(xscale="log", xlabel="seconds per video", ylabel="accuracy, %", ylim=(0, 103))
+    figure.legend(ncols=4, loc="outside lower center", frameon=False, fontsize=9)
+    return figure
+
+
+def cost_bars(costs: pd.DataFrame) -> Figure:
+    """Seconds per video of each method, stage by stage (`timing.time_methods`)."""
+    figure, axis = plt.subplots(figsize=(8, 0.42 * len(costs) + 1.3))
+    position, left = np.arange(len(costs))[::-1], np.zeros(len(costs))
+    for stage, colour in STAGE_COLOURS.items():
+        axis.barh(position, costs[stage], left=left, color=colour, label=stage[:-2], height=0.66)
+        left += costs[stage].to_numpy()
+    for y, total in zip(position, left, strict=True):
+        axis.text(total + left.max() * 0.01, y, f"{total:.2f}", va="center", fontsize=9)
+    axis.set_yticks(position, costs["method"])
+    axis.set(xlabel="seconds per video")
+    axis.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1), fontsize=9)
+    return figure
+
+
+def overhead_over_speed(
+    curves: dict[str, np.ndarray],
+    speeds: np.ndarray,
+    *,
+    marks: dict[str, float],
+    slides: dict[str, float],
+) -> Figure:
+    """Time as a multiple of Uniform's, over the seconds (S,) that the classifier needs for a clip.
+
+    curves: for each method (S,). marks: classifiers, and their seconds for a clip. slides: the paper's
+    multiple of a method, drawn as a short line at the right.
+    """
+    figure, axis = plt.subplots(figsize=(8, 4))
+    for method, values in curves.items():
+        axis.plot(speeds, values, color=COLOURS.get(method, MUTED), label=method)
+    for method, value in slides.items():
+        axis.axhline(value, 0.94, 1, color=COLOURS[method], linewidth=3)
+    for name, speed in marks.items():
+        axis.axvline(speed, color=MUTED, linewidth=0.8, linestyle=":")
+        axis.text(speed, 1.0, f" {name}", rotation=90, fontsize=8, va="top", ha="right", color=MUTED)
+        axis.texts[-1].set_transform(axis.get_xaxis_transform())
+    axis.axhline(1, color=MUTED, linewidth=0.8)
+    axis.set(xscale="log", yscale="log", xlabel="seconds that the classifier needs for a clip")
+    axis.set_ylabel("time, multiple of Uniform's")
+    axis.invert_xaxis()
+    axis.yaxis.set_major_formatter("{x:g}")
+    figure.legend(ncols=6, loc="outside lower center", frameon=False, fontsize=9)
+    return figure
+
+
+def cost_over_length(table: pd.DataFrame) -> Figure:
+    """Seconds for one video over its length; rows `method, video_s, seconds`."""
+    figure, axis = plt.subplots(figsize=(8, 3.6))
+    for method, rows in table.groupby("method", sort=False):
+        colour = COLOURS.get(method, MUTED)
+        axis.plot(rows["video_s"], rows["seconds"], marker="o", color=colour, label=method)
+    axis.set(xlabel="length of the video, s", ylabel="seconds to label it", xscale="log", yscale="log")
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.minorticks_off()
+    axis.set_xticks(sorted(table["video_s"].unique()))
+    figure.legend(ncols=6, loc="outside lower center", frameon=False, fontsize=9)
+    return figure
+
+
+def accuracy_over_cost(table: pd.DataFrame, *, shown: Sequence[str]) -> Figure:
+    """A point with its interval for each method of `shown`: accuracy over seconds a video.
+
+    table: rows `method, accuracy, accuracy_low, accuracy_high, seconds_per_video`.
+    """
+    figure, axis = plt.subplots(figsize=(8, 4))
+    for row in table[table["method"].isin(shown)].itertuples(index=False):
+        colour, accuracy = COLOURS.get(row.method, MUTED), 100 * row.accuracy
+        limits = 100 * row.accuracy_low, 100 * row.accuracy_high
+        axis.vlines(row.seconds_per_video, *limits, color=colour, linewidth=1.5, alpha=0.5)
+        axis.plot(row.seconds_per_video, accuracy, "o", color=colour, markersize=8, label=row.method)
+    axis.set(xscale="log", xlabel="seconds per video", ylabel="accuracy, %", ylim=(0, 103))
+    axis.xaxis.set_major_formatter("{x:g}")
+    figure.legend(ncols=6, loc="outside lower center", frameon=False, fontsize=9)
+    return figure
