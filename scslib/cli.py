@@ -277,3 +277,16 @@ def scale(workers, rounds: int, quick: bool, videos: Path | None, out: Path | No
 
     table = bench_scale(_bench_folder(videos), workers=workers, rounds=rounds, quick=quick)
     _tell(table, "scale", out, SHOWN, workers=workers, rounds=None if quick else rounds, quick=quick)
+
+
+@bench.command()
+@click.option("--codec", "codecs", multiple=True, default=("mpeg4", "h264"), show_default=True)
+@click.option("-k", type=int, default=10, show_default=True, help="How many clips.")
+@click.option("--device", default="cpu", show_default=True, help="Where the networks run, e.g. cuda.")
+@_measured
+def runtime(codecs, k: int, device: str, quick: bool, videos: Path | None, out: Path | None) -> None:
+    """The slides' rows on a video of 5 min 36 s with the full-size MC3-18: seconds by stage."""
+    from scslib.bench.runtime import SHOWN, bench_runtime
+
+    table = bench_runtime(_bench_folder(videos), codecs=codecs, k=k, device=device, quick=quick)
+    _tell(table, "runtime", out, SHOWN, codec=codecs, k=k, device=device, quick=quick)

@@ -24,7 +24,7 @@ COLOURS = {
     "visual": "#0969da",
     "audio-visual": "#8250df",
     "cascade": "#cf222e",
-    "adaptive": "#bc4c00",
+    "adaptive": "#e85aad",
     "shuffled": "#d8dee4",
     "oracle": TRUE,
 }

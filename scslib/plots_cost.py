@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
-from scslib.plots import COLOURS, MUTED
+from scslib.plots import COLOURS, INK, MUTED
 
 STAGE_COLOURS = {
     "read_s": "#54aeff",
@@ -77,15 +79,16 @@ def overhead_over_speed(
         axis.plot(speeds, values, color=COLOURS.get(method, MUTED), label=method)
     for method, value in slides.items():
         axis.axhline(value, 0.94, 1, color=COLOURS[method], linewidth=3)
-    for name, speed in marks.items():
+    for number, (name, speed) in enumerate(marks.items()):
         axis.axvline(speed, color=MUTED, linewidth=0.8, linestyle=":")
-        axis.text(speed, 1.0, f" {name}", rotation=90, fontsize=8, va="top", ha="right", color=MUTED)
-        axis.texts[-1].set_transform(axis.get_xaxis_transform())
+        place = {"xy": (speed, 1 - 0.07 * number), "xycoords": axis.get_xaxis_transform()}
+        offset = {"xytext": (4, -4), "textcoords": "offset points", "va": "top"}
+        axis.annotate(name, **place, **offset, fontsize=8, color=INK)
     axis.axhline(1, color=MUTED, linewidth=0.8)
     axis.set(xscale="log", yscale="log", xlabel="seconds that the classifier needs for a clip")
     axis.set_ylabel("time, multiple of Uniform's")
     axis.invert_xaxis()
-    axis.yaxis.set_major_formatter("{x:g}")
+    _plain(axis.xaxis, axis.yaxis)
     figure.legend(ncols=6, loc="outside lower center", frameon=False, fontsize=9)
     return figure
 
@@ -97,10 +100,8 @@ def cost_over_length(table: pd.DataFrame) -> Figure:
         colour = COLOURS.get(method, MUTED)
         axis.plot(rows["video_s"], rows["seconds"], marker="o", color=colour, label=method)
     axis.set(xlabel="length of the video, s", ylabel="seconds to label it", xscale="log", yscale="log")
-    axis.xaxis.set_major_formatter("{x:g}")
-    axis.yaxis.set_major_formatter("{x:g}")
-    axis.minorticks_off()
-    axis.set_xticks(sorted(table["video_s"].unique()))
+    _plain(axis.xaxis, axis.yaxis)
+    axis.set_xticks(sorted(table["video_s"].unique()), minor=False)
     figure.legend(ncols=6, loc="outside lower center", frameon=False, fontsize=9)
     return figure
 
@@ -117,6 +118,14 @@ def accuracy_over_cost(table: pd.DataFrame, *, shown: Sequence[str]) -> Figure:
         axis.vlines(row.seconds_per_video, *limits, color=colour, linewidth=1.5, alpha=0.5)
         axis.plot(row.seconds_per_video, accuracy, "o", color=colour, markersize=8, label=row.method)
     axis.set(xscale="log", xlabel="seconds per video", ylabel="accuracy, %", ylim=(0, 103))
-    axis.xaxis.set_major_formatter("{x:g}")
-    figure.legend(ncols=6, loc="outside lower center", frameon=False, fontsize=9)
+    _plain(axis.xaxis)
+    figure.legend(ncols=7, loc="outside lower center", frameon=False, fontsize=9)
     return figure
+
+
+def _plain(*axes: Axis) -> None:
+    """1, 2, 5, 10 instead of powers of ten on logarithmic axes."""
+    for axis in axes:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(NullLocator())

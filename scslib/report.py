@@ -28,6 +28,11 @@ TITLES = {
     "choice_k": "Design choices: how many clips",
     "classifiers": "Other classifiers",
     "aggregations": "From clips to video",
+    "time_narrow": "Where the time goes, with this run's classifier",
+    "time_full": "Where the time goes, with the full MC3-18",
+    "time_over_speed": "What faster classifiers do to it",
+    "time_over_length": "Longer videos",
+    "time_and_accuracy": "Accuracy and time",
 }
 COLUMNS = {
     "method": "method",

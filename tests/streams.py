@@ -55,10 +55,11 @@ def encode(path: Path, pictures: list[np.ndarray], codec: str, options: dict[str
 
 
 def every_frame(path: Path, vectors: bool = False) -> list[av.VideoFrame]:
-    """The whole file, decoded by PyAV alone."""
+    """The whole file, decoded by PyAV alone; with `vectors` as the kit does, P-frames not deblocked."""
     with av.open(str(path)) as container:
         if vectors:
-            container.streams.video[0].codec_context.options = {"flags2": "+export_mvs"}
+            options = {"flags2": "+export_mvs", "skip_loop_filter": "nointra"}
+            container.streams.video[0].codec_context.options = options
         return list(container.decode(video=0))
 
 

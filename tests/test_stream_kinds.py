@@ -64,7 +64,7 @@ KINDS = {
     "mpeg2.ts": ("mpeg2video", {"g": "12"}, {}),
     "mpeg2_b.mpg": ("mpeg2video", {"g": "12", "bf": "2"}, {}),
     "mpeg2_interlaced.ts": ("mpeg2video", {"g": "12", "flags": "+ildct+ilme"}, {}),
-    "sorenson.flv": ("flv1", {"g": "12"}, {}),
+    "sorenson.flv": ("flv", {"g": "12"}, {}),
     "hevc.mp4": ("libx265", {"x265-params": X265 + ":bframes=0"}, {}),
     "hevc_open_b.mkv": ("libx265", {"x265-params": X265 + ":bframes=3:open-gop=1"}, {}),
     "hevc_10bit.mp4": ("libx265", {"x265-params": X265 + ":bframes=3"}, {"pixels": "yuv420p10le"}),
@@ -223,7 +223,11 @@ def test_every_way_of_reading_gives_the_same(kind, tmp_path, monkeypatch):
 def test_features_turn_with_the_picture(tmp_path, turned, pan, kind):
     """PAN is (3, -2), right and up. A quarter to the left, right becomes up and up becomes left."""
     path = write(
-        tmp_path / f"turned.{kind}", panning(WIDTH, HEIGHT), "mpeg4", {"g": "12"}, turned=turned
+        tmp_path / f"turned.{kind}",
+        panning(WIDTH, HEIGHT),
+        "mpeg4",
+        {"g": "12", "qmin": "2", "qmax": "2"},
+        turned=turned,
     )
     size = (HEIGHT, WIDTH) if turned == 180 else (WIDTH, HEIGHT)
     index, stored = index_clips(path, clip_len=CLIP), panning(WIDTH, HEIGHT)
@@ -332,15 +336,19 @@ def test_trimmed_files(tmp_path, codec):
 
 
 @pytest.mark.parametrize(
-    "kind, lost", [("h264_open.ts", 5), ("mpeg2.ts", 5), ("mpeg4_b.mp4", 5), ("vp9.webm", 5)]
+    "kind, ending",
+    [
+        ("h264_open.ts", "ts"),
+        ("h264_open.ts", "mkv"),
+        ("mpeg2.ts", "ts"),
+        ("mpeg4_b.mp4", "mkv"),
+        ("vp9.webm", "mkv"),
+    ],
 )
-@pytest.mark.parametrize("ending", ["mkv", "ts"])
-def test_recordings_that_begin_amid_a_gop(tmp_path, kind, lost, ending):
+def test_recordings_that_begin_amid_a_gop(tmp_path, kind, ending):
     """The first keyframe is gone: what refers to it is no part of the video."""
-    if "vp9" in kind and ending == "ts":
-        return
     whole = write(tmp_path / kind, panning(WIDTH, HEIGHT), *KINDS[kind][:2])
-    path = copy(whole, tmp_path / f"cut.{ending}", lambda number, packet: number >= lost)
+    path = copy(whole, tmp_path / f"cut.{ending}", lambda number, packet: number >= 5)
     index, full = index_clips(path, clip_len=CLIP), [upright(frame) for frame in every_frame(whole)]
     head = FRAMES - len(index.pts)
     assert head in range(9, 13) and index.key.any()
@@ -404,7 +412,7 @@ def test_a_change_of_size_ends_a_stream_with_estimated_vectors(tmp_path):
 
 @pytest.mark.parametrize("name, format_name", [("a.asf", "asf"), ("a.h264", "h264"), ("a.gif", "gif")])
 def test_containers_that_are_not_read_are_refused_in_one_line(tmp_path, name, format_name):
-    codec, pixels = {"asf": ("msmpeg4v3", "yuv420p"), "gif": ("gif", "rgb8")}.get(
+    codec, pixels = {"asf": ("msmpeg4", "yuv420p"), "gif": ("gif", "rgb8")}.get(
         format_name, ("libx264", "yuv420p")
     )
     path = write(tmp_path / name, panning(WIDTH, HEIGHT, 8), codec, {}, pixels=pixels)
@@ -536,22 +544,28 @@ def test_sound_that_changes_its_format(tmp_path):
     assert len(loud_seconds(joined, 4)) >= 4
 
 
+def alive() -> int:
+    """Decoded frames that somebody holds; pictures in RGB are what the reader gives away."""
+    frames = [thing for thing in gc.get_objects() if type(thing) is av.VideoFrame]
+    formats = [frame.format.name for frame in frames if frame.format]  # else it waits for a picture
+    return len(formats) - formats.count("rgb24")
+
+
 @pytest.mark.parametrize("kind", ["h264_b.mp4", "mpeg4.mp4", "hevc_open_b.mkv", "intra.avi"])
-@pytest.mark.parametrize("accumulate", [False, True])
-def test_no_frame_outlives_its_turn(tmp_path, kind, accumulate):
+def test_no_frame_outlives_its_turn(tmp_path, kind):
     """Without the garbage collector: a frame in a reference cycle would stay, with its picture."""
     codec, options, more = KINDS[kind]
     path = write(tmp_path / kind, panning(WIDTH, HEIGHT), codec, options, **more)
-    index = index_clips(path, clip_len=CLIP)
+    index = index_clips(path, clip_len=FRAMES // 2)
     gc.collect()
     gc.disable()
     try:
-        for _ in iter_compressed(index, accumulate=accumulate):
-            alive = sum(type(thing) is av.VideoFrame for thing in gc.get_objects())
-            assert alive <= 8
+        for _ in iter_compressed(index):
+            assert alive() <= 8
+        for _ in iter_compressed(index, accumulate=True):
+            assert alive() <= 8
         for _ in iter_clips(index, size=(HEIGHT, WIDTH)):
-            alive = sum(type(thing) is av.VideoFrame for thing in gc.get_objects())
-            assert alive <= 8
+            assert alive() <= 8
     finally:
         gc.enable()
 
@@ -566,7 +580,7 @@ def test_frames_are_seen_by_the_count(tmp_path):
             for frame in container.decode(video=0):
                 frame.side_data.get("MOTION_VECTORS")
         del frame
-        assert sum(type(thing) is av.VideoFrame for thing in gc.get_objects()) >= FRAMES
+        assert alive() >= FRAMES
     finally:
         gc.enable()
         gc.collect()
