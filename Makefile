@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip
 
-.PHONY: tutorial experiments test lab bench lock clean
+.PHONY: tutorial experiments test test-library test-notebooks lab bench lock clean
 
 tutorial: .venv/ready  ## notebooks 00 to 07 with the laptop preset
 	$(BIN)/scs run --preset laptop --notebooks 00-07
@@ -10,8 +10,14 @@ tutorial: .venv/ready  ## notebooks 00 to 07 with the laptop preset
 experiments: .venv/ready  ## and the others: design choices, classifiers, aggregations
 	$(BIN)/scs run --preset laptop
 
-test: .venv/ready  ## units, the notebooks through papermill, nbval
-	$(BIN)/python -m pytest
+test: .venv/ready  ## units and the notebooks through papermill; beside them, nbval
+	OMP_NUM_THREADS=1 $(MAKE) -j2 --output-sync=target test-library test-notebooks
+
+test-library: .venv/ready
+	$(BIN)/python -m pytest tests
+
+test-notebooks: .venv/ready
+	$(BIN)/python -m pytest notebooks
 
 lab: .venv/ready  ## JupyterLab on the notebooks; LAB="--no-browser" and the like are passed on
 	$(BIN)/jupyter lab notebooks $(LAB)

@@ -126,10 +126,10 @@ def blocks(picture: np.ndarray) -> np.ndarray:
     return np.array(rows)
 
 
-def close(residual, expected, levels=2.5):
+def close(residual, expected, levels=3.0):
     """The kit works in YCbCr and rounds nothing; libswscale rounds, clips and smooths colour."""
     off = np.abs(residual - expected)
-    assert off.max() < levels and off.mean() < levels / 5, (off.max(), off.mean())
+    assert off.max() < levels and off.mean() < levels / 6, (off.max(), off.mean())
 
 
 def test_residual_equals_a_loop_on_rgb(small):
@@ -227,7 +227,7 @@ def test_references_are_the_i_or_p_frame_before(referring):
             whole = np.kron(cells[now], np.ones((8, 8, 1))) / (now - before)
             np.testing.assert_allclose(clip.motion[t], blocks(whole), atol=1e-4)
             expected = blocks(rgb(frames[now]) - pull(rgb(frames[before]), cells[now]))
-            close(clip.residual[t], expected)
+            close(clip.residual[t], expected, 4.0)  # P-frames are read without the loop filter
             size = max(size, np.abs(expected).max())
     assert size > 10 and len(reference) >= 6
 
@@ -246,7 +246,8 @@ def test_accumulated_through_p_frames_only(referring):
             source = pull(source, cells[now])
             np.testing.assert_allclose(clip.motion[t], blocks(here - source), atol=1e-4)
             whole = source.astype(int)
-            close(clip.residual[t], blocks(rgb(frames[now]) - anchor[whole[..., 1], whole[..., 0]]))
+            expected = blocks(rgb(frames[now]) - anchor[whole[..., 1], whole[..., 0]])
+            close(clip.residual[t], expected, 4.0)
 
 
 def test_iframes_are_still_and_marked(pan):

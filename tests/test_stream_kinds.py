@@ -19,7 +19,8 @@ from scslib.models.samplers import MODALITIES
 from scslib.video.audio import iter_logmel
 from scslib.video.compressed import iter_compressed
 from scslib.video.frames import decode_clips, iter_clips
-from scslib.video.probe import VideoError, expected_clips, index_clips, probe
+from scslib.video.probe import Clip, VideoError, expected_clips, index_clips, probe
+from scslib.video.vectors import EXPORTED
 
 HEIGHT, WIDTH, CLIP = 64, 96, 4
 X265 = "keyint=12:min-keyint=12:log-level=none:pools=none:frame-threads=1"
@@ -208,7 +209,10 @@ def test_every_way_of_reading_gives_the_same(kind, tmp_path, monkeypatch):
         assert not any(map(len, moving)) and all(len(clip.iframes) == CLIP for clip in clips)
     else:
         right = np.abs(np.concatenate(moving) - PAN).max(-1) <= 0.5
-        assert len(right) >= 7 and right.mean() > (0.75 if "ref" in kind else 0.8)
+        least = 0.75 if "ref" in kind else 0.8
+        if info.codec not in EXPORTED:
+            least = 0.95  # the search is not out to save bits
+        assert len(right) >= 7 and right.mean() > least
 
     monkeypatch.setattr(features, "AT_ONCE", (1, 3))
     spec = FeatureSpec(clip_len=CLIP)
@@ -307,15 +311,15 @@ def test_iframes_are_keyframes_only(tmp_path):
     assert not clips[2].predicted[2] and not clips[5].predicted[0]  # no P-frames either
 
 
-@pytest.mark.parametrize("pictures", [1, 2])
-def test_chosen_frames_do_not_depend_on_where_reading_began(tmp_path, pictures):
+@pytest.mark.parametrize("clip_len, pictures", [(4, 1), (6, 1), (6, 2)])
+def test_chosen_frames_do_not_depend_on_where_reading_began(tmp_path, clip_len, pictures):
     path = write(tmp_path / "b.mp4", panning(WIDTH, HEIGHT), *KINDS["h264_b.mp4"][:2])
-    index = index_clips(path, clip_len=6)
+    index = index_clips(path, clip_len=clip_len)
     clips = list(iter_compressed(index, pictures=pictures))
     for clip in clips:
         (alone,) = iter_compressed(index, [clip.index], pictures=pictures)
         same(alone, clip)
-    assert 4 <= sum(clip.predicted.sum() for clip in clips) < 10
+    assert clip_len == 4 or 4 <= sum(clip.predicted.sum() for clip in clips) < 10
 
 
 def trimmed(folder, codec):
@@ -518,8 +522,6 @@ SOUNDS = [
 
 
 def loud_seconds(path, seconds: int = 2) -> np.ndarray:
-    from scslib.video.probe import Clip
-
     clips = [Clip(n, n / 10, (n + 1) / 10) for n in range(10 * seconds)]
     found = [picture[50:150].max() > 0 for picture in iter_logmel(path, clips)]
     return np.flatnonzero(found) / 10

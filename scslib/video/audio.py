@@ -94,8 +94,6 @@ def iter_samples(path: str | Path, start_s: float = 0.0) -> Iterator[tuple[int, 
                 resampler = _resampler()
                 resampled += resampler.resample(frame)
             for out in resampled:
-                if out is None:  # flushed, with nothing to resample
-                    continue
                 seconds = float(out.pts * out.time_base) if out.pts is not None else 0.0
                 yield round(seconds * SAMPLE_RATE), out.to_ndarray()[0]
 
