@@ -200,8 +200,8 @@ def _options(index: ClipIndex, exported: bool, motion: bool, residuals: bool) ->
     options = {"flags2": "+export_mvs"}
     if index.timed:  # else frames are counted, and each has to come
         options["skip_frame"] = "noref"
-    if not residuals and index.key[0]:  # else the first picture, which is shown, is no keyframe
-        options |= {"skip_loop_filter": "nointra", "skip_idct": "nokey"}
+    if index.key[0]:  # else the first picture, which is shown, is no keyframe
+        options |= {"skip_loop_filter": "nointra"} | ({} if residuals else {"skip_idct": "nokey"})
     return options
 
 
@@ -211,8 +211,8 @@ class _Tracer:
     def __init__(self, accumulate: bool, residuals: bool, *, estimated: bool):
         self.accumulate, self.residuals, self.estimated = accumulate, residuals, estimated
         self.position = -1  # of the reference; -1: there is none
-        self.planes: tuple[np.ndarray, ...] = ()  # Y, Cb, Cr of the reference
-        self.sums: np.ndarray | None = None  # and their sums, see `block_sums`
+        self.reference: av.VideoFrame | None = None
+        self.looked: tuple | None = None  # its planes and sums, once somebody asked for them
         self.source: np.ndarray | None = None  # (H, W, 2): where each pixel was in the I-frame
 
     def is_intra(self, frame: av.VideoFrame) -> bool:
@@ -222,30 +222,40 @@ class _Tracer:
         """(motion, residual) of a P-frame; None for I- and B-frames, without a reference, unwanted."""
         if not self.estimated and frame.pict_type in BIDIRECTIONAL:
             return None
-        planes = planes_420(frame) if self.residuals else ()
-        height, width = frame.height, frame.width
-        rows, columns = grid_of(height, width)
         if self.position < 0 or intra or not (wanted or self.accumulate):
-            self.position, self.planes, self.sums, self.source = position, planes, None, None
+            self._refer_to(position, frame, None)
+            self.source = None
             return None
-        cells = vectors(frame, estimated=self.estimated)
-        motion = np.empty((rows, columns, 2), np.float32)
-        residual = (np.empty if planes else np.zeros)((rows, columns, 3), np.float32)
+        height, width = frame.height, frame.width
+        grid, cells = grid_of(height, width), vectors(frame, estimated=self.estimated)
+        motion = np.empty((*grid, 2), np.float32)
+        residual = (np.empty if self.residuals else np.zeros)((*grid, 3), np.float32)
+        if self.residuals and self.looked is None:
+            self.looked = _look(self.reference, grid)
         if self.accumulate:
             if self.source is None:
                 here = np.mgrid[:height, :width][::-1]
                 self.source = np.ascontiguousarray(here.transpose(1, 2, 0), np.int32)
             self.source = trace_back(self.source, cells)
-            if wanted:
-                traced_means(planes, self.planes, self.source, to_rgb(frame), motion, residual)
-            return (motion, residual) if wanted else None
+            if not wanted:
+                return None
+            now, anchor = (planes_420(frame), self.looked[0]) if self.residuals else ((), ())
+            traced_means(now, anchor, self.source, to_rgb(frame), motion, residual)
+            return motion, residual
         block_motion(cells, position - self.position, motion)
-        sums = None
-        if planes:
-            before, sums = self.sums, block_sums(planes, rows, columns)
-            if before is None:
-                before = block_sums(self.planes, rows, columns)
-            matrix = to_rgb(frame)
-            block_residual(sums, before, self.planes, height, width, cells, matrix, residual)
-        self.position, self.planes, self.sums = position, planes, sums
+        looked = None
+        if self.residuals:
+            looked, (planes, sums) = _look(frame, grid), self.looked
+            size = height, width
+            block_residual(looked[1], sums, planes, *size, cells, to_rgb(frame), residual)
+        self._refer_to(position, frame, looked)
         return motion, residual
+
+    def _refer_to(self, position: int, frame: av.VideoFrame, looked: tuple | None) -> None:
+        self.position, self.reference, self.looked = position, frame, looked
+
+
+def _look(frame: av.VideoFrame, grid: tuple[int, int]) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """A frame's planes, and their sums."""
+    planes = planes_420(frame)
+    return planes, block_sums(planes, *grid)
