@@ -167,8 +167,9 @@ def map_chunks(
         sizes = [index.size[list(index.frames(i))].sum() for i in read]
         return function(VideoFeatures(arrays | {"bytes": np.array(sizes, np.int64)}))
 
-    with workers(threads) as eyes, workers(1) as ear:
-        ear = eyes if threads == 1 else ear
+    alone = threads == 1
+    with workers(threads, alone=alone) as eyes, workers(1, alone=alone) as ear:
+        ear = eyes if alone else ear  # one after the other
         heard = "logmel" in modalities
         jobs = ((chunk, ear.submit(hear, chunk) if heard else None) for chunk in chunks)
         yield from ahead(eyes, work, jobs, depth=threads)

@@ -54,14 +54,14 @@ def map_processes(
 
 
 @contextmanager
-def workers(count: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool of threads; of several, each computes on one core."""
+def workers(count: int, *, alone: bool) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads; unless they are `alone`, each computes on one core."""
     import torch
 
     before = torch.get_num_threads()
-    alone = {"initializer": torch.set_num_threads, "initargs": (1,)} if count > 1 else {}
+    begin = {} if alone else {"initializer": torch.set_num_threads, "initargs": (1,)}
     try:
-        with ThreadPoolExecutor(count, **alone) as pool:
+        with ThreadPoolExecutor(count, **begin) as pool:
             yield pool
     finally:
         torch.set_num_threads(before)
