@@ -18,7 +18,7 @@ from scslib.video.write import Encoding
 ENCODING = Encoding(340, 256, 30, 12, "h264", 23)
 BASE_S = 64  # the length at which pictures and sound repeat exactly: see `lengthened`
 LENGTHS_S = (10, 60, 300, 1200, 5640)  # to 1 h 34 min
-SHARDS = (1, 2, 4)  # so many times VIDEOS_PER_SHARD videos
+SHARDS = (1, 4, 16)  # so many times VIDEOS_PER_SHARD videos
 VIDEO_S = 60  # the length of each of them
 
 QUICK_ENCODING = Encoding(64, 48, 30, 12, "h264", 23)
