@@ -126,7 +126,7 @@ def blocks(picture: np.ndarray) -> np.ndarray:
     return np.array(rows)
 
 
-def close(residual, expected, levels=3.0):
+def close(residual, expected, levels=2.0):
     """The kit works in YCbCr and rounds nothing; libswscale rounds, clips and smooths colour."""
     off = np.abs(residual - expected)
     assert off.max() < levels and off.mean() < levels / 6, (off.max(), off.mean())
