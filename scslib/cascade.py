@@ -74,9 +74,7 @@ class Cascade:
             return sampler.score_file(index, spec, clips, threads=threads, clock=clock)
 
         heard = clock("read_s", probe, index.path).has_audio
-        total = np.concatenate([[0], np.cumsum(index.size)])
-        runs = [index.frames(clip) for clip in range(len(index))]
-        order = self._order(np.array([total[r[-1] + 1] - total[r[0]] for r in runs]), heard, score)
+        order = self._order(index.clip_bytes, heard, score)
         clips = np.sort(order)
         return FileScores(clips, as_saliency(order, len(index))[clips])
 

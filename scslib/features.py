@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from scslib import sampling
 from scslib.datasets.manifest import Dataset
 from scslib.models.samplers import MODALITIES, VISUAL
 from scslib.parallel import ahead, workers
@@ -138,7 +139,7 @@ def map_chunks(
     wanted = list(range(len(index)) if clips is None else clips)
     size = int(np.clip(-(-len(wanted) // (2 * threads)), *AT_ONCE))
     chunks = [wanted[i : i + size] for i in range(0, len(wanted), size)] or [[]]
-    info, times = probe(index.path), index.clips
+    info, times, sizes = probe(index.path), index.clips, index.clip_bytes
     logmels = iter_logmel(index.path, [times[i] for i in wanted])
     options = _options(info, spec, modalities)
     threads = threads if index.timed else 1  # else it cannot seek, and one reader reads all
@@ -164,8 +165,8 @@ def map_chunks(
             arrays["logmel"] = np.array(heard, np.float16).reshape(-1, STEPS, MELS)
         arrays["clip"] = np.array(read, np.int64)
         arrays["times"] = np.array([times[i][1:] for i in read]).reshape(-1, 2)
-        sizes = [index.size[list(index.frames(i))].sum() for i in read]
-        return function(VideoFeatures(arrays | {"bytes": np.array(sizes, np.int64)}))
+        arrays["bytes"] = sizes[read]
+        return function(VideoFeatures(arrays))
 
     alone = threads == 1
     with workers(threads, alone=alone) as eyes, workers(1, alone=alone) as ear:
@@ -211,7 +212,7 @@ def _some(predicted: np.ndarray, pictures: int) -> np.ndarray:
         return np.arange(len(predicted))
     at = np.flatnonzero(predicted)
     if len(at) > pictures:
-        return at[((np.arange(pictures) + 0.5) * len(at) / pictures).astype(int)]
+        return at[sampling.uniform(len(at), pictures)]
     return np.concatenate([at, np.resize(np.flatnonzero(~predicted), pictures - len(at))])
 
 

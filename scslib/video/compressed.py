@@ -36,6 +36,7 @@ import av
 import numpy as np
 from av.video.frame import PictureType
 
+from scslib import sampling
 from scslib.video.frames import RgbConverter, visit
 from scslib.video.probe import ClipIndex, open_video, video_stream
 from scslib.video.residual import (
@@ -165,7 +166,7 @@ def _due(index: ClipIndex, runs: Sequence[range], pictures: int) -> deque[tuple[
     for run in runs:
         at = [p for p in run if not (pictures and index.key[p])] or list(run)
         if pictures and len(at) > pictures:
-            at = [at[int((i + 0.5) * len(at) / pictures)] for i in range(pictures)]
+            at = [at[i] for i in sampling.uniform(len(at), pictures)]
         chosen.update((p, run[-1]) for p in at)
     return deque([*sorted(chosen), (math.inf, math.inf)])
 

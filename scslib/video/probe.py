@@ -191,6 +191,13 @@ class ClipIndex:
         starts = self.pts * self.time_base
         return [Clip(i, float(starts[r[0]]), float(ends[r[-1]])) for i, r in enumerate(runs)]
 
+    @property
+    def clip_bytes(self) -> np.ndarray:
+        """(N,) int64: the compressed size of each clip's frames."""
+        total = np.concatenate([[0], np.cumsum(self.size)])
+        runs = [self.frames(i) for i in range(len(self))]
+        return np.array([total[run[-1] + 1] - total[run[0]] for run in runs], np.int64)
+
     def positions(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Pair decoded frames with their position in the table.
 
