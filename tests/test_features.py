@@ -68,3 +68,10 @@ def test_kept_pictures_are_rows_of_all_pictures(small, pictures):
             kept = [row.tobytes() for row in few[name][clip]]
             assert set(kept) <= rows
         assert len(set(kept)) == pictures  # residuals, of which no two are the same
+
+
+def test_bytes_of_a_clip_are_the_sum_over_its_frames(movie):
+    index = index_clips(movie.path, clip_len=5, clip_stride=3)  # clips that overlap
+    assert index.clip_bytes.tolist() == [
+        sum(int(index.size[p]) for p in index.frames(clip)) for clip in range(len(index))
+    ]
