@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import click
 import yaml
+
+from scslib.cli_bench import bench
+from scslib.cli_data import data
 
 
 class _OneLine(click.Group):
@@ -40,89 +42,6 @@ def doctor() -> None:
             click.echo(f"      -> {finding.mend}")
     if any(finding.level == "bad" for finding in findings):
         sys.exit(1)
-
-
-@main.group(cls=_OneLine)
-def data() -> None:
-    """Make dataset folders."""
-
-
-def _encoding(function):
-    options = [
-        click.option("--width", type=int, help="Pixels, even."),
-        click.option("--height", type=int, help="Pixels, even."),
-        click.option("--frame-rate", type=int, help="Pictures a second."),
-        click.option("--gop", type=int, help="Frames from one I-frame to the next."),
-        click.option("--codec", type=click.Choice(["h264", "mpeg4"])),
-        click.option("--quality", type=int, help="CRF (h264) or quantiser (mpeg4); lower is better."),
-        click.option("--workers", type=int, default=0, help="Processes; 0: one a core."),
-        click.option("--seed", type=int, help="Same seed, same dataset."),
-        click.option("--train-videos", type=int),
-        click.option("--test-videos", type=int),
-        click.option("--duration-s", type=float, help="Length of a video, seconds."),
-        click.option("--action-share", type=float, help="Part of the time that shows the action, 0..1."),
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def _filled(spec, options: dict):
-    """`spec` with the options that were given; those of the encoding go there."""
-    given = {name: value for name, value in options.items() if value is not None}
-    names = ("width", "height", "frame_rate", "gop", "codec", "quality")
-    encoding = {name: given.pop(name) for name in names if name in given}
-    return replace(spec, encoding=replace(spec.encoding, **encoding), **given)
-
-
-def _show(dataset) -> None:
-    """The dataset in one line, then what its maker left out or noticed."""
-    click.echo(dataset)
-    for line in dataset.about.get("notes", ()):
-        click.echo(line)
-
-
-@data.command()
-@click.argument("out", type=click.Path(path_type=Path))
-@click.option("--classes", type=int, help="2..8.")
-@click.option("--decoy-share", type=float, help="Part of the rest that shows other classes, 0..1.")
-@_encoding
-def synth(out: Path, workers: int, **options) -> None:
-    """Make long synthetic videos with sound in OUT."""
-    from scslib.datasets.synthetic import Synthetic, make_synthetic
-
-    click.echo(make_synthetic(out, _filled(Synthetic(), options), workers=workers))
-
-
-@data.command()
-@click.argument("clips", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path))
-@click.option("--distractors", type=click.Path(path_type=Path), required=True, help="Any other videos.")
-@click.option("--group-pattern", help="Regular expression; its first group is a file's group.")
-@click.option("--test-group", "test_groups", multiple=True, help="A group for test; repeat for more.")
-@click.option("--test-share", type=float, help="Share of the groups for test, if none are named.")
-@click.option("--sound", type=click.Choice(["keep", "silence"]))
-@_encoding
-def compose(clips: Path, out: Path, distractors: Path, workers: int, **options) -> None:
-    """Make long untrimmed videos in OUT from trimmed ones: CLIPS/<class>/*."""
-    from scslib.datasets.compose import Composition, make_composed
-
-    options["test_groups"] = options["test_groups"] or None  # none named: a share of them
-    spec = _filled(Composition(), options)
-    _show(make_composed(clips, out, spec, distractors=distractors, workers=workers))
-
-
-@data.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path))
-@click.option("--test-share", type=float, default=0.3, show_default=True)
-@click.option("--group-pattern", help="Regular expression; its first group is a file's group.")
-@click.option("--seed", type=int, default=0, show_default=True)
-def index(folder: Path, out: Path, **options) -> None:
-    """Make a dataset of your own videos: FOLDER/<class>/*, as they are."""
-    from scslib.datasets.folder import index_folder
-
-    _show(index_folder(folder, out, **options))
 
 
 @main.command()
@@ -214,79 +133,5 @@ def report(run_folder: str) -> None:
     click.echo(write_report(Run(resolve(run_folder, "runs"))))
 
 
-@main.group(cls=_OneLine)
-def bench() -> None:
-    """Measure again what things cost, on this machine."""
-
-
-def _measured(function):
-    options = [
-        click.option("--quick", is_flag=True, help="Seconds, not minutes: shows that it runs."),
-        click.option(
-            "--videos", type=click.Path(path_type=Path), help="Made videos are kept here; data/bench."
-        ),
-        click.option(
-            "--out", type=click.Path(path_type=Path), help="The CSV; benchmarks/results/NAME.csv."
-        ),
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def _bench_folder(videos: Path | None) -> Path:
-    from scslib.workspace import resolve
-
-    return videos or resolve("bench", "data")
-
-
-def _tell(table, name: str, out: Path | None, shown: list[str], **options) -> None:
-    """Write the table with all that belongs to it, and print its main columns."""
-    from scslib.bench.tables import command, save, with_provenance
-
-    path = save(with_provenance(table, command(name, **options)), name, out)
-    text = table[shown].to_string(index=False, na_rep="", float_format="{:.4g}".format)
-    click.echo(f"{text}\n\nwrote {path}")
-
-
-@bench.command()
-@click.option(
-    "--source",
-    "sources",
-    multiple=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Take the pictures from this file; repeat for more. Else they are drawn.",
-)
-@click.option("--rounds", type=int, default=5, show_default=True, help="Medians over so many.")
-@_measured
-def extract(sources, rounds: int, quick: bool, videos: Path | None, out: Path | None) -> None:
-    """This reader against other tools: processor time of 1,000 frames on one core."""
-    from scslib.bench.extract import SHOWN, bench_extract
-
-    table = bench_extract(_bench_folder(videos), sources=sources, rounds=rounds, quick=quick)
-    _tell(table, "extract", out, SHOWN, source=sources, rounds=None if quick else rounds, quick=quick)
-
-
-@bench.command()
-@click.option("--workers", type=int, multiple=True, default=(1, 2), show_default=True, help="Processes.")
-@click.option("--rounds", type=int, default=3, show_default=True, help="Medians over so many.")
-@_measured
-def scale(workers, rounds: int, quick: bool, videos: Path | None, out: Path | None) -> None:
-    """Time and memory against a video's length, the number of videos, and of processes."""
-    from scslib.bench.scale import SHOWN, bench_scale
-
-    table = bench_scale(_bench_folder(videos), workers=workers, rounds=rounds, quick=quick)
-    _tell(table, "scale", out, SHOWN, workers=workers, rounds=None if quick else rounds, quick=quick)
-
-
-@bench.command()
-@click.option("--codec", "codecs", multiple=True, default=("mpeg4", "h264"), show_default=True)
-@click.option("-k", type=int, default=10, show_default=True, help="How many clips.")
-@click.option("--device", default="cpu", show_default=True, help="Where the networks run, e.g. cuda.")
-@_measured
-def runtime(codecs, k: int, device: str, quick: bool, videos: Path | None, out: Path | None) -> None:
-    """The slides' rows on a video of 5 min 36 s with the full-size MC3-18: seconds by stage."""
-    from scslib.bench.runtime import SHOWN, bench_runtime
-
-    table = bench_runtime(_bench_folder(videos), codecs=codecs, k=k, device=device, quick=quick)
-    _tell(table, "runtime", out, SHOWN, codec=codecs, k=k, device=device, quick=quick)
+main.add_command(data)
+main.add_command(bench)
