@@ -77,10 +77,13 @@ def _mel(hop: int) -> torchaudio.transforms.MelSpectrogram:
     )
 
 
-def iter_samples(path: str | Path, start_s: float = 0.0) -> Iterator[tuple[int, np.ndarray]]:
-    """Decode the first audio track: (position of the first sample at 16 kHz, mono float32 samples).
+def iter_samples(
+    path: str | Path, start_s: float = 0.0, *, rate: int = SAMPLE_RATE, layout: str = "mono"
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Decode the first audio track: (position of the first sample at `rate` Hz, float32 samples).
 
-    Begins at `start_s` seconds or a little before. Nothing comes where there is no audio track.
+    Samples are (n,) in mono, (n, 2) in stereo. Begins at `start_s` seconds or a little before. Nothing
+    comes where there is no audio track.
     """
     with open_video(path) as container:
         stream = audio_stream(container)
@@ -88,18 +91,15 @@ def iter_samples(path: str | Path, start_s: float = 0.0) -> Iterator[tuple[int, 
             return
         if start_s > 0:
             container.seek(int(start_s / stream.time_base), stream=stream)
-        resampler = _resampler()
+        resampler = av.AudioResampler(format="flt", layout=layout, rate=rate)
         for frame in itertools.chain(decoded(container, stream), [None]):  # None flushes
             try:
                 resampled = resampler.resample(frame)
             except ValueError:  # the sound changes its rate or its channels
                 resampled = resampler.resample(None)
-                resampler = _resampler()
+                resampler = av.AudioResampler(format="flt", layout=layout, rate=rate)
                 resampled += resampler.resample(frame)
             for out in resampled:
                 seconds = float(out.pts * out.time_base) if out.pts is not None else 0.0
-                yield round(seconds * SAMPLE_RATE), out.to_ndarray()[0]
-
-
-def _resampler() -> av.AudioResampler:
-    return av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+                samples = out.to_ndarray()[0]
+                yield round(seconds * rate), samples if layout == "mono" else samples.reshape(-1, 2)

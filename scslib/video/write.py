@@ -24,7 +24,7 @@ class Encoding:
 
     width: int = 160
     height: int = 128
-    frame_rate: int = 12
+    frame_rate: int | Fraction = 12
     gop: int = 12
     codec: str = "h264"
     quality: int = 27
@@ -51,7 +51,7 @@ def write_video(
     temporary = path.with_name(path.stem + ".part" + path.suffix)
     try:
         with av.open(str(temporary), "w", options={"fflags": "+bitexact"}) as container:
-            video = _video_stream(container, encoding)
+            video = add_pictures(container, encoding)
             audio = None
             if sound is not None:
                 audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
@@ -74,7 +74,8 @@ def write_video(
         temporary.unlink(missing_ok=True)
 
 
-def _video_stream(container: av.container.OutputContainer, encoding: Encoding) -> av.VideoStream:
+def add_pictures(container: av.container.OutputContainer, encoding: Encoding) -> av.VideoStream:
+    """A stream of pictures for `container`, ready to encode on one thread."""
     gop = str(encoding.gop)
     if encoding.codec == "h264":
         options = {

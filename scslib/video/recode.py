@@ -1,0 +1,219 @@
+"""Parts of a file as a file of their own: cut out, joined, or the whole encoded with another setting.
+
+Pictures come out upright, with square pixels and at their own times (a variable frame rate stays one);
+sound, if there is any, at 48 kHz in stereo and cut to the sample. Nothing is held but one moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.frame import PictureType
+
+from scslib.video.audio import iter_samples
+from scslib.video.frames import RgbConverter, short_side, visit
+from scslib.video.probe import ClipIndex, VideoError, index_clips, open_video, probe, video_stream
+from scslib.video.write import Encoding, add_pictures
+
+TICK = Fraction(1, 60_000)  # of 24, 25, 30 and 29.97 pictures a second each takes a whole number
+SOUND_RATE = 48_000
+COPIED = {"h264", "hevc", "mpeg4", "vp9", "av1"}  # an MP4 file carries them as they are
+
+Span = tuple[float, float]  # seconds of presentation time, half-open
+
+
+@dataclass(frozen=True)
+class Recoding:
+    """How pictures are encoded again: without B-frames, an I-frame every `gop` frames.
+
+    short_side: pixels; 0 keeps the size. codec and quality as in `write.Encoding`.
+    """
+
+    short_side: int = 0
+    gop: int = 12
+    codec: str = "h264"
+    quality: int = 20
+
+    def __post_init__(self):
+        if self.short_side < 0:
+            raise ValueError(f"short_side ({self.short_side}) must be >= 0")
+
+
+def recode(
+    path: str | Path,
+    target: str | Path,
+    spans: Sequence[Span] | None = None,
+    setting: Recoding | None = None,
+) -> None:
+    """Encode the `spans` of a file, joined in the order given, or all of it, into the MP4 `target`.
+
+    A span begins with the first frame that is shown at its start or later. Written under a temporary
+    name and moved when complete. Raises `VideoError` for a file that cannot be read, and where a span
+    holds no frame or the stream breaks off before one.
+    """
+    index, setting = index_clips(path), setting or Recoding()
+    if spans is None:
+        spans = [_whole(index)]
+    with _writing(target) as output:
+        pictures = _encoded(index, spans, setting, output)
+        _mux(output, pictures, _sound(index.path, spans, output))
+
+
+def cut(path: str | Path, target: str | Path, span: Span) -> bool:
+    """Cut one span out of a file into the MP4 `target`; True if its pictures are copied as they are.
+
+    They can be copied where the span begins with a keyframe and no B-frames lie in it, so that a player
+    can begin there; else they are encoded again, by the finest `Recoding`. Errors as for `recode`.
+    """
+    index = index_clips(path)
+    if not _can_copy(index, span):
+        recode(path, target, [span], Recoding(quality=17))
+        return False
+    with _writing(target) as output, open_video(path) as source:
+        _mux(output, _copied(index, span, source, output), _sound(index.path, [span], output))
+    return True
+
+
+def _whole(index: ClipIndex) -> Span:
+    first, last = index.pts[[0, -1]] * index.time_base
+    return float(first), float(last + index.frame_s)
+
+
+def _frames(index: ClipIndex, span: Span) -> range:
+    """Positions of the frames of a span. CSV files round its ends, so a millisecond does not count."""
+    slack = min(1e-3, index.frame_s / 4)
+    first, end = np.searchsorted(index.pts * index.time_base, np.array(span) - slack)
+    if first == end:
+        raise VideoError(f"{index.path}: no frame between {span[0]:.3f} and {span[1]:.3f} s")
+    return range(int(first), int(end))
+
+
+def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output) -> Iterator[av.Packet]:
+    """The packets of the pictures of all spans, one after the other."""
+    info, time = probe(index.path), index.pts * index.time_base
+    height, width = short_side(
+        info.width, info.height, setting.short_side or min(info.width, info.height)
+    )
+    rate = Fraction(info.frame_rate).limit_denominator(1001)
+    how = Encoding(width, height, rate, setting.gop, setting.codec, setting.quality)
+    stream = add_pictures(output, how)
+    stream.codec_context.time_base = TICK
+    yield  # the output knows its stream now
+    to_rgb, offset = RgbConverter((height, width)), 0.0
+    for span in spans:
+        run = _frames(index, span)
+        with open_video(index.path) as container:
+            reached = -1
+            for reached, picture in visit(index, container, video_stream(container), [run]):
+                if reached < run[0]:
+                    continue
+                frame = av.VideoFrame.from_ndarray(to_rgb(picture), format="rgb24")
+                frame.pts, frame.time_base = round((offset + time[reached] - span[0]) / TICK), TICK
+                if reached == run[0]:
+                    frame.pict_type = PictureType.I
+                yield from stream.encode(frame)
+        if reached < run[0]:
+            raise VideoError(f"{index.path}: the stream breaks off before {span[0]:.3f} s")
+        offset += span[1] - span[0]
+    yield from stream.encode(None)
+
+
+def _can_copy(index: ClipIndex, span: Span) -> bool:
+    info = probe(index.path)
+    upright = info.rotation == 0 and info.width == info.coded_width
+    if not (upright and index.timed and info.codec in COPIED and index.key[_frames(index, span)[0]]):
+        return False
+    with open_video(index.path) as container:
+        return not video_stream(container).codec_context.has_b_frames
+
+
+def _copied(index: ClipIndex, span: Span, source, output) -> Iterator[av.Packet]:
+    run, stream = _frames(index, span), video_stream(source)
+    first, last = int(index.pts[run[0]]), int(index.pts[run[-1]])
+    copy = output.add_stream_from_template(stream)
+    yield
+    source.seek(first, stream=stream)
+    for packet in source.demux(stream):
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None or stamp < first or not packet.size:
+            continue
+        if stamp > last:
+            return
+        packet.pts = packet.dts = stamp - first
+        packet.stream = copy
+        yield packet
+
+
+def _sound(path: Path, spans: Sequence[Span], output) -> Iterator[av.Packet]:
+    """The packets of the sound of all spans; none where the file has no sound."""
+    if not probe(path).has_audio:
+        yield
+        return
+    stream = output.add_stream("aac", rate=SOUND_RATE, layout="stereo")
+    stream.bit_rate = 128_000
+    yield
+    position = 0
+    for samples in (piece for span in spans for piece in _samples(path, span)):
+        packed = np.ascontiguousarray(samples, np.float32).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout="stereo")
+        frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, position, Fraction(1, SOUND_RATE)
+        position += len(samples)
+        yield from stream.encode(frame)
+    yield from stream.encode(None)
+
+
+def _samples(path: Path, span: Span) -> Iterator[np.ndarray]:
+    """(n, 2) float32 that fill the span without a gap: silence where the file has no sound."""
+    reached, end = (round(second * SOUND_RATE) for second in span)
+    expected = None
+    for position, samples in iter_samples(path, max(0.0, span[0]), rate=SOUND_RATE, layout="stereo"):
+        if expected is not None and abs(position - expected) < SOUND_RATE // 20:
+            position = expected  # stamps are rounded; see `audio.JITTER`
+        expected = position + len(samples)
+        if expected <= reached:
+            continue
+        if position >= end:
+            break
+        if position > reached:
+            yield from _silence(min(position, end) - reached)
+            reached = position
+        piece = samples[reached - position : end - position]
+        reached += len(piece)
+        yield piece
+        if reached >= end:
+            return
+    yield from _silence(end - reached)
+
+
+def _silence(count: int) -> Iterator[np.ndarray]:
+    for start in range(0, count, SOUND_RATE):
+        yield np.zeros((min(SOUND_RATE, count - start), 2), np.float32)
+
+
+def _mux(output, *tracks: Iterator[av.Packet]) -> None:
+    """Write the packets of the tracks in the order of their time. Each gives None when it is set up."""
+    for track in tracks:
+        next(track)
+    ordered: Iterable = heapq.merge(*tracks, key=lambda packet: packet.dts * packet.time_base)
+    for packet in ordered:
+        output.mux(packet)
+
+
+@contextlib.contextmanager
+def _writing(target: str | Path) -> Iterator[av.container.OutputContainer]:
+    target = Path(target)
+    temporary = target.with_name(target.stem + ".part.mp4")
+    try:
+        with av.open(str(temporary), "w", options={"movflags": "+faststart"}) as output:
+            yield output
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
