@@ -1,1 +1,17 @@
+"""Salient clip sampling, see README.md. For any video: `sample`, `load_trained`, `export`."""
+
 __version__ = "0.1.0"
+__all__ = ["export", "load_trained", "sample"]
+
+
+def __getattr__(name: str):
+    """Imports torch when it is wanted, not when a module of the kit is."""
+    if name == "sample":
+        from scslib.apply import sample
+
+        return sample
+    if name in ("export", "load_trained"):
+        from scslib import trained
+
+        return getattr(trained, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

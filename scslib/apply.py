@@ -1,4 +1,9 @@
-"""A run's sampler on any video file: the K most salient clips, as a table and as a contact sheet."""
+"""Trained samplers on any video file: the K most salient clips, as a table, pictures and files.
+
+picked = scslib.sample("match.mp4", k=10, sampler="laptop")
+picked.table                              rank, start_s, end_s, saliency
+picked.cut("clips")                       the K clips as files
+"""
 
 from __future__ import annotations
 
@@ -7,25 +12,24 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from scslib import sampling, show
-from scslib.cascade import load_cascade
-from scslib.features import FeatureSpec
 from scslib.parallel import cores
-from scslib.scoring import load_clip_sampler, sampler_features
+from scslib.trained import Trained, load_trained
+from scslib.video import recode
 from scslib.video.frames import decode_clips, short_side
 from scslib.video.probe import ClipIndex, VideoError, expected_clips, probe
-from scslib.workspace import Run, WorkspaceError
 
 
 @dataclass(frozen=True, eq=False)
 class Picked:
     """The clips of one video: `table` has a row per chosen clip, best first.
 
-    clips, saliency: (N,), of all clips that could be read; times: (N, 2), seconds.
+    Its columns: `video, rank, clip, start_s, end_s, saliency, sampler`. clips, saliency: (N,), of all
+    clips that could be read; times: (N, 2), seconds.
     """
 
-    sampler: str
     table: pd.DataFrame
     clips: np.ndarray
     saliency: np.ndarray
@@ -33,62 +37,80 @@ class Picked:
     index: ClipIndex
 
     @property
+    def path(self) -> Path:
+        return self.index.path
+
+    @property
+    def sampler(self) -> str:
+        return self.table["sampler"].iloc[0]
+
+    @property
     def incomplete(self) -> str:
         """What is missing of a broken file, in words; empty for a whole one."""
         read, declared = len(self.times), expected_clips(self.index)
         return f"{read} of {declared} clips could be read" if read < declared else ""
 
+    def spans(self) -> list[recode.Span]:
+        """(start, end) in seconds of the chosen clips, in the order of time, those that touch as one."""
+        spans: list[recode.Span] = []
+        for start, end in sorted(zip(self.table["start_s"], self.table["end_s"], strict=True)):
+            if spans and start <= spans[-1][1] + self.index.frame_s / 2:
+                spans[-1] = spans[-1][0], end
+            else:
+                spans.append((start, end))
+        return spans
 
-def pick(path: str | Path, run: Run, *, k: int, sampler: str = "audio-visual", seed: int = 0) -> Picked:
-    """The K most salient clips of a video: `video, rank, clip, start_s, end_s, saliency, sampler`.
+    def sheet(self, *, height: int = 120) -> Figure:
+        """A contact sheet of the chosen clips under the saliency curve of the whole video."""
+        info, clips = probe(self.path), self.table["clip"].tolist()
+        pictures = decode_clips(self.index, clips, size=short_side(info.width, info.height, height))
+        rows = self.table.itertuples(index=False)
+        captions = [f"{r.rank}.  {r.start_s:.1f}–{r.end_s:.1f} s" for r in rows]
+        title = f"{self.path.name}   {self.sampler} sampler, K = {len(clips)} of {len(self.times)}"
+        chosen = np.searchsorted(self.clips, clips).tolist()
+        return show.sheet_with_curve(pictures, captions, self.times, self.saliency, chosen, title=title)
 
-    A video without sound is given to the visual sampler instead. Raises `VideoError` for files that
-    cannot be read, `WorkspaceError` where the run has no such sampler.
+    def cut(self, folder: str | Path, name: str = "") -> pd.DataFrame:
+        """Cut the chosen clips into `folder`/NAME-RANK.mp4, by default the video's name without suffix.
+
+        Gives `table` with two columns more: `file`, and `copied`, which is True where the pictures are
+        the original ones and False where they had to be encoded again (see `recode.cut`).
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        files = [f"{name or self.path.stem}-{rank:02d}.mp4" for rank in self.table["rank"]]
+        spans = zip(self.table["start_s"], self.table["end_s"], strict=True)
+        copied = [recode.cut(self.path, folder / f, span) for f, span in zip(files, spans, strict=True)]
+        return self.table.assign(file=files, copied=copied)
+
+    def highlights(self, path: str | Path) -> None:
+        """Write the chosen clips, in the order of time, as one MP4."""
+        recode.recode(self.path, path, self.spans())
+
+
+def sample(
+    video: str | Path, *, k: int = 10, sampler: str | Path | Trained, method: str = "audio-visual"
+) -> Picked:
+    """The K most salient clips of a video.
+
+    sampler: a run's name or folder, an exported file, or what `load_trained` made of one (which saves
+    loading it for each video). method: `audio`, `visual`, `audio-visual` or `cascade`; a video without
+    sound is given to the visual sampler instead. Raises `VideoError` for files that cannot be read,
+    `WorkspaceError` and `CheckpointError` where there is no sampler.
     """
     if k < 1:
         raise ValueError(f"k ({k}) must be > 0")
-    info = probe(path)
-    if not info.has_audio and sampler != "visual":
-        sampler = "visual"
-    folder = run.folder / "checkpoints"
-    objective = run.notes().get("objective")
-    if objective is None:
-        raise WorkspaceError(f"{run.folder}: no trained samplers here (scs run makes them)")
-    if sampler == "cascade":
-        network = load_cascade(folder, objective=objective, seed=seed, k=k)
-    else:
-        network = load_clip_sampler(sampler, folder, objective=objective, seed=seed)
-    spec = FeatureSpec(**sampler_features(folder, "visual", objective=objective, seed=seed))
-    index = spec.index(path)
-    clips, saliency = network.score_file(index, spec, threads=cores())
+    trained = sampler if isinstance(sampler, Trained) else load_trained(sampler)
+    chooser = trained.sampler(method, k=k)
+    if "logmel" in chooser.modalities and not probe(video).has_audio:
+        chooser = trained.sampler("visual", k=k)
+    index = trained.spec.index(video)
+    clips, saliency = chooser.score_file(index, trained.spec, threads=cores())
     if not len(clips):
-        raise VideoError(f"{path}: not one clip could be decoded")
+        raise VideoError(f"{video}: not one clip could be decoded")
     times = np.array([clip[1:] for clip in index.clips])[clips]
     chosen = sampling.top_k(saliency, k)
-    table = pd.DataFrame(
-        {
-            "video": str(path),
-            "rank": np.arange(1, len(chosen) + 1),
-            "clip": clips[chosen],
-            "start_s": times[chosen, 0],
-            "end_s": times[chosen, 1],
-            "saliency": saliency[chosen],
-            "sampler": sampler,
-        }
-    )
-    return Picked(sampler, table, clips, saliency, times, index)
-
-
-def sheet(picked: Picked, *, height: int = 120):
-    """A contact sheet of the chosen clips under the saliency curve of the whole video."""
-    info = probe(picked.index.path)
-    clips = picked.table["clip"].tolist()
-    pictures = decode_clips(picked.index, clips, size=short_side(info.width, info.height, height))
-    captions = [
-        f"{r.rank}.  {r.start_s:.1f}–{r.end_s:.1f} s" for r in picked.table.itertuples(index=False)
-    ]
-    title = (
-        f"{picked.index.path.name}   {picked.sampler} sampler, K = {len(clips)} of {len(picked.times)}"
-    )
-    rows = np.searchsorted(picked.clips, clips).tolist()
-    return show.sheet_with_curve(pictures, captions, picked.times, picked.saliency, rows, title=title)
+    columns = {"video": str(video), "rank": np.arange(1, len(chosen) + 1), "clip": clips[chosen]}
+    columns |= {"start_s": times[chosen, 0], "end_s": times[chosen, 1], "saliency": saliency[chosen]}
+    table = pd.DataFrame(columns | {"sampler": chooser.name})
+    return Picked(table, clips, saliency, times, index)

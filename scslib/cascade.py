@@ -11,7 +11,7 @@ networks, each trained alone (`logmel`, `iframes`); the judge is any of its samp
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,8 @@ from scslib import sampling
 from scslib.clock import Clock
 from scslib.features import FeatureSpec, VideoFeatures
 from scslib.fusion import as_saliency
-from scslib.scoring import ClipSampler, FileScores, load_clip_sampler, load_networks
+from scslib.models.samplers import Sampler
+from scslib.scoring import ClipSampler, FileScores, load_networks
 from scslib.shards import Shards
 from scslib.video.probe import ClipIndex, probe
 
@@ -95,14 +96,19 @@ class Cascade:
         return order[np.sort(np.unique(order, return_index=True)[1])]
 
 
+def cascade_of(networks: Mapping[str, Sampler], *, objective: str, k: int, **settings) -> Cascade:
+    """`cascade` from single networks, by name: sound and I-frames scout, the joint one judges."""
+    scouts = ("logmel", "iframes")
+    made = [ClipSampler(n, objective, (networks[n],)) for n in (*scouts, "joint")]
+    return Cascade("cascade", tuple(made[:2]), made[2], k, **settings)
+
+
 def load_cascade(folder: Path, *, objective: str, seed: int, k: int, **settings) -> Cascade:
-    """`cascade` from a run's checkpoints: sound and I-frames scout, the joint network judges."""
-    scouts = tuple(
-        ClipSampler(name, objective, load_networks([name], folder, objective=objective, seed=seed))
-        for name in ("logmel", "iframes")
-    )
-    judge = load_clip_sampler("audio-visual", folder, objective=objective, seed=seed)
-    return Cascade("cascade", scouts, judge, k, **settings)
+    """The same from a run's folder of checkpoints."""
+    names = ("logmel", "iframes", "joint")
+    networks = load_networks(names, folder, objective=objective, seed=seed)
+    networks = dict(zip(names, networks, strict=True))
+    return cascade_of(networks, objective=objective, k=k, **settings)
 
 
 def _standard(saliency: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import yaml
 
 from scslib.cli_bench import bench
 from scslib.cli_data import data
+from scslib.cli_sample import export, sample
 
 
 class _OneLine(click.Group):
@@ -77,53 +78,6 @@ def run(preset: str, dataset: Path | None, out: str | None, parameters, notebook
 
 
 @main.command()
-@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--run", "run_folder", required=True, help="A run's folder, or its name under runs/.")
-@click.option("-k", type=int, default=10, show_default=True, help="How many clips.")
-@click.option(
-    "--sampler",
-    type=click.Choice(["audio", "visual", "audio-visual", "cascade"]),
-    default="audio-visual",
-    show_default=True,
-)
-@click.option(
-    "--csv", type=click.Path(path_type=Path), help="Write the table here instead of printing it."
-)
-@click.option("--sheet", type=click.Path(path_type=Path), help="Write a contact sheet (PNG) here.")
-def sample(videos, run_folder: str, k: int, sampler: str, csv: Path | None, sheet: Path | None) -> None:
-    """The K most salient clips of any VIDEOS, by a run's sampler."""
-    import pandas as pd
-
-    from scslib import apply
-    from scslib.video.probe import VideoError
-    from scslib.workspace import Run, resolve
-
-    if sheet and len(videos) > 1:
-        raise ValueError(f"--sheet ({sheet}) takes one video, not {len(videos)}")
-    run = Run(resolve(run_folder, "runs"))
-    tables, failed = [], 0
-    for video in videos:
-        try:
-            picked = apply.pick(video, run, k=k, sampler=sampler)
-        except VideoError as error:
-            click.echo(f"Error: {error}", err=True)
-            failed += 1
-            continue
-        if picked.sampler != sampler:
-            click.echo(f"{video}: no sound, so the {picked.sampler} sampler chose", err=True)
-        if picked.incomplete:
-            click.echo(f"{video}: broken off; {picked.incomplete}", err=True)
-        tables.append(picked.table)
-        if sheet:
-            apply.sheet(picked).savefig(sheet, dpi=110)
-    if tables:
-        text = pd.concat(tables).to_csv(csv, index=False, float_format="%.4f")
-        click.echo(text.rstrip() if csv is None else f"wrote {csv}")
-    if failed:
-        sys.exit(1)
-
-
-@main.command()
 @click.argument("run_folder", metavar="RUN")
 def report(run_folder: str) -> None:
     """Write report.html of a run again."""
@@ -133,5 +87,5 @@ def report(run_folder: str) -> None:
     click.echo(write_report(Run(resolve(run_folder, "runs"))))
 
 
-main.add_command(data)
-main.add_command(bench)
+for command in (data, sample, export, bench):
+    main.add_command(command)
