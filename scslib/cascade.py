@@ -1,12 +1,13 @@
 """A cascade: a glance at every clip, a look at some, a close look at few.
 
     packets   compressed bytes of all N clips     nothing is decoded; those with the fewest drop out
-    scouts    sound, and I-frames                 only keyframes are decoded
+    scouts    I-frames of what is left            only keyframes are decoded
+              sound of the best of these
     judge     vectors and residuals               of the best `candidates` x K clips
 
 The paper's samplers read all of every video, which costs as much as decoding it. Where the classifier
 is quick, as on today's accelerators, that is most of the whole time. The scouts are two of the paper's
-networks, each trained alone (`logmel`, `iframes`); the judge is any of its samplers.
+networks, each trained alone (`iframes`, `logmel`); the judge is any of its samplers.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ Score = Callable[[ClipSampler, np.ndarray], FileScores]
 class Cascade:
     """The stages, and how much each lets through.
 
-    packets: the share of all clips, 0..1, that have the most bytes; candidates: how many clips the
-    judge sees, times k. Neither goes below k clips.
+    packets: the share of all clips, 0..1, that have the most bytes and go to the first scout; scouted:
+    the share of its clips that each scout sends on to the next one; candidates: how many clips the judge
+    sees, times k. Nobody sends on fewer than the judge sees.
     """
 
     name: str
@@ -43,11 +45,13 @@ class Cascade:
     judge: ClipSampler
     k: int
     packets: float = 0.75
+    scouted: float = 0.25
     candidates: float = 2.0
 
     def __post_init__(self):
-        if not 0 < self.packets <= 1:
-            raise ValueError(f"packets ({self.packets}) must be in (0, 1]")
+        for name in ("packets", "scouted"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be in (0, 1]")
         if self.candidates < 1:
             raise ValueError(f"candidates ({self.candidates}) must be >= 1")
 
@@ -80,32 +84,34 @@ class Cascade:
         return FileScores(clips, as_saliency(order, len(index))[clips])
 
     def _order(self, size: np.ndarray, heard: bool, score: Score) -> np.ndarray:
-        """Clip numbers, the best first: judged ones, scouted ones, the rest."""
-        by_size = sampling.top_k(size, len(size))
-        kept = np.sort(by_size[: max(self.k, round(self.packets * len(size)))])
-        scouts = [s for s in self.scouts if heard or s.modalities != ("logmel",)]
-        found = [score(scout, kept) for scout in scouts]
-        read = found[0].clips
-        for scores in found[1:]:
-            read = np.intersect1d(read, scores.clips)
-        worth = sum(_standard(f.saliency)[np.isin(f.clips, read)] for f in found)
-        scouted = read[sampling.top_k(worth, len(read))]
-        judged = score(self.judge, np.sort(scouted[: round(self.candidates * self.k)]))
+        """Clip numbers, the best first: judged ones, those the last scout saw, the first, the rest."""
+        least = max(self.k, round(self.candidates * self.k))
+        orders = [sampling.top_k(size, len(size))]
+        share, said = self.packets, []
+        for scout in self.scouts:
+            if scout.modalities == ("logmel",) and not heard:
+                continue
+            sent = orders[0][: max(least, round(share * len(orders[0])))]
+            said.append(score(scout, np.sort(sent)))
+            clips = said[-1].clips
+            worth = sum(_standard(f.saliency[np.searchsorted(f.clips, clips)]) for f in said)
+            orders.insert(0, clips[sampling.top_k(worth, len(clips))])
+            share = self.scouted
+        judged = score(self.judge, np.sort(orders[0][:least]))
         best = judged.clips[sampling.top_k(judged.saliency, len(judged.clips))]
-        order = np.concatenate([best, scouted, by_size])
+        order = np.concatenate([best, *orders])
         return order[np.sort(np.unique(order, return_index=True)[1])]
 
 
 def cascade_of(networks: Mapping[str, Sampler], *, objective: str, k: int, **settings) -> Cascade:
-    """`cascade` from single networks, by name: sound and I-frames scout, the joint one judges."""
-    scouts = ("logmel", "iframes")
-    made = [ClipSampler(n, objective, (networks[n],)) for n in (*scouts, "joint")]
+    """`cascade` from single networks, by name: I-frames and sound scout, the joint one judges."""
+    made = [ClipSampler(n, objective, (networks[n],)) for n in ("iframes", "logmel", "joint")]
     return Cascade("cascade", tuple(made[:2]), made[2], k, **settings)
 
 
 def load_cascade(folder: Path, *, objective: str, seed: int, k: int, **settings) -> Cascade:
     """The same from a run's folder of checkpoints."""
-    names = ("logmel", "iframes", "joint")
+    names = ("iframes", "logmel", "joint")
     networks = load_networks(names, folder, objective=objective, seed=seed)
     networks = dict(zip(names, networks, strict=True))
     return cascade_of(networks, objective=objective, k=k, **settings)

@@ -95,14 +95,14 @@ CV = {"packages": ("opencv-python", "opencv-python-headless"), "wants": "opencv-
 TC = {"packages": ("torchcodec",), "wants": "torchcodec>=0.11,<0.12"}
 OWN = {"packages": ("scslib",)}
 
-FULL = {"pictures": 4, "iframe_size": (64, 86)}  # what the preset `full` has its samplers see
+FULL = {"pictures": 2, "iframe_size": (64, 86)}  # what the preset `full` has its samplers see
 
 CONTESTANTS = {
     "floor": Contestant("PyAV decodes and exports vectors; nobody reads them", _floor, ("av",)),
     "MD": Contestant("this reader: vectors, full-size I-frames", _compressed(residuals=False), **OWN),
     "IF+MD+RGB-R": Contestant("this reader: all that samplers see", _compressed(), **OWN),
     "IF": Contestant("this reader: full-size I-frames", _compressed(motion=False), **OWN),
-    "MD, as full": Contestant("... of 4 P-frames a clip", _compressed(residuals=False, **FULL), **OWN),
+    "MD, as full": Contestant("... of 2 P-frames a clip", _compressed(residuals=False, **FULL), **OWN),
     "IF+MD+RGB-R, as full": Contestant("all, as the preset `full` reads", _compressed(**FULL), **OWN),
     "mv-extractor": Contestant("vectors", _mvextractor(frames=False), **MV),
     "mv-extractor+BGR": Contestant("vectors, every frame to BGR", _mvextractor(frames=True), **MV),

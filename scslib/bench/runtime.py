@@ -74,7 +74,7 @@ def _samplers(k: int, device: str) -> tuple[list, FeatureSpec]:
     audio = sampler("audio", ("logmel",))
     visual = sampler("visual", *[(name,) for name in SAMPLERS["visual"]])
     both = sampler("audio-visual", (*SAMPLERS["visual"], "logmel"))
-    cascade = Cascade("cascade", (audio, sampler("iframes", ("iframes",))), both, k)
+    cascade = Cascade("cascade", (sampler("iframes", ("iframes",)), audio), both, k)
     spec = FeatureSpec(iframe_size=sizes["iframe_size"], pictures=sizes["kept_pictures"])
     return [packet_size(), motion_energy(), audio, visual, both, cascade], spec
 

@@ -24,6 +24,8 @@ from scslib.video.probe import Clip, audio_stream, open_video
 SAMPLE_RATE = 16_000  # Hz
 WINDOW, FFT = 256, 512  # samples: a Hann window of 16 ms, padded for 40 bands to be resolved
 JITTER = SAMPLE_RATE // 20  # time stamps that differ by less than 50 ms are read as continuous
+SKIPPED = 2 * SAMPLE_RATE  # where nothing is wanted for longer, seeking is quicker than decoding
+LEAD_S = 0.25  # a decoder gives the right sound only a few frames after where it began
 STEPS, MELS = 200, 40
 FLOOR = 1e-6  # added to the mel energies before the logarithm: silence is log(1e-6) = -13.8
 
@@ -31,34 +33,39 @@ FLOOR = 1e-6  # added to the mel energies before the logarithm: silence is log(1
 def iter_logmel(path: str | Path, clips: Iterable[Clip]) -> Iterator[np.ndarray]:
     """For each clip, in ascending order of time, its window's log-mel picture (200, 40) float32.
 
-    Streamed: only the sound of about one window is held. Where the window reaches over the
-    beginning or end of the sound, and everywhere if there is no audio track, it hears silence.
+    Streamed: only the sound of about one window is held, and what lies between clips that are far apart
+    is skipped. Where the window reaches over the beginning or end of the sound, and everywhere if there
+    is no audio track, it hears silence.
     """
-    chunks = iter_samples(path)
     held: deque[tuple[int, np.ndarray]] = deque()  # (position of the first sample, samples)
     end, more = 0, True
-    for clip in clips:
-        middle, half = (clip.start_s + clip.end_s) / 2, clip.end_s - clip.start_s
-        hop = max(1, round((2 * half * SAMPLE_RATE - FFT) / (STEPS - 1)))
-        length = hop * (STEPS - 1) + FFT
-        first = round(middle * SAMPLE_RATE) - length // 2
-        while more and end < first + length:
-            chunk = next(chunks, None)
-            more = chunk is not None
-            if more:
-                position, samples = chunk
-                if held and abs(position - end) < JITTER:
-                    position = end
-                held.append((position, samples))
-                end = position + len(samples)
-        while held and held[0][0] + len(held[0][1]) <= first:
-            held.popleft()
-        window = np.zeros(length, np.float32)
-        for position, samples in held:
-            begin, stop = max(position, first), min(position + len(samples), first + length)
-            if begin < stop:
-                window[begin - first : stop - first] = samples[begin - position : stop - position]
-        yield logmel(window, hop)
+    with open_video(path) as container:
+        chunks = _samples(container)
+        for clip in clips:
+            middle, half = (clip.start_s + clip.end_s) / 2, clip.end_s - clip.start_s
+            hop = max(1, round((2 * half * SAMPLE_RATE - FFT) / (STEPS - 1)))
+            length = hop * (STEPS - 1) + FFT
+            first = round(middle * SAMPLE_RATE) - length // 2
+            if more and first > end + SKIPPED:
+                chunks, end = _samples(container, first / SAMPLE_RATE), first
+                held.clear()
+            while more and end < first + length:
+                chunk = next(chunks, None)
+                more = chunk is not None
+                if more:
+                    position, samples = chunk
+                    if held and abs(position - end) < JITTER:
+                        position = end
+                    held.append((position, samples))
+                    end = position + len(samples)
+            while held and held[0][0] + len(held[0][1]) <= first:
+                held.popleft()
+            window = np.zeros(length, np.float32)
+            for position, samples in held:
+                begin, stop = max(position, first), min(position + len(samples), first + length)
+                if begin < stop:
+                    window[begin - first : stop - first] = samples[begin - position : stop - position]
+            yield logmel(window, hop)
 
 
 def logmel(samples: np.ndarray, hop: int) -> np.ndarray:
@@ -82,24 +89,33 @@ def iter_samples(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Decode the first audio track: (position of the first sample at `rate` Hz, float32 samples).
 
-    Samples are (n,) in mono, (n, 2) in stereo. Begins at `start_s` seconds or a little before. Nothing
+    Samples are (n,) in mono, (n, 2) in stereo. Begins a little before `start_s` seconds. Nothing
     comes where there is no audio track.
     """
     with open_video(path) as container:
-        stream = audio_stream(container)
-        if stream is None:
-            return
-        if start_s > 0:
-            container.seek(int(start_s / stream.time_base), stream=stream)
-        resampler = av.AudioResampler(format="flt", layout=layout, rate=rate)
-        for frame in itertools.chain(decoded(container, stream), [None]):  # None flushes
-            try:
-                resampled = resampler.resample(frame)
-            except ValueError:  # the sound changes its rate or its channels
-                resampled = resampler.resample(None)
-                resampler = av.AudioResampler(format="flt", layout=layout, rate=rate)
-                resampled += resampler.resample(frame)
-            for out in resampled:
-                seconds = float(out.pts * out.time_base) if out.pts is not None else 0.0
-                samples = out.to_ndarray()[0]
-                yield round(seconds * rate), samples if layout == "mono" else samples.reshape(-1, 2)
+        yield from _samples(container, start_s, rate, layout)
+
+
+def _samples(
+    container: av.container.InputContainer,
+    start_s: float = 0.0,
+    rate: int = SAMPLE_RATE,
+    layout: str = "mono",
+) -> Iterator[tuple[int, np.ndarray]]:
+    stream = audio_stream(container)
+    if stream is None:
+        return
+    if start_s > LEAD_S:
+        container.seek(int((start_s - LEAD_S) / stream.time_base), stream=stream)
+    resampler = av.AudioResampler(format="flt", layout=layout, rate=rate)
+    for frame in itertools.chain(decoded(container, stream), [None]):  # None flushes
+        try:
+            resampled = resampler.resample(frame)
+        except ValueError:  # the sound changes its rate or its channels
+            resampled = resampler.resample(None)
+            resampler = av.AudioResampler(format="flt", layout=layout, rate=rate)
+            resampled += resampler.resample(frame)
+        for out in resampled:
+            seconds = float(out.pts * out.time_base) if out.pts is not None else 0.0
+            samples = out.to_ndarray()[0]
+            yield round(seconds * rate), samples if layout == "mono" else samples.reshape(-1, 2)
