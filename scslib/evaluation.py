@@ -84,15 +84,15 @@ def evaluate(
     k: int,
     seeds: list[int],
     control: str = "",
-    sure: dict[int, float] | None = None,
+    adaptive: str = "",
 ) -> pd.DataFrame:
     """One row per method, seed and video: `method, seed, video_id, label, predicted, correct, clips,
     of, in_segments`.
 
     `in_segments` is the share of the picked clips' time that lies in annotated segments (NaN where
     there are none). `shuffled` gives the saliencies of `control` (default: the last method of the
-    table) to the wrong clips: a check that must not beat random. `sure`, by seed (`sampling.how_sure`),
-    adds the row `adaptive`: control's picks, but only as many as it takes f to be so sure. Videos that
+    table) to the wrong clips: a check that must not beat random. `adaptive`, a method of the
+    table, adds the row `adaptive`: its picks, but only until the answer is settled. Videos that
     f could not score are left out here and counted by `summarise`.
     """
     by_key = {key: group for key, group in saliency.groupby(["method", "seed", "video_id"])}
@@ -106,11 +106,11 @@ def evaluate(
         inside = _inside_segments(dataset, video_id, by_key, samplers, seeds)
         for seed in seeds:
             rng = np.random.default_rng([seed, len(rows)])
-            for method in (*BASELINES, *samplers, *(["adaptive"] if sure else []), "shuffled"):
+            for method in (*BASELINES, *samplers, *(["adaptive"] if adaptive else []), "shuffled"):
                 if method in BASELINES:
                     picks = pick_clips(method, scores, label, k, rng)
                 else:
-                    source = method if method in samplers else control
+                    source = {"adaptive": adaptive, "shuffled": control}.get(method, method)
                     group = by_key.get((source, seed, video_id))
                     if group is None:  # no sound: nothing better is known than uniform
                         picks = sampling.uniform(len(scores), k)
@@ -119,7 +119,7 @@ def evaluate(
                         values = rng.permutation(values) if method == "shuffled" else values
                         picks = sampling.top_k(values, k)
                 if method == "adaptive":
-                    picks = picks[: sampling.until_sure(scores[picks], sure[seed])]
+                    picks = picks[: sampling.until_settled(scores[picks])]
                 predicted = int(mean_of_clips(scores[picks]).argmax())
                 rows.append(
                     {

@@ -31,14 +31,14 @@ def time_methods(
     spec: FeatureSpec,
     *,
     k: int,
-    sure: dict[str, float] | None = None,
+    adaptive: str = "",
     threads: int = 1,
     warm_up: Path | None = None,
 ) -> pd.DataFrame:
     """A table of `STAGES`, their sum, and ratios; seconds per video, the median over the files.
 
     One file more, the first or `warm_up`, is run before them and not counted. The oracle needs f's
-    scores of all clips, so it costs as much as dense. `sure`, by the name of a sampler, adds its row
+    scores of all clips, so it costs as much as dense. `adaptive`, a sampler's name, adds the row
     `adaptive`: see `evaluation.evaluate`. With several `threads` one video is read in several places at
     once.
     """
@@ -54,10 +54,10 @@ def time_methods(
             index = clock("read_s", clips_for, path, view)
             found = sampler.score_file(index, spec, threads=threads, clock=clock)
             picks = found.clips[sampling.top_k(found.saliency, k)]
-            if sampler.name in (sure or {}):
+            if sampler.name == adaptive:
                 clocks["adaptive"] = Clock()
                 clocks["adaptive"].seconds.update(clock.seconds)
-                _until_sure(index, picks, network, view, clocks["adaptive"], sure[sampler.name])
+                _until_settled(index, picks, network, view, clocks["adaptive"])
             _classify(index, picks, network, view, clock)
         clocks["dense"] = clocks["oracle"] = _dense(path, network, view)
         for name, clock in clocks.items():
@@ -113,13 +113,15 @@ def _classify(index: ClipIndex, picks: np.ndarray, network, view: ClassifierInpu
     clock("classifier_s", classify, network, view, pixels)
 
 
-def _until_sure(index, picks, network, view: ClassifierInput, clock: Clock, sure: float) -> None:
-    """Decode clip after clip, the best first, until f is sure."""
-    answers = []
-    for pick in picks:
+def _until_settled(
+    index: ClipIndex, picks: np.ndarray, network, view: ClassifierInput, clock: Clock
+) -> None:
+    """Decode clip after clip, the best first, until the rest cannot change the answer."""
+    votes = 0.0
+    for shown, pick in enumerate(picks, 1):
         pixels = clock("decode_s", decode_clips, index, [pick], size=_size(index, view))
-        answers.append(clock("classifier_s", classify, network, view, pixels)[0])
-        if np.mean(answers, 0).max() >= sure:
+        votes += clock("classifier_s", classify, network, view, pixels)[0].astype(float)
+        if sampling.settled(votes, left=len(picks) - shown):
             return
 
 

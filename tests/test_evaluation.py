@@ -72,6 +72,15 @@ def test_a_good_sampler_beats_dense_and_the_oracle_is_on_top(predictions):
     assert inside["dense"] == pytest.approx(SALIENT / CLIPS, abs=1e-9)
 
 
+def test_adaptive_gives_its_samplers_answers_with_fewer_clips(world):
+    dataset, scores, saliency = world
+    found = evaluate(dataset, dataset.videos, scores, saliency, k=8, seeds=[0, 1], adaptive="visual")
+    rows = found.set_index(["seed", "video_id"])
+    adaptive, visual = (rows[rows["method"] == name] for name in ("adaptive", "visual"))
+    pd.testing.assert_series_equal(adaptive["predicted"], visual["predicted"])
+    assert (adaptive["clips"] <= visual["clips"]).all() and adaptive["clips"].mean() < 7.5
+
+
 def test_shuffled_saliency_is_no_better_than_random(world):
     dataset, scores, saliency = world
     rows = evaluate(dataset, dataset.videos, scores, saliency, k=4, seeds=[0, 1])

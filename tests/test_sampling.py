@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from scslib.sampling import dense, how_sure, oracle, random, top_k, uniform, until_sure
+from scslib.sampling import dense, oracle, random, settled, top_k, uniform, until_settled
 
 
 @pytest.mark.parametrize("k", [1, 4, 20, 21, 100])
@@ -74,25 +74,21 @@ def test_oracle_ranks_by_the_true_class():
     assert list(oracle(probabilities, 2, 3)) == expected
 
 
-def test_until_sure_equals_a_loop_over_the_clips():
+def test_until_settled_is_the_first_moment_after_which_nothing_can_change():
+    """The worst that can follow, tried: each clip left gives all to one class, whichever it is."""
     rng = np.random.default_rng(0)
-    for _ in range(200):
-        shown = rng.dirichlet(np.ones(3) * 0.5, size=rng.integers(1, 8))
-        sure = rng.uniform(0.3, 1.1)
-        expected = len(shown)
-        for count in range(1, len(shown) + 1):
-            if max(sum(row[c] for row in shown[:count]) / count for c in range(3)) >= sure:
-                expected = count
-                break
-        assert until_sure(shown, sure) == expected
+    for _ in range(300):
+        shown = rng.dirichlet(np.ones(3) * 0.2, size=rng.integers(1, 12))
+        count = until_settled(shown)
+        for n in (count, count - 1):
+            votes, left = shown[:n].sum(0), len(shown) - n
+            ends = {int(np.argmax(votes + left * rival * (1 + 1e-9))) for rival in np.eye(3)}
+            assert n == 0 or (len(ends) == 1) == (n == count)
+        assert shown[:count].sum(0).argmax() == shown.sum(0).argmax()
 
 
-def test_how_sure_is_the_least_that_gets_no_more_videos_wrong():
-    misled = np.array([[0.3, 0.7], [0.9, 0.1], [0.9, 0.1]])  # the first clip is wrong
-    plain = np.array([[0.8, 0.2], [0.6, 0.4], [0.6, 0.4]])
-    assert how_sure([(plain, 0)]) == 0.05  # one clip will do
-    assert how_sure([(plain, 0), (misled, 0)]) == 0.75  # the first that waits for the second clip
-    hopeless = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
-    assert how_sure([(hopeless, 0)]) == 1.01
-    with pytest.raises(ValueError, match="none"):
-        how_sure([])
+def test_settled_by_hand():
+    assert settled(np.array([5.2, 0.3, 0.5]), left=4)
+    assert not settled(np.array([4.6, 0.2, 1.2]), left=4)  # 4.6 against 1.2 + 4
+    assert settled(np.array([0.4, 0.6]), left=0)
+    assert until_settled(np.array([[1.0, 0.0]] * 10)) == 6
