@@ -89,3 +89,106 @@ def index(folder: Path, out: Path, **options) -> None:
     from scslib.datasets.folder import index_folder
 
     _show(index_folder(folder, out, **options))
+
+
+def _listed(source, *options):
+    """A command that makes OUT of videos by a list: `source` names the videos or the list."""
+    out = click.argument("out", type=click.Path(path_type=Path))
+    shared = (
+        click.option("--copy", is_flag=True, help="Copy the videos; else they are hard links."),
+        click.option("--workers", type=int, default=0, help="Processes; 0: one a core."),
+    )
+
+    def decorate(function):
+        for option in reversed((source, out, *options, *shared)):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _write(listing, out: Path, copy: bool, workers: int) -> None:
+    from scslib.datasets.listing import write_listing
+
+    _show(write_listing(listing, out, link=not copy, workers=workers))
+
+
+_videos = click.argument("videos", type=click.Path(path_type=Path))
+_lists = click.option("--lists", type=click.Path(path_type=Path), required=True, help="Their folder.")
+_fold = click.option("--fold", type=click.IntRange(1, 3), default=1, show_default=True)
+
+
+@data.command()
+@_listed(_videos, _lists, _fold)
+def ucf101(videos: Path, out: Path, lists: Path, fold: int, copy: bool, workers: int) -> None:
+    """Make a dataset of UCF101 by its official lists."""
+    from scslib.datasets.ucf101 import read_ucf101
+
+    _write(read_ucf101(videos, lists, fold=fold), out, copy, workers)
+
+
+@data.command()
+@_listed(_videos, _lists, _fold)
+def hmdb51(videos: Path, out: Path, lists: Path, fold: int, copy: bool, workers: int) -> None:
+    """Make a dataset of HMDB51 by its official lists."""
+    from scslib.datasets.hmdb51 import read_hmdb51
+
+    _write(read_hmdb51(videos, lists, fold=fold), out, copy, workers)
+
+
+@data.command()
+@_listed(_videos, _lists)
+def kinetics(videos: Path, out: Path, lists: Path, copy: bool, workers: int) -> None:
+    """Make a dataset of Kinetics by train.csv and val.csv, which is the test split here."""
+    from scslib.datasets.kinetics import read_kinetics
+
+    _write(read_kinetics(videos, lists), out, copy, workers)
+
+
+@data.command()
+@_listed(
+    _videos,
+    _lists,
+    click.option("--per-class-train", type=int, help="At most so many; else all that exist."),
+    click.option("--per-class-test", type=int, help="At most so many; else all that exist."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same draw."),
+)
+def sports1m(videos: Path, out: Path, lists: Path, copy: bool, workers: int, **options) -> None:
+    """Make a dataset of Sports1M, or draw a miniSports from it."""
+    from scslib.datasets.sports1m import read_sports1m
+
+    _write(read_sports1m(videos, lists, **options), out, copy, workers)
+
+
+@data.command()
+@_listed(_videos, click.option("--annotations", type=click.Path(path_type=Path), required=True))
+def activitynet(videos: Path, out: Path, annotations: Path, copy: bool, workers: int) -> None:
+    """Make a dataset of ActivityNet 1.3; its validation is the test split here."""
+    from scslib.datasets.activitynet import read_activitynet
+
+    _write(read_activitynet(videos, annotations), out, copy, workers)
+
+
+@data.command("table")
+@_listed(
+    click.argument("csv", type=click.Path(path_type=Path)),
+    click.option("--videos", type=click.Path(path_type=Path), help="Else the folder of CSV."),
+    click.option("--test-share", type=float, default=0.3, show_default=True),
+    click.option("--seed", type=int, default=0, show_default=True),
+)
+def table(csv: Path, out: Path, videos: Path, copy: bool, workers: int, **options) -> None:
+    """Make a dataset of any videos by CSV: path,label[,split,video_id,group]."""
+    from scslib.datasets.table import read_table
+
+    _write(read_table(csv, videos, **options), out, copy, workers)
+
+
+@data.command("download")
+@click.argument("name")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def fetch_files(name: str, folder: Path) -> None:
+    """Fetch a public dataset's lists: ucf101, hmdb51, kinetics400, sports1m, activitynet, ..."""
+    from scslib.datasets.remote import fetch
+
+    for line in fetch(name, folder):
+        click.echo(line)

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scslib.datasets.folder import index_folder, place, test_groups, video_ids
+from scslib.datasets.folder import index_folder, test_groups
+from scslib.datasets.listing import place, video_ids
 from scslib.datasets.manifest import DatasetError, load_dataset
 from scslib.datasets.sources import Source
 from scslib.video.probe import probe

@@ -1,18 +1,13 @@
 """`scs data index`: a user's own videos, FOLDER/<class>/*, as a dataset, as they are.
 
-A dataset's videos lie inside its folder, so each gets a *hard link* there: it takes no space, needs no
-rights, and stays when the original is moved. Where links are impossible (another disk) it is a copy.
 Nothing is encoded again: what codec, size, frame rate or sound say about the class stays in, and is
-named in `notes` of dataset.json.
+named in `notes` of dataset.json. The files are linked as `listing` says.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-import os
-import re
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,11 +16,11 @@ from pathlib import Path
 import pandas as pd
 
 from scslib.datasets import sources
-from scslib.datasets.manifest import Dataset, DatasetError, write_dataset
+from scslib.datasets.listing import place_videos, refuse_inside, refuse_other, video_ids
+from scslib.datasets.manifest import Dataset, write_dataset
 from scslib.datasets.sources import Source
 
 ORIGIN = "indexed by scslib.datasets.folder"
-LONGEST_ID = 50  # characters of a video_id before it is cut
 
 
 def index_folder(
@@ -51,9 +46,8 @@ def index_folder(
         raise ValueError(f"test_share ({test_share}) must be between 0 and 1")
     if group_pattern is not None:
         sources.check_pattern(group_pattern)
-    if folder.resolve().is_relative_to(clips.resolve()):
-        raise DatasetError(f"{folder}: must not lie inside {clips}, whose folders are classes")
-    _refuse_other(folder)
+    refuse_inside(folder, clips, "whose folders are classes")
+    refuse_other(folder, ORIGIN)
     files, misplaced = sources.class_files(clips)
     usable, broken = sources.survey(files, whole=False, workers=workers, title="reading headers")
     left_out = misplaced + broken
@@ -65,10 +59,10 @@ def index_folder(
     test = test_groups(usable, test_share, seed)
 
     (folder / "videos").mkdir(parents=True, exist_ok=True)
+    ids = video_ids(usable)
+    paths = place_videos(usable, ids, folder, link=link)
     rows = []
-    for video_id, source in zip(video_ids(usable), usable, strict=True):
-        path = f"videos/{video_id}{source.path.suffix.lower()}"
-        place(source.path, folder / path, link=link)
+    for video_id, path, source in zip(ids, paths, usable, strict=True):
         split = "test" if source.group in test else "train"
         rows.append((video_id, path, source.label, split, source.group, source.name))
     columns = ["video_id", "path", "label", "split", "group", "source"]
@@ -106,47 +100,3 @@ def test_groups(videos: Sequence[Source], test_share: float, seed: int) -> set[s
             test.add(group)
             room.update({label: room[label] - 1 for label in classes[group]})
     return test
-
-
-def video_ids(videos: Sequence[Source]) -> list[str]:
-    """An id for each file, from its path: letters (of any script), digits, `_`, `-` and `.`.
-
-    Where two files would get the same one, or it is too long, the path's checksum makes it unique.
-    """
-    plain = []
-    for video in videos:
-        stem = Path(video.name).stem
-        plain.append(re.sub(r"[^\w.-]+", "_", f"{video.label}_{stem}").strip("._-") or "video")
-    often = Counter(name.casefold() for name in plain)
-    ids = []
-    for name, video in zip(plain, videos, strict=True):
-        if often[name.casefold()] > 1 or len(name) > LONGEST_ID:
-            name = f"{name[:LONGEST_ID]}-{hashlib.sha256(video.name.encode()).hexdigest()[:10]}"
-        ids.append(name)
-    return ids
-
-
-def place(source: Path, target: Path, *, link: bool) -> None:
-    """Put the content of `source` at `target`: a hard link, or a copy where that is impossible."""
-    source = source.resolve()  # a link to a symbolic link would lead out of the dataset's folder
-    if target.is_file():
-        old, new = target.stat(), source.stat()
-        same = os.path.samestat(old, new)
-        copied = (old.st_size, old.st_mtime_ns) == (new.st_size, new.st_mtime_ns)
-        if (same and link) or (copied and not same):
-            return
-    temporary = target.with_name(".part" + target.suffix)
-    temporary.unlink(missing_ok=True)
-    try:
-        if not link:
-            raise OSError("a copy is wanted")
-        os.link(source, temporary)
-    except OSError:
-        shutil.copy2(source, temporary)
-    os.replace(temporary, target)
-
-
-def _refuse_other(folder: Path) -> None:
-    about = folder / "dataset.json"
-    if about.exists() and ORIGIN not in about.read_text(encoding="utf-8", errors="replace"):
-        raise DatasetError(f"{folder}: holds another dataset")

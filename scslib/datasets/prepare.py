@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scslib.datasets.folder import place
+from scslib.datasets.listing import place
 from scslib.datasets.manifest import Dataset, DatasetError, load_dataset, write_dataset
 from scslib.datasets.sources import Source, write_left_out
 from scslib.parallel import map_processes
