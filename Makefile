@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip
 
-.PHONY: tutorial experiments test test-library test-notebooks lab bench lock clean
+.PHONY: tutorial experiments test test-library test-notebooks test-datasets lab bench lock clean
 
 tutorial: .venv/ready  ## notebooks 00 to 07 with the laptop preset
 	$(BIN)/scs run --preset laptop --notebooks 00-07
@@ -18,6 +18,9 @@ test-library: .venv/ready
 
 test-notebooks: .venv/ready
 	$(BIN)/python -m pytest notebooks
+
+test-datasets: .venv/ready  ## each public dataset's layout through the notebooks; some ten minutes
+	$(BIN)/python -m pytest -m slow tests
 
 lab: .venv/ready  ## JupyterLab on the notebooks; LAB="--no-browser" and the like are passed on
 	$(BIN)/jupyter lab notebooks $(LAB)

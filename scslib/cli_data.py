@@ -183,6 +183,23 @@ def table(csv: Path, out: Path, videos: Path, copy: bool, workers: int, **option
     _write(read_table(csv, videos, **options), out, copy, workers)
 
 
+@data.command()
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--short-side", type=int, help="Pixels; 0 keeps the size, and no video is made larger.")
+@click.option("--gop", type=int, help="Frames from one I-frame to the next.")
+@click.option("--codec", type=click.Choice(["h264", "mpeg4"]))
+@click.option("--quality", type=int, help="CRF (h264) or quantiser (mpeg4); lower is better.")
+@click.option("--workers", type=int, default=0, help="Processes; 0: one a core.")
+def prepare(dataset: Path, out: Path, workers: int, **options) -> None:
+    """Encode a dataset as the paper's was: short side 256, GOP of 12, no B-frames, sound kept."""
+    from scslib.datasets.prepare import SETTING
+    from scslib.datasets.prepare import prepare as make
+
+    given = {name: value for name, value in options.items() if value is not None}
+    _show(make(dataset, out, replace(SETTING, **given), workers=workers))
+
+
 @data.command("download")
 @click.argument("name")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))

@@ -66,7 +66,8 @@ def sample(videos, run, k, sampler, seed, csv, lines, sheet, clips, highlights) 
         if made:
             _write(made, csv, lines)
     if failed:
-        click.echo(f"{failed} of {len(files)} videos could not be read", err=True)
+        if len(files) > 1:
+            click.echo(f"{failed} of {len(files)} videos could not be read", err=True)
         sys.exit(1)
 
 

@@ -1,15 +1,15 @@
-"""report.html: one self-contained page with a run's tables and figures."""
+"""report.html: one self-contained page with a run's table, figures and videos."""
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
 
-import jinja2
 import pandas as pd
 
+from scslib.gallery import load_gallery
 from scslib.paper import beside
+from scslib.player import data_uri, render_entry, templates
 from scslib.workspace import Run
 
 TITLES = {
@@ -50,6 +50,10 @@ COLUMNS = {
 }
 
 
+TABLE = list(COLUMNS.values())[1:]  # of the page; after the interval, it is drawn
+TABLE.insert(TABLE.index("95 % interval") + 1, "0 to 100")
+
+
 def readable(summary: pd.DataFrame) -> pd.DataFrame:
     """The table of `evaluation.over_seeds` in words for people, beside the slides' figures."""
     table = beside(summary)
@@ -74,38 +78,100 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
     return table[list(COLUMNS)].rename(columns=COLUMNS)
 
 
-def write_report(run: Run) -> Path:
-    """Write RUN/report.html from the run's files, and return its path. All text in it is escaped."""
+def write_report(run: Run, *, most: int = 20_000_000) -> Path:
+    """Write RUN/report.html from the run's files, and return its path. All text in it is escaped.
+
+    most: bytes. Videos of the gallery that would make the page larger are left out, and it says so.
+    """
     summary, methods = run.load_table("summary"), run.load_table("methods")
-    table, notes = readable(summary), run.notes()
+    notes, figures = run.notes(), _figures(run.folder / "figures")
     environment, params = (_load(run.folder / name) for name in ("env.json", "params.json"))
-    figures = []
-    for path in sorted((run.folder / "figures").glob("*.png"), key=_order):
-        data = base64.b64encode(path.read_bytes()).decode()
-        title = TITLES.get(path.stem, path.stem.replace("_", " ").capitalize())
-        figures.append({"title": title, "data": data})
-    facts = [("command", notes.get("command", "scs run")), ("parameters", json.dumps(params))]
-    facts += [(key, str(value)) for key, value in environment.items()]
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    page = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True)
-    text = page.get_template("report.html.jinja").render(
-        name=run.folder.name,
-        dataset={
-            "name": notes.get("dataset", ""),
-            "videos": int(methods["videos"].iloc[0]),
-            "failed": int(methods["videos_failed"].iloc[0]),
-        },
-        k=int(methods["k"].iloc[0]),
-        clips_of=round(float(methods["clips_of"].mean()), 1),
-        seeds=int(summary["seeds"].max()),
-        columns=list(table.columns),
-        rows=table.to_numpy().tolist(),
-        figures=figures,
-        facts=facts,
+    packages = environment.pop("packages", {})
+    facts = [("command", notes.get("command", "scs run")), ("parameters", _pairs(params))]
+    facts += [(name.replace("_", " "), str(value)) for name, value in environment.items()]
+    facts += [("packages", _pairs(packages))]
+    entries, labels, left_out = [], set(), 0
+    size = sum(len(figure["uri"]) for figure in figures)
+    for number, entry in enumerate(load_gallery(run.folder / "gallery")):
+        html = render_entry(entry, name=f"v{number}")
+        size += len(html)
+        if size > most:
+            left_out += 1
+        else:
+            entries.append(html)
+            labels.add(entry.label)
+    key = notes.get("gallery", {}).get("method", "audio-visual")
+    text = (
+        templates()
+        .get_template("report.html.jinja")
+        .render(
+            name=run.folder.name,
+            dataset={
+                "name": notes.get("dataset", ""),
+                "videos": int(methods["videos"].iloc[0]),
+                "failed": int(methods["videos_failed"].iloc[0]),
+            },
+            k=int(methods["k"].iloc[0]),
+            clips_of=round(float(methods["clips_of"].mean()), 1),
+            seeds=int(summary["seeds"].max()),
+            key=key,
+            numbers=_numbers(summary, key),
+            own=[name for name in TABLE if not name.startswith("slides: ")],
+            slides=[name.removeprefix("slides: ") for name in TABLE if name.startswith("slides: ")],
+            rows=_rows(summary),
+            figures=figures,
+            gallery=notes.get("gallery", {}),
+            entries=entries,
+            labels=sorted(labels),
+            left_out=left_out,
+            megabytes=most // 1_000_000,
+            facts=facts,
+        )
     )
     path = run.folder / "report.html"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def _rows(summary: pd.DataFrame) -> list[dict]:
+    """The lines of `readable`, with the accuracy's interval as percents to be drawn."""
+    drawn = (100 * summary[["accuracy_low", "accuracy", "accuracy_high"]]).round(2)
+    drawn.columns = ["low", "middle", "high"]
+    return pd.concat([readable(summary), drawn], axis=1).to_dict("records")
+
+
+def _numbers(summary: pd.DataFrame, key: str) -> list[dict]:
+    """What the page opens with: the sampler `key` beside uniform and dense."""
+    methods = summary.set_index("method")
+    if not {key, "uniform", "dense"} <= set(methods.index):
+        return []
+    ours, uniform, dense = (methods.loc[name] for name in (key, "uniform", "dense"))
+
+    def beside(column: str, form: str, scale: float = 1) -> dict:
+        values = [form.format(scale * row[column]) for row in (ours, uniform, dense)]
+        return {"value": values[0], "beside": f"uniform {values[1]}, dense {values[2]}"}
+
+    numbers = [{"what": "Accuracy"} | beside("accuracy", "{:.1f} %", 100)]
+    if pd.notna(ours["in_segments"]):
+        numbers.append({"what": "Picks in the action"} | beside("in_segments", "{:.0f} %", 100))
+    clips = f"{ours['clips']:.0f} of {dense['clips']:.0f}"
+    numbers.append({"what": "Clips shown to f", "value": clips, "beside": "of each video, on average"})
+    numbers.append({"what": "Time for a video"} | beside("seconds_per_video", "{:.2f} s"))
+    return numbers
+
+
+def _figures(folder: Path) -> list[dict]:
+    """Title and address of each figure, but of those of single videos: the gallery shows them."""
+    figures = []
+    for path in sorted(folder.glob("*.png"), key=_order):
+        if not path.stem.startswith(("curve_", "sheet_")):
+            title = TITLES.get(path.stem, path.stem.replace("_", " ").capitalize())
+            figures.append({"title": title, "uri": data_uri(path.read_bytes(), "image/png")})
+    return figures
+
+
+def _pairs(values: dict) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _order(path: Path) -> tuple[int, str]:

@@ -28,6 +28,7 @@ from scslib.workspace import Run, WorkspaceError, resolve
 
 NETWORKS = (*VISUAL, "logmel", "joint")
 METHODS = (*SAMPLERS, "cascade")
+OBJECTIVES = ("ac", "rank")
 KIND, FORMAT = "scslib sampler", 1
 
 
@@ -95,12 +96,16 @@ def _read(path: Path) -> Trained:
             if about.get("kind") != KIND or about.get("format") != FORMAT:
                 raise CheckpointError(f"{path}: not a file of samplers (scs export makes them)")
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if about["objective"] not in OBJECTIVES:
+            raise ValueError(f"objective ({about['objective']!r}) must be one of {OBJECTIVES}")
         networks = {name: _network(name, about["networks"][name], weights) for name in NETWORKS}
         return Trained(networks, about["objective"], FeatureSpec(**about["features"]))
     except (SafetensorError, json.JSONDecodeError, RuntimeError) as error:
         raise CheckpointError(f"{path}: broken ({str(error).splitlines()[0]})") from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path}: its settings are incomplete ({error})") from error
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise CheckpointError(f"{path}: its settings are incomplete or wrong ({error})") from error
 
 
 def _network(name: str, settings: dict, weights: Mapping[str, torch.Tensor]) -> Sampler:

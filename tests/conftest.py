@@ -5,8 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from streams import Stream, pan_stream
 
+from scslib.models.checkpoints import save_sampler
+from scslib.models.samplers import MODALITIES, VISUAL, Sampler
+from scslib.workspace import Run
+
+NETWORKS = {name: (name,) for name in (*VISUAL, "logmel")} | {"joint": MODALITIES}
 REAL = Path(__file__).resolve().parents[2] / "shared/real"
 
 
@@ -33,3 +39,21 @@ def small(request, tmp_path_factory) -> Stream:
 def movie(tmp_path_factory) -> Stream:
     """One H.264 stream for tests that do not depend on the codec."""
     return pan_stream(tmp_path_factory.mktemp("movie"), "h264", 64, 48)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory) -> Path:
+    """A run with untrained samplers of width 4 for clips of 4 frames: RANK, seeds 0 and 1."""
+    run = Run(tmp_path_factory.mktemp("work") / "runs" / "tiny")
+    run.note(objective="rank")
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        for name, modalities in NETWORKS.items():
+            network = Sampler(modalities, 1, 4, 4)
+            for module in network.modules():
+                if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):  # as if trained
+                    module.running_mean.normal_(0, 0.1)
+                    module.running_var.uniform_(0.05, 0.2)
+            path = run.checkpoint(f"{name}-rank-seed{seed}")
+            save_sampler(path, network, objective="rank", classes=["a"], features={"clip_len": 4})
+    return run.folder

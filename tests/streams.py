@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import namedtuple
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 
 from scslib.video.write import Encoding, write_video
 
@@ -16,6 +18,7 @@ Stream = namedtuple("Stream", "path pictures sound pan encoding")
 PAN = (3, -2)  # pixels that the content moves per frame, x first: right and up
 FRAMES, GOP, RATE = 40, 12, 12
 BEEP_S = (1.50, 1.60)  # when the tone of the sound track is on
+ALIKE = 14  # mean difference of two pictures' values that are the same but for the encoding
 
 
 def texture(size: int = 400, seed: int = 0) -> np.ndarray:
@@ -54,6 +57,48 @@ def encode(path: Path, pictures: list[np.ndarray], codec: str, options: dict[str
     return path
 
 
+def write(
+    path,
+    pictures,
+    codec,
+    options,
+    *,
+    pixels="yuv420p",
+    stamps=None,
+    first=0,
+    turned=0,
+    aspect=None,
+    muxer=None,
+    sounds=(),
+):
+    """Encode with PyAV alone; `sounds` are (samples at 16 kHz, first sample's time), a track each."""
+    if codec not in av.codecs_available:
+        pytest.skip(f"this PyAV has no encoder {codec}")
+    stamps = range(len(pictures)) if stamps is None else stamps
+    with av.open(str(path), "w", options=muxer or {}) as container:
+        stream = container.add_stream(codec, rate=RATE, options=options)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt, stream.codec_context.thread_count = pixels, 1
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        if turned:
+            stream.set_display_rotation(turned)
+        coding = "pcm_s16le" if container.format.name == "avi" else "aac"  # no room for AAC's delay
+        tracks = [container.add_stream(coding, rate=16_000, layout="mono") for _ in sounds]
+        for picture, stamp in zip(pictures, stamps, strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = stamp + first, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        for track, (samples, start_s) in zip(tracks, sounds, strict=True):
+            frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+            frame.sample_rate, frame.time_base = 16_000, Fraction(1, 16_000)
+            frame.pts = round(start_s * 16_000)
+            container.mux(track.encode(frame))
+            container.mux(track.encode(None))
+    return path
+
+
 def every_frame(path: Path, vectors: bool = False) -> list[av.VideoFrame]:
     """The whole file, decoded by PyAV alone; with `vectors` as the kit does, P-frames not deblocked."""
     with av.open(str(path)) as container:
@@ -61,6 +106,37 @@ def every_frame(path: Path, vectors: bool = False) -> list[av.VideoFrame]:
             options = {"flags2": "+export_mvs", "skip_loop_filter": "nointra"}
             container.streams.video[0].codec_context.options = options
         return list(container.decode(video=0))
+
+
+def numbers(path: Path, pictures: list[np.ndarray]) -> list[int]:
+    """Which of `pictures` each frame of a file is, scaled to their size; -1 for none of them."""
+    put, (height, width) = np.stack(pictures).astype(float), pictures[0].shape[:2]
+    found = []
+    for frame in every_frame(path):
+        out = frame.to_ndarray(format="rgb24", width=width, height=height)
+        error = np.abs(put - out).mean((1, 2, 3))
+        found.append(int(error.argmin()) if error.min() < ALIKE else -1)
+    return found
+
+
+def heard(path: Path, rate: int = 48_000) -> np.ndarray:
+    """The whole first sound track, mono: sample 0 is at time 0, what lies before it is left out."""
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
+    out = np.zeros(0, np.float32)
+    with av.open(str(path)) as container:
+        for frame in itertools.chain(container.decode(audio=0), [None]):
+            for part in resampler.resample(frame):
+                start, values = round(float(part.pts * part.time_base) * rate), part.to_ndarray()[0]
+                values = values[max(0, -start) :]
+                out = np.pad(out, (0, max(0, start + len(values) - len(out))))
+                out[max(0, start) : max(0, start) + len(values)] = values
+    return out
+
+
+def beep(path: Path) -> tuple[float, float]:
+    """When the tone of `tone` is on, in seconds."""
+    loud = np.flatnonzero(np.abs(heard(path)) > 0.25)
+    return loud[0] / 48_000, loud[-1] / 48_000
 
 
 def pan_stream(folder: Path, codec: str, width: int, height: int, flicker: bool = False) -> Stream:

@@ -105,7 +105,8 @@ def test_report_is_one_page_without_a_network(smoke, work):
     scs("report", "smoke", work=work)
     page = (folder / "report.html").read_text()
     assert page == before
-    assert "data:image/png;base64," in page and "<td>audio-visual</td>" in page
+    assert "data:image/png;base64," in page and "audio-visual</th>" in page
+    assert page.count('<section class="entry"') == 4
     assert "http://" not in page and "https://" not in page and str(work) not in page.split("command")[0]
 
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from streams import BEEP_S, FRAMES, PAN, RATE, encode, every_frame, panning, texture, tone
+from streams import BEEP_S, FRAMES, PAN, RATE, encode, every_frame, panning, texture, tone, write
 
 from scslib import features
 from scslib.features import FeatureSpec, read_video
@@ -87,48 +87,6 @@ KINDS = {
         {"turned": 90, "pixels": "yuv420p10le"},
     ),
 }
-
-
-def write(
-    path,
-    pictures,
-    codec,
-    options,
-    *,
-    pixels="yuv420p",
-    stamps=None,
-    first=0,
-    turned=0,
-    aspect=None,
-    muxer=None,
-    sounds=(),
-):
-    """Encode with PyAV alone; `sounds` are (samples at 16 kHz, first sample's time), a track each."""
-    if codec not in av.codecs_available:
-        pytest.skip(f"this PyAV has no encoder {codec}")
-    stamps = range(len(pictures)) if stamps is None else stamps
-    with av.open(str(path), "w", options=muxer or {}) as container:
-        stream = container.add_stream(codec, rate=RATE, options=options)
-        stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt, stream.codec_context.thread_count = pixels, 1
-        if aspect is not None:
-            stream.codec_context.sample_aspect_ratio = aspect
-        if turned:
-            stream.set_display_rotation(turned)
-        coding = "pcm_s16le" if container.format.name == "avi" else "aac"  # no room for AAC's delay
-        tracks = [container.add_stream(coding, rate=16_000, layout="mono") for _ in sounds]
-        for picture, stamp in zip(pictures, stamps, strict=True):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = stamp + first, Fraction(1, RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-        for track, (samples, start_s) in zip(tracks, sounds, strict=True):
-            frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
-            frame.sample_rate, frame.time_base = 16_000, Fraction(1, 16_000)
-            frame.pts = round(start_s * 16_000)
-            container.mux(track.encode(frame))
-            container.mux(track.encode(None))
-    return path
 
 
 def copy(source, path, change, muxer=None):

@@ -83,7 +83,8 @@ def fits(path: str | Path, setting: Recoding) -> bool:
     with open_video(path) as container:
         if video_stream(container).codec_context.has_b_frames:
             return False
-    return bool(np.all(np.diff(np.flatnonzero(index.key)) == setting.gop) and index.key[0])
+    *groups, last = np.diff(np.flatnonzero([*index.key, True]))
+    return bool(index.key[0] and last <= setting.gop and all(g == setting.gop for g in groups))
 
 
 def _begin(folder: Path, made_with: dict) -> None:

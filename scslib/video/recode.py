@@ -43,8 +43,9 @@ class Recoding:
     quality: int = 20
 
     def __post_init__(self):
-        if self.short_side < 0:
-            raise ValueError(f"short_side ({self.short_side}) must be >= 0")
+        for name in ("short_side", "quality"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be >= 0")
 
 
 def recode(
@@ -91,7 +92,7 @@ def _frames(index: ClipIndex, span: Span) -> range:
     """Positions of the frames of a span. CSV files round its ends, so a millisecond does not count."""
     slack = min(1e-3, index.frame_s / 4)
     first, end = np.searchsorted(index.pts * index.time_base, np.array(span) - slack)
-    if first == end:
+    if not first < end:
         raise VideoError(f"{index.path}: no frame between {span[0]:.3f} and {span[1]:.3f} s")
     return range(int(first), int(end))
 
@@ -102,7 +103,7 @@ def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output)
     height, width = short_side(
         info.width, info.height, setting.short_side or min(info.width, info.height)
     )
-    rate = Fraction(info.frame_rate).limit_denominator(1001)
+    rate = max(1, Fraction(info.frame_rate).limit_denominator(1001))  # a hint; frames have their times
     how = Encoding(width, height, rate, setting.gop, setting.codec, setting.quality)
     stream = add_pictures(output, how)
     stream.codec_context.time_base = TICK
@@ -116,7 +117,8 @@ def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output)
                 if reached < run[0]:
                     continue
                 frame = av.VideoFrame.from_ndarray(to_rgb(picture), format="rgb24")
-                frame.pts, frame.time_base = round((offset + time[reached] - span[0]) / TICK), TICK
+                late = max(0.0, time[reached] - span[0])  # a player skips what lies before 0
+                frame.pts, frame.time_base = round((offset + late) / TICK), TICK
                 if reached == run[0]:
                     frame.pict_type = PictureType.I
                 yield from stream.encode(frame)
@@ -138,6 +140,7 @@ def _can_copy(index: ClipIndex, span: Span) -> bool:
 def _copied(index: ClipIndex, span: Span, source, output) -> Iterator[av.Packet]:
     run, stream = _frames(index, span), video_stream(source)
     first, last = int(index.pts[run[0]]), int(index.pts[run[-1]])
+    zero = min(first, round(span[0] / index.time_base))  # the sound begins there, too
     copy = output.add_stream_from_template(stream)
     yield
     source.seek(first, stream=stream)
@@ -147,7 +150,7 @@ def _copied(index: ClipIndex, span: Span, source, output) -> Iterator[av.Packet]
             continue
         if stamp > last:
             return
-        packet.pts = packet.dts = stamp - first
+        packet.pts = packet.dts = stamp - zero
         packet.stream = copy
         yield packet
 

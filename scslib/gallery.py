@@ -1,0 +1,154 @@
+"""What is shown of one video: its saliency over time, and the clips at both ends of the ranking.
+
+An `Entry` carries its clips with it, encoded small, so that showing it needs no dataset: `player`
+makes HTML of it, RUN/gallery/ keeps those of a run, a JSON file each.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+from matplotlib.image import imsave
+
+from scslib import sampling
+from scslib.evaluation import overlap
+from scslib.video.probe import VideoError, probe
+from scslib.video.recode import Recoding, Span, recode
+
+SMALL = Recoding(short_side=128, gop=250, quality=30)  # a clip of a second: 5 kB, and 20 kB of sound
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip. rank: 1 is the most salient. inside: the share of its time in segments; None: unknown.
+
+    video: an MP4 file, empty where the clip could not be read; poster: its middle picture as JPEG.
+    """
+
+    rank: int
+    top: bool
+    start_s: float
+    end_s: float
+    saliency: float
+    inside: float | None
+    video: bytes = field(repr=False)
+    poster: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One video. times (N, 2), seconds, and saliency (N,), of all its clips; segments (S, 2), seconds.
+
+    label: the true class; predicted: what the clips in the top were recognised as. Empty: unknown.
+    """
+
+    video_id: str
+    label: str
+    predicted: str
+    times: np.ndarray = field(repr=False)
+    saliency: np.ndarray = field(repr=False)
+    segments: np.ndarray = field(repr=False)
+    clips: tuple[Clip, ...]
+
+    @property
+    def correct(self) -> bool | None:
+        return self.predicted == self.label if self.label and self.predicted else None
+
+
+def make_entry(
+    path: str | Path,
+    times: np.ndarray,
+    saliency: np.ndarray,
+    *,
+    top: int = 3,
+    bottom: int = 3,
+    segments: np.ndarray | None = None,
+    video_id: str = "",
+    label: str = "",
+    predicted: str = "",
+) -> Entry:
+    """The entry of a file whose clips (N, 2), in seconds, have this saliency (N,).
+
+    top, bottom: how many clips of each end of the ranking; of a short video, the top goes first.
+    Raises `VideoError` for a file that cannot be read.
+    """
+    times, saliency = np.asarray(times, float), np.asarray(saliency, float)
+    if times.shape != (len(saliency), 2) or not len(saliency):
+        raise ValueError(f"times {times.shape} and saliency {saliency.shape} must be (N, 2) and (N,)")
+    if min(top, bottom) < 0:
+        raise ValueError(f"top ({top}) and bottom ({bottom}) must be >= 0")
+    probe(path)  # a file that is no video at all is the caller's mistake, not a lost clip
+    spans = np.reshape([] if segments is None else segments, (-1, 2)).astype(float)
+    share = overlap(*times.T, spans) / np.maximum(times[:, 1] - times[:, 0], 1e-9)
+    order = sampling.top_k(saliency, len(saliency))
+    top = min(top, len(order))
+    clips = []
+    for place in [*range(top), *range(max(top, len(order) - bottom), len(order))]:
+        clip = int(order[place])
+        start, end = (float(second) for second in times[clip])
+        inside = float(share[clip]) if len(spans) else None
+        what = (place + 1, place < top, start, end, float(saliency[clip]), inside)
+        clips.append(Clip(*what, *_encoded(path, (start, end))))
+    return Entry(video_id, label, predicted, times, saliency, spans, tuple(clips))
+
+
+def _encoded(path: str | Path, span: Span) -> tuple[bytes, bytes]:
+    """A clip as MP4, and its middle picture as JPEG; both empty where the file is broken there."""
+    with tempfile.TemporaryDirectory(prefix="scs-clip-") as folder:
+        target = Path(folder) / "clip.mp4"
+        try:
+            recode(path, target, [span], SMALL)
+        except VideoError:
+            return b"", b""
+        with av.open(str(target)) as container:
+            pictures = list(container.decode(video=0))
+        poster = io.BytesIO()
+        picture = pictures[len(pictures) // 2].to_ndarray(format="rgb24")
+        imsave(poster, picture, format="jpeg", pil_kwargs={"quality": 75})
+        return target.read_bytes(), poster.getvalue()
+
+
+def evenly(videos: pd.DataFrame, count: int) -> pd.DataFrame:
+    """`count` rows of `videos`, taken from each `label` in turn; 0: all of them."""
+    turn = videos.groupby("label").cumcount().sort_values(kind="stable").index
+    return videos.loc[turn[: count or None]]
+
+
+def save_gallery(folder: str | Path, entries: Iterable[Entry]) -> None:
+    """Write the entries, in their order, in place of what lies in `folder`: all of them or none."""
+    folder = Path(folder)
+    temporary = folder.with_name(folder.name + ".part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    for number, entry in enumerate(entries):
+        text = json.dumps(dataclasses.asdict(entry), default=_plain, ensure_ascii=False)
+        (temporary / f"{number:05d}.json").write_text(text, encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(temporary, folder)
+
+
+def load_gallery(folder: str | Path) -> Iterator[Entry]:
+    """The entries that `save_gallery` wrote, in their order, one at a time; none without the folder."""
+    for path in sorted(Path(folder).glob("*.json")):
+        values = json.loads(path.read_text(encoding="utf-8"))
+        for name, shape in (("times", (-1, 2)), ("saliency", -1), ("segments", (-1, 2))):
+            values[name] = np.reshape(np.array(values[name], float), shape)
+        for clip in values["clips"]:
+            clip |= {name: base64.b64decode(clip[name]) for name in ("video", "poster")}
+        yield Entry(**values | {"clips": tuple(Clip(**clip) for clip in values["clips"])})
+
+
+def _plain(value: np.ndarray | bytes):
+    return value.tolist() if isinstance(value, np.ndarray) else base64.b64encode(value).decode()
