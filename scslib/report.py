@@ -62,7 +62,7 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
         for low, high in zip(table["accuracy_low"], table["accuracy_high"], strict=True)
     ]
     formats = {
-        "clips": "{:.0f}",
+        "clips": "{:.3g}",
         "seconds_per_video": "{:.2f}",
         "speedup_vs_dense": "{:.1f}×",
         "overhead_vs_uniform": "{:.2f}×",
