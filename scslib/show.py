@@ -130,28 +130,6 @@ def spectrogram(logmel: np.ndarray, seconds: float, *, axis=None) -> Figure:
     return axis.figure
 
 
-def contact_sheet(
-    clips: np.ndarray, captions: Sequence[str], marks: Sequence[str] | None = None, *, title: str = ""
-) -> Figure:
-    """Clips (K, T, H, W, 3), a column each: their first, middle and last picture, captioned.
-
-    `marks` are the colours of the captions, e.g. green where a clip lies in a true segment.
-    """
-    columns, (height, width) = min(6, len(clips)), clips.shape[2:4]
-    rows = -(-len(clips) // columns)
-    strips = [_coarse(np.concatenate(clip[[0, len(clip) // 2, -1]], axis=0)) for clip in clips]
-    size = (1.5 * columns, rows * (1.5 * 3 * height / width + 0.4) + (0.3 if title else 0))
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    marks = marks or [INK] * len(clips)
-    for axis, strip, caption, mark in zip(axes.flat, strips, captions, marks, strict=False):
-        axis.imshow(strip, interpolation="nearest")
-        axis.set_title(caption, fontsize=8, color=mark)
-    figure.suptitle(title, fontsize=11)
-    return figure
-
-
 def sheet_with_curve(
     pictures: np.ndarray,
     captions: Sequence[str],

@@ -6,6 +6,7 @@ A run is a folder that everything of one experiment goes to:
     RUN/notebooks/*.ipynb                the executed notebooks
     RUN/results/*.csv  figures/*.png     what came out
     RUN/checkpoints/*.safetensors        weights, each with a .json beside it
+    RUN/gallery/*.json                   videos that the report shows, each with its clips
     RUN/cache/                           features and scores, made again when they are missing
     RUN/report.html
 """
