@@ -68,7 +68,7 @@ def test_the_k_clips_are_the_most_salient_ones(videos, trained, name, method):
     index = index_clips(path, clip_len=CLIP)
     features = read_video(index, FeatureSpec(clip_len=CLIP), MODALITIES)
     saliency = trained.sampler(method, k=K).saliency(features, "")
-    order = sorted(range(len(index)), key=lambda clip: (-saliency[clip], clip))
+    order = sorted(range(len(index)), key=lambda clip: (-found.saliency[clip], clip))
     assert found.sampler == method and found.path == path.resolve() and not found.incomplete
     np.testing.assert_array_equal(found.clips, range(10))
     np.testing.assert_allclose(found.saliency, saliency, rtol=1e-5, atol=1e-5)  # threads round apart
