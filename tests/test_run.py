@@ -196,7 +196,7 @@ def test_a_truncated_video_gives_what_it_has_and_says_so(smoke, work, tmp_path):
         (["run", "--notebooks", "7", "--out", "out"], ["notebooks ('7')"]),
         (["run", "--notebooks", "90-98", "--out", "out"], ["90-98", "only 00 to"]),
         (["run", "--data", "nowhere"], ["nowhere"]),
-        (["sample", "x.mp4", "--run", "no-such-run"], ["x.mp4"]),
+        (["sample", "x.mp4", "--run", "no-such-run"], ["no-such-run"]),
         (["report", "no-such-run"], ["no-such-run"]),
         (["data", "synth", "out", "--classes", "1"], ["classes (1)"]),
         (["data", "index", "nowhere", "out"], ["nowhere"]),
