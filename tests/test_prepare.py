@@ -125,6 +125,20 @@ def test_segments_count_from_the_first_picture(done):
     np.testing.assert_allclose(beep(path), BEEP_S, atol=5e-3)
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_no_segment_left(tmp_path, listed):
+    """The one that has a segment cannot be read, or none has any."""
+    write(tmp_path / "good.mp4", SMALL, "libx264", B_FRAMES)
+    (tmp_path / "text.mp4").write_text("no video")
+    paths = ["text.mp4", "good.mp4"]
+    folder = dataset(tmp_path, paths)
+    if not listed:
+        (folder / "segments.csv").unlink()
+    data = run(folder, tmp_path.with_name(f"{tmp_path.name}-out"))
+    assert list(data.videos["video_id"]) == ["v1"] and data.segments.empty
+    assert (data.folder / "segments.csv").exists() is listed
+
+
 def test_a_second_run_does_nothing_and_a_broken_one_goes_on(source, tmp_path):
     first = run(source, tmp_path / "data")
     before = state(tmp_path / "data")

@@ -56,7 +56,8 @@ def prepare(
     begin = dict(zip(videos["video_id"], [d.begin_s for d in done], strict=True))
     segments = dataset.segments[dataset.segments["video_id"].isin(videos["video_id"][good])].copy()
     for column in ("start_s", "end_s"):
-        segments[column] = (segments[column] - segments["video_id"].map(begin)).clip(lower=0)
+        shift = segments["video_id"].map(begin).astype(float)  # no rows have no type
+        segments[column] = (segments[column] - shift).clip(lower=0)
     linked = sum(d.linked for d in done)
     notes = [f"{linked} of {len(done)} videos are so already and were not encoded again"] * (linked > 0)
     return write_dataset(
