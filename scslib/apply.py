@@ -80,12 +80,12 @@ class Picked:
         folder.mkdir(parents=True, exist_ok=True)
         files = [f"{name or self.path.stem}-{rank:02d}.mp4" for rank in self.table["rank"]]
         spans = zip(self.table["start_s"], self.table["end_s"], strict=True)
-        copied = [recode.cut(self.path, folder / f, span) for f, span in zip(files, spans, strict=True)]
+        copied = [recode.cut(self.index, folder / f, span) for f, span in zip(files, spans, strict=True)]
         return self.table.assign(file=files, copied=copied)
 
     def highlights(self, path: str | Path) -> None:
         """Write the chosen clips, in the order of time, as one MP4."""
-        recode.recode(self.path, path, self.spans())
+        recode.recode(self.index, path, self.spans())
 
 
 def sample(

@@ -85,7 +85,7 @@ class Cascade:
 
     def _order(self, size: np.ndarray, heard: bool, score: Score) -> np.ndarray:
         """Clip numbers, the best first: judged ones, those the last scout saw, the first, the rest."""
-        least = max(self.k, round(self.candidates * self.k))
+        least = round(self.candidates * self.k)
         orders = [sampling.top_k(size, len(size))]
         share, said = self.packets, []
         for scout in self.scouts:

@@ -34,6 +34,7 @@ def sample(videos, run, k, sampler, seed, csv, lines, sheet, clips, highlights) 
 
     Of several videos --sheet and --highlights name folders.
     """
+    import matplotlib.pyplot as plt
     from tqdm import tqdm
 
     import scslib
@@ -51,7 +52,9 @@ def sample(videos, run, k, sampler, seed, csv, lines, sheet, clips, highlights) 
                 picked = scslib.sample(video, k=k, sampler=trained, method=sampler)
                 made.append(picked.cut(clips, name) if clips else picked.table)
                 if sheet:
-                    picked.sheet().savefig(_place(sheet, name, ".png"), dpi=110)
+                    figure = picked.sheet()
+                    figure.savefig(_place(sheet, name, ".png"), dpi=110)
+                    plt.close(figure)  # of thousands of videos none must stay in memory
                 if highlights:
                     picked.highlights(_place(highlights, name, ".mp4"))
             except VideoError as error:

@@ -24,7 +24,7 @@ from matplotlib.image import imsave
 
 from scslib import sampling
 from scslib.evaluation import overlap
-from scslib.video.probe import VideoError, probe
+from scslib.video.probe import ClipIndex, VideoError, index_clips
 from scslib.video.recode import Recoding, Span, recode
 
 SMALL = Recoding(short_side=128, gop=250, quality=30)  # a clip of a second: 5 kB, and 20 kB of sound
@@ -89,7 +89,7 @@ def make_entry(
         raise ValueError(f"times {times.shape} and saliency {saliency.shape} must be (N, 2) and (N,)")
     if min(top, bottom) < 0:
         raise ValueError(f"top ({top}) and bottom ({bottom}) must be >= 0")
-    probe(path)  # a file that is no video at all is the caller's mistake, not a lost clip
+    index = index_clips(path)  # a file that is no video at all is the caller's mistake, not a lost clip
     spans = np.reshape([] if segments is None else segments, (-1, 2)).astype(float)
     share = overlap(*times.T, spans) / np.maximum(times[:, 1] - times[:, 0], 1e-9)
     order = sampling.top_k(saliency, len(saliency))
@@ -100,16 +100,16 @@ def make_entry(
         start, end = (float(second) for second in times[clip])
         inside = float(share[clip]) if len(spans) else None
         what = (place + 1, place < top, start, end, float(saliency[clip]), inside)
-        clips.append(Clip(*what, *_encoded(path, (start, end))))
+        clips.append(Clip(*what, *_encoded(index, (start, end))))
     return Entry(video_id, label, predicted, times, saliency, spans, tuple(clips))
 
 
-def _encoded(path: str | Path, span: Span) -> tuple[bytes, bytes]:
+def _encoded(index: ClipIndex, span: Span) -> tuple[bytes, bytes]:
     """A clip as MP4, and its middle picture as JPEG; both empty where the file is broken there."""
     with tempfile.TemporaryDirectory(prefix="scs-clip-") as folder:
         target = Path(folder) / "clip.mp4"
         try:
-            recode(path, target, [span], SMALL)
+            recode(index, target, [span], SMALL)
         except VideoError:
             return b"", b""
         with av.open(str(target)) as container:

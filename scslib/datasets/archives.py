@@ -32,8 +32,8 @@ class _Member(NamedTuple):
 def unpack(archive: str | Path, folder: str | Path, *, largest: int = LARGEST) -> list[str]:
     """Unpack a zip or tar file (.gz, .bz2 and .xz, too) into `folder`; gives the files' names.
 
-    Raises `ArchiveError` for a name that leads out
-    of the folder, a link or device, more than `largest` bytes, and an archive that is broken.
+    Raises `ArchiveError` for a name that leads out of the folder, a link or device, more than `largest`
+    bytes, and an archive that is broken.
     """
     archive, folder = Path(archive), Path(folder)
     if not archive.is_file():

@@ -16,7 +16,6 @@ from scslib.video.probe import VideoError, open_video, video_stream
 from scslib.video.write import Encoding
 
 SEEK_FROM = 10.0  # seconds: nearer pictures are reached by decoding from the beginning
-JITTER = SAMPLE_RATE // 20  # samples: chunks of sound that lie nearer follow each other without a gap
 FADE = SAMPLE_RATE // 100  # samples: the sound of a piece begins and ends softly, without a click
 
 
@@ -104,11 +103,9 @@ def piece_sound(piece: Piece) -> np.ndarray:
     length = round(piece.end_s * SAMPLE_RATE) - round(piece.start_s * SAMPLE_RATE)
     out = np.zeros(length, np.float32)
     start_s = piece.source.first_s + piece.source_start_s
-    first, end = round(start_s * SAMPLE_RATE), None
+    first = round(start_s * SAMPLE_RATE)
     from_s = start_s - 1 if start_s > SEEK_FROM else 0.0
     for position, samples in iter_samples(piece.source.path, from_s):
-        if end is not None and abs(position - end) < JITTER:
-            position = end
         end = position + len(samples)
         begin, stop = max(position, first), min(end, first + length)
         if begin < stop:

@@ -20,7 +20,7 @@ from scslib.datasets.listing import place
 from scslib.datasets.manifest import Dataset, DatasetError, load_dataset, write_dataset
 from scslib.datasets.sources import Source, write_left_out
 from scslib.parallel import map_processes
-from scslib.video.probe import VideoError, index_clips, open_video, probe, video_stream
+from scslib.video.probe import VideoError, index_clips, probe
 from scslib.video.recode import Recoding, recode
 
 SETTING = Recoding(short_side=256, gop=12, codec="h264", quality=23)
@@ -78,12 +78,10 @@ def fits(path: str | Path, setting: Recoding) -> bool:
     """Whether a video is as `setting` would make it: codec, size, upright, GOP, no B-frames."""
     info, index = probe(path), index_clips(path)
     side = min(info.width, info.height)
-    upright = info.rotation == 0 and info.width == info.coded_width
-    if info.codec != setting.codec or not upright or (setting.short_side and side > setting.short_side):
+    if info.codec != setting.codec or not info.as_stored or info.reordered:
         return False
-    with open_video(path) as container:
-        if video_stream(container).codec_context.has_b_frames:
-            return False
+    if setting.short_side and side > setting.short_side:
+        return False
     *groups, last = np.diff(np.flatnonzero([*index.key, True]))
     return bool(index.key[0] and last <= setting.gop and all(g == setting.gop for g in groups))
 

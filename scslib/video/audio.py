@@ -23,7 +23,7 @@ from scslib.video.probe import Clip, audio_stream, open_video
 
 SAMPLE_RATE = 16_000  # Hz
 WINDOW, FFT = 256, 512  # samples: a Hann window of 16 ms, padded for 40 bands to be resolved
-JITTER = SAMPLE_RATE // 20  # time stamps that differ by less than 50 ms are read as continuous
+JITTER_S = 0.05  # chunks whose stamps lie nearer follow each other without a gap: stamps are rounded
 SKIPPED = 2 * SAMPLE_RATE  # where nothing is wanted for longer, seeking is quicker than decoding
 LEAD_S = 0.25  # a decoder gives the right sound only a few frames after where it began
 STEPS, MELS = 200, 40
@@ -53,11 +53,8 @@ def iter_logmel(path: str | Path, clips: Iterable[Clip]) -> Iterator[np.ndarray]
                 chunk = next(chunks, None)
                 more = chunk is not None
                 if more:
-                    position, samples = chunk
-                    if held and abs(position - end) < JITTER:
-                        position = end
-                    held.append((position, samples))
-                    end = position + len(samples)
+                    held.append(chunk)
+                    end = chunk[0] + len(chunk[1])
             while held and held[0][0] + len(held[0][1]) <= first:
                 held.popleft()
             window = np.zeros(length, np.float32)
@@ -89,8 +86,8 @@ def iter_samples(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Decode the first audio track: (position of the first sample at `rate` Hz, float32 samples).
 
-    Samples are (n,) in mono, (n, 2) in stereo. Begins a little before `start_s` seconds. Nothing
-    comes where there is no audio track.
+    Samples are (n,) in mono, (n, 2) in stereo. Begins a little before `start_s` seconds. A chunk begins
+    where the one before it ended, but for gaps (`JITTER_S`). Nothing comes where there is no audio.
     """
     with open_video(path) as container:
         yield from _samples(container, start_s, rate, layout)
@@ -107,7 +104,7 @@ def _samples(
         return
     if start_s > LEAD_S:
         container.seek(int((start_s - LEAD_S) / stream.time_base), stream=stream)
-    resampler = av.AudioResampler(format="flt", layout=layout, rate=rate)
+    resampler, end = av.AudioResampler(format="flt", layout=layout, rate=rate), None
     for frame in itertools.chain(decoded(container, stream), [None]):  # None flushes
         try:
             resampled = resampler.resample(frame)
@@ -118,4 +115,9 @@ def _samples(
         for out in resampled:
             seconds = float(out.pts * out.time_base) if out.pts is not None else 0.0
             samples = out.to_ndarray()[0]
-            yield round(seconds * rate), samples if layout == "mono" else samples.reshape(-1, 2)
+            samples = samples if layout == "mono" else samples.reshape(-1, 2)
+            position = round(seconds * rate)
+            if end is not None and abs(position - end) < JITTER_S * rate:
+                position = end
+            end = position + len(samples)
+            yield position, samples

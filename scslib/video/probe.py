@@ -41,6 +41,7 @@ class VideoInfo:
 
     width, height: of the picture as it is shown, upright and with square pixels. coded_width,
     coded_height: as it is stored. rotation: degrees, anticlockwise, from the stored to the shown one.
+    reordered: frames may be stored in another order than they are shown in (B-frames).
     """
 
     path: Path
@@ -55,6 +56,12 @@ class VideoInfo:
     coded_width: int
     coded_height: int
     rotation: int = 0
+    reordered: bool = False
+
+    @property
+    def as_stored(self) -> bool:
+        """Whether the picture is shown as it is stored: upright, with square pixels."""
+        return self.rotation == 0 and self.width == self.coded_width
 
     @property
     def has_audio(self) -> bool:
@@ -135,6 +142,7 @@ def probe(path: str | Path) -> VideoInfo:
             coded_width=stream.width,
             coded_height=stream.height,
             rotation=rotation,
+            reordered=bool(stream.codec_context.has_b_frames),
         )
 
 

@@ -6,9 +6,7 @@ sound, if there is any, at 48 kHz in stereo and cut to the sample. Nothing is he
 
 from __future__ import annotations
 
-import contextlib
 import heapq
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,10 +19,11 @@ from av.video.frame import PictureType
 from scslib.video.audio import iter_samples
 from scslib.video.frames import RgbConverter, short_side, visit
 from scslib.video.probe import ClipIndex, VideoError, index_clips, open_video, probe, video_stream
-from scslib.video.write import Encoding, add_pictures
+from scslib.video.write import Encoding, add_pictures, writing
 
 TICK = Fraction(1, 60_000)  # of 24, 25, 30 and 29.97 pictures a second each takes a whole number
 SOUND_RATE = 48_000
+PLAYABLE = {"movflags": "+faststart"}  # a player need not have the end to begin
 COPIED = {"h264", "hevc", "mpeg4", "vp9", "av1"}  # an MP4 file carries them as they are
 
 Span = tuple[float, float]  # seconds of presentation time, half-open
@@ -49,38 +48,43 @@ class Recoding:
 
 
 def recode(
-    path: str | Path,
+    source: str | Path | ClipIndex,
     target: str | Path,
     spans: Sequence[Span] | None = None,
     setting: Recoding | None = None,
 ) -> None:
     """Encode the `spans` of a file, joined in the order given, or all of it, into the MP4 `target`.
 
-    A span begins with the first frame that is shown at its start or later. Written under a temporary
-    name and moved when complete. Raises `VideoError` for a file that cannot be read, and where a span
-    holds no frame or the stream breaks off before one.
+    source: the file, or its index, which saves reading its packets for each clip of many. A span begins
+    with the first frame that is shown at its start or later. Written under a temporary name and moved
+    when complete. Raises `VideoError` for a file that cannot be read, and where a span holds no frame or
+    the stream breaks off before one.
     """
-    index, setting = index_clips(path), setting or Recoding()
+    index, setting = _index(source), setting or Recoding()
     if spans is None:
         spans = [_whole(index)]
-    with _writing(target) as output:
+    with writing(target, format="mp4", options=PLAYABLE) as output:
         pictures = _encoded(index, spans, setting, output)
         _mux(output, pictures, _sound(index.path, spans, output))
 
 
-def cut(path: str | Path, target: str | Path, span: Span) -> bool:
+def cut(source: str | Path | ClipIndex, target: str | Path, span: Span) -> bool:
     """Cut one span out of a file into the MP4 `target`; True if its pictures are copied as they are.
 
     They can be copied where the span begins with a keyframe and no B-frames lie in it, so that a player
-    can begin there; else they are encoded again, by the finest `Recoding`. Errors as for `recode`.
+    can begin there; else they are encoded again, finely. source and errors as for `recode`.
     """
-    index = index_clips(path)
+    index = _index(source)
     if not _can_copy(index, span):
-        recode(path, target, [span], Recoding(quality=17))
+        recode(index, target, [span], Recoding(quality=17))
         return False
-    with _writing(target) as output, open_video(path) as source:
-        _mux(output, _copied(index, span, source, output), _sound(index.path, [span], output))
+    with writing(target, format="mp4", options=PLAYABLE) as output, open_video(index.path) as container:
+        _mux(output, _copied(index, span, container, output), _sound(index.path, [span], output))
     return True
+
+
+def _index(source: str | Path | ClipIndex) -> ClipIndex:
+    return source if isinstance(source, ClipIndex) else index_clips(source)
 
 
 def _whole(index: ClipIndex) -> Span:
@@ -130,11 +134,8 @@ def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output)
 
 def _can_copy(index: ClipIndex, span: Span) -> bool:
     info = probe(index.path)
-    upright = info.rotation == 0 and info.width == info.coded_width
-    if not (upright and index.timed and info.codec in COPIED and index.key[_frames(index, span)[0]]):
-        return False
-    with open_video(index.path) as container:
-        return not video_stream(container).codec_context.has_b_frames
+    whole = info.as_stored and not info.reordered and info.codec in COPIED
+    return bool(whole and index.key[_frames(index, span)[0]])
 
 
 def _copied(index: ClipIndex, span: Span, source, output) -> Iterator[av.Packet]:
@@ -176,12 +177,8 @@ def _sound(path: Path, spans: Sequence[Span], output) -> Iterator[av.Packet]:
 def _samples(path: Path, span: Span) -> Iterator[np.ndarray]:
     """(n, 2) float32 that fill the span without a gap: silence where the file has no sound."""
     reached, end = (round(second * SOUND_RATE) for second in span)
-    expected = None
     for position, samples in iter_samples(path, max(0.0, span[0]), rate=SOUND_RATE, layout="stereo"):
-        if expected is not None and abs(position - expected) < SOUND_RATE // 20:
-            position = expected  # stamps are rounded; see `audio.JITTER`
-        expected = position + len(samples)
-        if expected <= reached:
+        if position + len(samples) <= reached:
             continue
         if position >= end:
             break
@@ -208,15 +205,3 @@ def _mux(output, *tracks: Iterator[av.Packet]) -> None:
     ordered: Iterable = heapq.merge(*tracks, key=lambda packet: packet.dts * packet.time_base)
     for packet in ordered:
         output.mux(packet)
-
-
-@contextlib.contextmanager
-def _writing(target: str | Path) -> Iterator[av.container.OutputContainer]:
-    target = Path(target)
-    temporary = target.with_name(target.stem + ".part.mp4")
-    try:
-        with av.open(str(temporary), "w", options={"movflags": "+faststart"}) as output:
-            yield output
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)

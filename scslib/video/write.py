@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -47,28 +48,38 @@ def write_video(
 
     Written under a temporary name and moved when complete. The same input gives the same bytes.
     """
+    with writing(path, options={"fflags": "+bitexact"}) as container:
+        video = add_pictures(container, encoding)
+        audio = None
+        if sound is not None:
+            audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+            audio.codec_context.options = {"aac_coder": "fast"}
+            audio.bit_rate = 48_000
+        for number, picture in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            frame.pts = number
+            frame.time_base = Fraction(1, encoding.frame_rate)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        if audio is not None:
+            samples = np.ascontiguousarray(sound, dtype=np.float32)[None]
+            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = SAMPLE_RATE, 0
+            container.mux(audio.encode(frame))
+            container.mux(audio.encode(None))
+
+
+@contextlib.contextmanager
+def writing(path: str | Path, **options) -> Iterator[av.container.OutputContainer]:
+    """A container for `path` that is written under a temporary name and moved there when complete.
+
+    `options` are those of `av.open`.
+    """
     path = Path(path)
     temporary = path.with_name(path.stem + ".part" + path.suffix)
     try:
-        with av.open(str(temporary), "w", options={"fflags": "+bitexact"}) as container:
-            video = add_pictures(container, encoding)
-            audio = None
-            if sound is not None:
-                audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
-                audio.codec_context.options = {"aac_coder": "fast"}
-                audio.bit_rate = 48_000
-            for number, picture in enumerate(frames):
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-                frame.pts = number
-                frame.time_base = Fraction(1, encoding.frame_rate)
-                container.mux(video.encode(frame))
-            container.mux(video.encode(None))
-            if audio is not None:
-                samples = np.ascontiguousarray(sound, dtype=np.float32)[None]
-                frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-                frame.sample_rate, frame.pts = SAMPLE_RATE, 0
-                container.mux(audio.encode(frame))
-                container.mux(audio.encode(None))
+        with av.open(str(temporary), "w", **options) as container:
+            yield container
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
