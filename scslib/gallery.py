@@ -27,7 +27,7 @@ from scslib.evaluation import overlap
 from scslib.video.probe import ClipIndex, VideoError, index_clips
 from scslib.video.recode import Recoding, Span, recode
 
-SMALL = Recoding(short_side=128, gop=250, quality=30)  # a clip of a second: 5 kB, and 20 kB of sound
+SMALL = Recoding(short_side=128, gop=250, quality=30, sound_kbits=48)  # some 11 kB a second
 
 
 @dataclass(frozen=True)

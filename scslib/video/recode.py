@@ -33,18 +33,22 @@ Span = tuple[float, float]  # seconds of presentation time, half-open
 class Recoding:
     """How pictures are encoded again: without B-frames, an I-frame every `gop` frames.
 
-    short_side: pixels; 0 keeps the size. codec and quality as in `write.Encoding`.
+    short_side: pixels; 0 keeps the size. codec and quality as in `write.Encoding`. sound_kbits: kilobits
+    a second.
     """
 
     short_side: int = 0
     gop: int = 12
     codec: str = "h264"
     quality: int = 20
+    sound_kbits: int = 128
 
     def __post_init__(self):
         for name in ("short_side", "quality"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be >= 0")
+        if self.sound_kbits < 1:
+            raise ValueError(f"sound_kbits ({self.sound_kbits}) must be > 0")
 
 
 def recode(
@@ -65,7 +69,7 @@ def recode(
         spans = [_whole(index)]
     with writing(target, format="mp4", options=PLAYABLE) as output:
         pictures = _encoded(index, spans, setting, output)
-        _mux(output, pictures, _sound(index.path, spans, output))
+        _mux(output, pictures, _sound(index.path, spans, setting.sound_kbits, output))
 
 
 def cut(source: str | Path | ClipIndex, target: str | Path, span: Span) -> bool:
@@ -79,7 +83,8 @@ def cut(source: str | Path | ClipIndex, target: str | Path, span: Span) -> bool:
         recode(index, target, [span], Recoding(quality=17))
         return False
     with writing(target, format="mp4", options=PLAYABLE) as output, open_video(index.path) as container:
-        _mux(output, _copied(index, span, container, output), _sound(index.path, [span], output))
+        pictures = _copied(index, span, container, output)
+        _mux(output, pictures, _sound(index.path, [span], Recoding.sound_kbits, output))
     return True
 
 
@@ -156,13 +161,13 @@ def _copied(index: ClipIndex, span: Span, source, output) -> Iterator[av.Packet]
         yield packet
 
 
-def _sound(path: Path, spans: Sequence[Span], output) -> Iterator[av.Packet]:
+def _sound(path: Path, spans: Sequence[Span], kbits: int, output) -> Iterator[av.Packet]:
     """The packets of the sound of all spans; none where the file has no sound."""
     if not probe(path).has_audio:
         yield
         return
     stream = output.add_stream("aac", rate=SOUND_RATE, layout="stereo")
-    stream.bit_rate = 128_000
+    stream.bit_rate = 1000 * kbits
     yield
     position = 0
     for samples in (piece for span in spans for piece in _samples(path, span)):
