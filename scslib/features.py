@@ -18,7 +18,7 @@ from scslib import sampling
 from scslib.datasets.manifest import Dataset
 from scslib.models.samplers import MODALITIES, VISUAL
 from scslib.parallel import ahead, workers
-from scslib.shards import Shards, run_shards
+from scslib.shards import Read, Shards, Video, run_shards
 from scslib.video.audio import FLOOR, MELS, STEPS, iter_logmel
 from scslib.video.compressed import CompressedClip, iter_compressed
 from scslib.video.frames import short_side
@@ -65,19 +65,29 @@ def extract_features(
     dataset: Dataset, videos, folder: str | Path, spec: FeatureSpec, *, workers: int = 0
 ) -> Shards:
     """Read the features of `videos` (rows of `dataset.videos`) into shards; see `VideoFeatures`."""
-    rows = [(v, dataset.folder / p) for v, p in zip(videos["video_id"], videos["path"], strict=True)]
     return run_shards(
-        read_features, rows, folder, params=asdict(spec), workers=workers, title="reading streams"
+        read_features,
+        videos_of(dataset, videos),
+        folder,
+        params=asdict(spec),
+        workers=workers,
+        title="reading",
     )
 
 
-def read_features(path: Path, params: dict) -> tuple[dict[str, np.ndarray], int, int]:
+def videos_of(dataset: Dataset, videos) -> list[Video]:
+    """Rows of `dataset.videos` as `run_shards` wants them."""
+    rows = zip(videos["video_id"], videos["path"], strict=True)
+    return [Video(video_id, dataset.folder / path) for video_id, path in rows]
+
+
+def read_features(path: Path, params: dict) -> Read:
     """The arrays of one video for `run_shards`: what `read_video` reads, sound if there is any."""
     spec = FeatureSpec(**params)
     index = spec.index(path)
     modalities = MODALITIES if probe(path).has_audio else VISUAL
     video = read_video(index, spec, modalities)
-    return video.arrays, expected_clips(index), len(video.arrays["times"])
+    return Read(video.arrays, len(video.arrays["times"]), expected_clips(index), index.missing)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,17 +1,13 @@
-"""Doing the same thing to many videos, in spawned processes (forked pools have lost kernels)."""
+"""Threads: how many there may be, and reading ahead with them. For processes see `isolation`."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
 from typing import TypeVar
-
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -20,37 +16,6 @@ Result = TypeVar("Result")
 def cores() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def map_processes(
-    function: Callable[[Job], Result],
-    jobs: Sequence[Job],
-    *,
-    workers: int,
-    title: str,
-    unit: str = "video",
-) -> Iterator[Result]:
-    """Give `function(job)` for each job, in order, with a progress bar on a terminal.
-
-    workers = 0 takes as many as there are cores; 1 runs in this process. `function` must be
-    importable. An error of any job is raised here and ends the others.
-    """
-    workers = min(workers or cores(), len(jobs))
-    with tqdm(total=len(jobs), desc=title, unit=unit, disable=None, leave=False) as progress:
-        if workers <= 1:
-            for job in jobs:
-                yield function(job)
-                progress.update()
-            return
-        context = get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-            try:
-                for result in pool.map(function, jobs):
-                    yield result
-                    progress.update()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
 
 
 @contextmanager
@@ -78,11 +43,3 @@ def ahead(
             yield running.popleft().result()
     while running:
         yield running.popleft().result()
-
-
-def _one_thread() -> None:
-    """The processes share the cores already: the linear algebra libraries must not add threads."""
-    import torch
-
-    torch.set_num_threads(1)
-    threadpool_limits(1)

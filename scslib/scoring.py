@@ -15,11 +15,11 @@ import torch
 
 from scslib.clock import Clock
 from scslib.datasets.manifest import Dataset
-from scslib.features import FeatureSpec, VideoFeatures, map_chunks, sampler_inputs
+from scslib.features import FeatureSpec, VideoFeatures, map_chunks, sampler_inputs, videos_of
 from scslib.models.checkpoints import fingerprint, load_classifier, load_sampler
 from scslib.models.classifiers import ClassifierInput, forward_features, spread
 from scslib.models.samplers import VISUAL, Sampler
-from scslib.shards import Shards, run_shards
+from scslib.shards import Read, Shards, run_shards
 from scslib.video.frames import decode_clips, iter_clips, short_side
 from scslib.video.probe import ClipIndex, expected_clips, index_clips, probe
 
@@ -51,11 +51,13 @@ def read_training_clips(
         raise ValueError(
             f"segment_share ({segment_share}) must be 0: {dataset.folder} has no segments.csv"
         )
-    rows = _paths(dataset, videos)
+    rows = [
+        video._replace(own={"segments": dataset.segments_of(video.video_id).tolist()})
+        for video in videos_of(dataset, videos)
+    ]
     params = {
         "per_video": per_video,
         "inside": round(segment_share * per_video),
-        "segments": {str(path): dataset.segments_of(v).tolist() for v, path in rows},
         "frames": view.frames,
         "frame_rate": view.frame_rate,
         "short_side": view.short_side,
@@ -66,12 +68,12 @@ def read_training_clips(
     )
 
 
-def _training_clips(path: Path, params: dict) -> tuple[dict[str, np.ndarray], int, int]:
+def _training_clips(path: Path, params: dict) -> Read:
     info = probe(path)
     stride = max(1, params["frames"] // 4)  # starts between the evaluated clips' starts, too
     frames = {"clip_len": params["frames"], "frame_rate": params["frame_rate"]}
     index = index_clips(path, clip_stride=stride, **frames)
-    spans, slack = params["segments"][str(path)], index.frame_s / 2
+    spans, slack = params["segments"], index.frame_s / 2
     inside = [
         clip.index
         for clip in index.clips
@@ -86,7 +88,7 @@ def _training_clips(path: Path, params: dict) -> tuple[dict[str, np.ndarray], in
     pixels = decode_clips(index, picks, size=size)
     pixels = pixels[:, spread(pixels.shape[1], params["frames"])]
     start = np.array([index.clips[i].start_s for i in picks])
-    return {"clips": pixels, "start_s": start}, len(picks), len(pixels)
+    return Read({"clips": pixels, "start_s": start}, len(pixels), len(picks), index.missing)
 
 
 def dense_scores(
@@ -96,11 +98,11 @@ def dense_scores(
     pooled `features` (N, D) float16 that they were made from."""
     params = {"checkpoint": str(checkpoint), "weights": fingerprint(checkpoint)}
     params["arrays"] = ["probabilities", "features"]
-    rows = _paths(dataset, videos)
+    rows = videos_of(dataset, videos)
     return run_shards(_dense_scores, rows, folder, params=params, workers=workers, title="scoring clips")
 
 
-def _dense_scores(path: Path, params: dict):
+def _dense_scores(path: Path, params: dict) -> Read:
     network, view, _ = _cached_classifier(params["checkpoint"], params["weights"])
     info = probe(path)
     index = clips_for(path, view)
@@ -112,7 +114,7 @@ def _dense_scores(path: Path, params: dict):
         features.append(answer[1].astype(np.float16))
     arrays = {"probabilities": scores, "features": features}
     arrays = {name: np.concatenate(parts[1:] or parts) for name, parts in arrays.items()}
-    return arrays, expected_clips(index), len(arrays["probabilities"])
+    return Read(arrays, len(arrays["probabilities"]), expected_clips(index), index.missing)
 
 
 def clips_for(path: str | Path, view: ClassifierInput) -> ClipIndex:
@@ -240,7 +242,3 @@ def sampler_features(folder: Path, name: str, *, objective: str, seed: int) -> d
     """How the videos were read that a sampler was trained on: the fields of a `FeatureSpec`."""
     path = sampler_checkpoint(folder, SAMPLERS[name][0], objective=objective, seed=seed)
     return load_sampler(path)[1]["features"]
-
-
-def _paths(dataset: Dataset, videos) -> list[tuple[str, Path]]:
-    return [(v, dataset.folder / p) for v, p in zip(videos["video_id"], videos["path"], strict=True)]

@@ -3,42 +3,76 @@
 A step is a function from one video to arrays. Its results lie in a folder of their own:
 
     FOLDER/00000.safetensors     the arrays of a few videos, named "video_id/array"
-    FOLDER/00000.json            one status row per video; written last: a shard that has it is done
+    FOLDER/00000.json            one status row per video, counts, seconds, versions, the parameters'
+                                 hash; written last: a shard that has it is done
 
-FOLDER's name carries a hash of the step's parameters, so results of other parameters never mix. A
-video is `ok`, `partial` (fewer clips than the file declares) or `failed`, with the reason.
+FOLDER's name carries a hash of the step's parameters, so results of other parameters never mix. Where
+and by how many processes a step is done is an `engine`'s business, and does not change a byte.
+
+The status of a video is `ok`; `partial`: fewer frames or clips than the file declares, with the numbers;
+`failed`, with the reason, also where reading it crashed or took too much memory; or `timeout`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
+import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from safetensors import safe_open
+import psutil
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from scslib.parallel import map_processes
+from scslib.engines import Engine
+from scslib.isolation import TRIES, Child, Lost, busy_with
 from scslib.video.probe import VideoError
 
 VIDEOS_PER_SHARD = 8
+OPEN = 64  # shards that are kept open for reading
+READ = ("ok", "partial")  # the statuses of videos that have arrays
 
-# from (path of the video, parameters) to (arrays, clips expected, clips read)
-Work = Callable[[Path, dict], tuple[dict[str, np.ndarray], int, int]]
+
+class Video(NamedTuple):
+    """A video of a step; `own` are parameters of it alone."""
+
+    video_id: str
+    path: Path
+    own: dict = {}
+
+
+class Read(NamedTuple):
+    """What a step made of one video: arrays, clips that were read and that the file promises.
+
+    missing: what else is not there, in words ("80 of 120 frames"); empty for a whole file.
+    """
+
+    arrays: dict[str, np.ndarray]
+    clips: int
+    clips_expected: int
+    missing: str = ""
+
+
+Work = Callable[[Path, dict], Read]  # from the path of a video, and the parameters
 
 
 @dataclass(frozen=True, eq=False)
 class Shards:
     """The results of a step: arrays by video, read when asked for, and the status of every video.
 
-    status: rows `video_id, status, reason, clips_expected, clips, seconds`.
+    status: rows `video_id, shard, status, reason, clips_expected, clips, seconds`.
     """
 
     folder: Path
@@ -49,96 +83,201 @@ class Shards:
 
     @property
     def failed(self) -> pd.DataFrame:
-        return self.status[self.status["status"] == "failed"]
+        """The rows of videos without arrays: `failed` and `timeout`."""
+        return self.status[~self.status["status"].isin(READ)]
 
     def has(self, video_id: str, name: str) -> bool:
         """Whether there is such an array of a video."""
-        self._open(video_id)
-        return f"{video_id}/{name}" in self._names[self._shard_of[video_id]]
+        return f"{video_id}/{name}" in self._open(video_id).names
 
     def get(self, video_id: str, name: str, rows: slice | int | None = None) -> np.ndarray:
         """An array of one video, or only some of its rows. Raises `KeyError` for failed videos."""
-        file = self._open(video_id)
+        file = self._open(video_id).file
         if rows is None:
             return file.get_tensor(f"{video_id}/{name}")
         return file.get_slice(f"{video_id}/{name}")[rows]
 
     @cached_property
     def _shard_of(self) -> dict[str, int]:
-        read = self.status[self.status["status"] != "failed"]
+        read = self.status[self.status["status"].isin(READ)]
         return dict(zip(read["video_id"], read["shard"], strict=True))
 
     @cached_property
-    def _files(self) -> dict[int, safe_open]:
+    def _files(self) -> dict[int, _File]:
         return {}
 
-    @cached_property
-    def _names(self) -> dict[int, set[str]]:
-        return {}
-
-    def _open(self, video_id: str):
+    def _open(self, video_id: str) -> _File:
         if video_id not in self._shard_of:
             raise KeyError(f"{self.folder.name}: nothing was read of video {video_id!r}")
         shard = self._shard_of[video_id]
         if shard not in self._files:
-            self._files[shard] = safe_open(self.folder / f"{shard:05d}.safetensors", "numpy")
-            self._names[shard] = set(self._files[shard].keys())
+            if len(self._files) >= OPEN:
+                self._files.clear()
+            file = safe_open(self.folder / f"{shard:05d}.safetensors", "numpy")
+            self._files[shard] = _File(file, frozenset(file.keys()))
         return self._files[shard]
+
+
+class _File(NamedTuple):
+    file: safe_open
+    names: frozenset[str]
 
 
 def run_shards(
     work: Work,
-    videos: Sequence[tuple[str, Path]],
+    videos: Sequence[Video | tuple[str, Path]],
     folder: str | Path,
     *,
     params: dict,
     workers: int = 0,
     title: str,
+    engine: Engine | None = None,
 ) -> Shards:
-    """Apply `work` to every (video_id, path), and keep the results in `folder-HASH`.
+    """Apply `work` to every video, and keep the results in `folder-HASH`.
 
-    Finished shards are not done again. A `VideoError` is that video's status, not the step's end.
-    `params` must be JSON; it goes to `work` and into the hash, together with the list of videos.
+    Finished shards are not done again, but for those with a file that has changed since. A `VideoError`
+    is that video's status, not the step's end; so is the death of the process that read it. `params`
+    must be JSON; they go to `work`, a video's own ones among them, and into the hash, together with the
+    list of videos. engine: by default what `Engine.current` says; `workers`: 0, one for each core.
     """
-    videos = [(video_id, str(path)) for video_id, path in videos]
-    text = json.dumps([work.__module__, work.__qualname__, params, videos], sort_keys=True)
-    folder = Path(f"{folder}-{hashlib.sha256(text.encode()).hexdigest()[:10]}")
+    engine = engine or Engine.current()
+    videos = [Video(v[0], Path(v[1]), *v[2:]) for v in videos]
+    text = json.dumps(
+        [work.__module__, work.__qualname__, params, [[v.video_id, str(v.path), v.own] for v in videos]],
+        sort_keys=True,
+    )
+    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+    folder = Path(f"{folder}-{digest}")
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = []
+    _sweep(folder)
+    rows, jobs = {}, []
     for number, start in enumerate(range(0, len(videos), VIDEOS_PER_SHARD)):
-        if not (folder / f"{number:05d}.json").exists():
-            jobs.append((work, videos[start : start + VIDEOS_PER_SHARD], folder, number, params))
-    for _ in map_processes(_run_shard, jobs, workers=workers, title=title, unit="shard"):
-        pass
-    rows = []
-    for number in range(-(-len(videos) // VIDEOS_PER_SHARD)):
-        rows += json.loads((folder / f"{number:05d}.json").read_text(encoding="utf-8"))["videos"]
-    return Shards(folder, pd.DataFrame(rows))
+        job = _Job(work, videos[start : start + VIDEOS_PER_SHARD], folder, number, params, digest)
+        done = _finished(job, again=engine.retry)
+        if done is None:
+            jobs.append(job)
+        else:
+            rows[number] = done
+    for at, made in engine.map(_supervise, jobs, workers=workers, title=title, unit="shard"):
+        rows[jobs[at].number] = made
+    return Shards(folder, pd.DataFrame([row for number in sorted(rows) for row in rows[number]]))
 
 
-def _run_shard(job: tuple[Work, list[tuple[str, str]], Path, int, dict]) -> None:
-    work, videos, folder, number, params = job
-    arrays, rows = {}, []
-    for video_id, path in videos:
-        begin = time.perf_counter()
-        row = {"video_id": video_id, "shard": number, "status": "ok", "reason": ""}
-        row |= {"clips_expected": 0, "clips": 0}
+@dataclass(frozen=True)
+class _Job:
+    """One shard to be made; `gone` are the statuses of videos that are not to be read again."""
+
+    work: Work
+    videos: list[Video]
+    folder: Path
+    number: int
+    params: dict
+    digest: str
+    gone: dict[str, dict] = field(default_factory=dict)
+
+    @property
+    def target(self) -> Path:
+        return self.folder / f"{self.number:05d}.safetensors"
+
+
+def _finished(job: _Job, *, again: bool) -> list[dict] | None:
+    """The rows of a shard that is done; with `again`, not if a video failed that might do better."""
+    try:
+        report = json.loads(job.target.with_suffix(".json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    if report["files"] != [_identity(video.path) for video in job.videos]:
+        return None
+    if again and any(row["status"] not in READ for row in report["videos"]):
+        return None
+    return report["videos"]
+
+
+def _identity(path: Path) -> list[int] | None:
+    """Bytes and time of a file's last change; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _supervise(child: Child, job: _Job) -> list[dict]:
+    """Let a child make a shard. A video that it dies of is left out, and the others are read again."""
+    deaths = Counter()
+    while True:
         try:
-            result, expected, clips = work(Path(path), params)
-            if clips == 0:
-                raise VideoError(f"{path}: not one clip could be decoded")
-            for name, value in result.items():  # safetensors writes the buffer as it lies in memory
-                arrays[f"{video_id}/{name}"] = np.ascontiguousarray(value)
-            row |= {"clips_expected": expected, "clips": clips}
-            if clips < expected:
-                row |= {"status": "partial", "reason": f"{clips} of {expected} clips could be read"}
+            return child.call(_make, job, preload=job.work.__module__)
+        except Lost as lost:
+            deaths[lost.at] += 1
+            if lost.again and deaths[lost.at] < TRIES:
+                continue
+            if lost.at is None:
+                raise
+            job.gone[lost.at] = {"status": lost.status, "reason": lost.reason}
+
+
+def _make(job: _Job) -> list[dict]:
+    """Read the videos of a shard and write it, in a child."""
+    arrays, rows, files = {}, [], [_identity(video.path) for video in job.videos]
+    for video in job.videos:
+        begin = time.perf_counter()
+        row = {"video_id": video.video_id, "shard": job.number, "status": "ok", "reason": ""}
+        row |= {"clips_expected": 0, "clips": 0}
+        if video.video_id in job.gone:
+            rows.append(row | job.gone[video.video_id] | {"seconds": 0.0})
+            continue
+        busy_with(video.video_id)
+        try:
+            read = job.work(video.path, job.params | video.own)
+            if read.clips == 0:
+                raise VideoError(f"{video.path}: not one clip could be decoded")
+            for name, value in read.arrays.items():  # safetensors writes the buffer as it lies in memory
+                arrays[f"{video.video_id}/{name}"] = np.ascontiguousarray(value)
+            row |= {"clips_expected": read.clips_expected, "clips": read.clips}
+            if read.missing or read.clips < read.clips_expected:
+                reason = f"{read.clips} of {read.clips_expected} clips could be read"
+                row |= {"status": "partial", "reason": ", ".join(filter(None, [reason, read.missing]))}
         except VideoError as error:
             row |= {"status": "failed", "reason": str(error)}
+        except MemoryError:
+            row |= {"status": "failed", "reason": f"{video.path}: wants more memory than there is"}
         rows.append(row | {"seconds": round(time.perf_counter() - begin, 4)})
-    target = folder / f"{number:05d}.safetensors"
-    temporary = target.with_suffix(".part")
-    save_file(arrays, temporary)
-    os.replace(temporary, target)
-    report = json.dumps({"params": params, "videos": rows}, indent=1, ensure_ascii=False)
-    temporary.write_text(report, encoding="utf-8")
-    os.replace(temporary, target.with_suffix(".json"))
+    busy_with(None)
+    _write(job, arrays, rows, files)
+    return rows
+
+
+def _write(job: _Job, arrays: dict[str, np.ndarray], rows: list[dict], files: list) -> None:
+    temporary = job.target.with_suffix(f".{socket.gethostname()}-{os.getpid()}.part")
+    report = {"params": job.digest, "versions": _versions()}
+    report["counts"] = dict(sorted(Counter(row["status"] for row in rows).items()))
+    report["seconds"] = round(sum(row["seconds"] for row in rows), 4)
+    report |= {"videos": rows, "files": files}
+    try:
+        try:
+            save_file(arrays, temporary)
+        except SafetensorError as error:  # as a rule the disk's, which safetensors hides
+            number = re.search(r"os error (\d+)", str(error))
+            code = int(number.group(1)) if number else 5
+            raise OSError(code, os.strerror(code), str(job.target)) from error
+        os.replace(temporary, job.target)
+        temporary.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+        os.replace(temporary, job.target.with_suffix(".json"))
+    except OSError:
+        temporary.unlink(missing_ok=True)  # what is left of it would keep the disk full
+        raise
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("scslib", "av", "numpy", "torch")}
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes of this machine that were killed have left half written."""
+    for path in folder.glob(f"*.{socket.gethostname()}-*.part"):
+        process = path.suffixes[-2].rpartition("-")[2]
+        if process.isdigit() and not psutil.pid_exists(int(process)):
+            with contextlib.suppress(OSError):
+                path.unlink()

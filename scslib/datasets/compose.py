@@ -35,7 +35,7 @@ from scslib.datasets import sources
 from scslib.datasets.manifest import Dataset, DatasetError, write_dataset
 from scslib.datasets.pieces import Piece, piece_pictures, piece_sound
 from scslib.datasets.sources import Source
-from scslib.parallel import map_processes
+from scslib.isolation import map_processes
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.write import Encoding, write_video
 
@@ -118,8 +118,7 @@ def make_composed(
             pieces = plan_video(spec, len(rows), cast, halves[split])
             rows.append((video_id, f"videos/{video_id}.mp4", label, split, group))
             jobs.append((spec, pieces, folder / rows[-1][1]))
-    for _ in map_processes(_make_video, jobs, workers=workers, title="composing"):
-        pass
+    map_processes(_make_video, jobs, workers=workers, title="composing")
     videos = pd.DataFrame(rows, columns=["video_id", "path", "label", "split", "group"])
     plans = dict(zip(videos["video_id"], (pieces for _, pieces, _ in jobs), strict=True))
     _piece_table(plans).to_csv(folder / "pieces.csv", index=False, float_format="%.3f")

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from scslib.datasets.manifest import DatasetError
-from scslib.parallel import map_processes
+from scslib.isolation import Lost, map_processes
 from scslib.video.frames import decoded
 from scslib.video.probe import VideoError, open_video, probe, video_stream
 
@@ -128,7 +128,7 @@ def survey(
     first picture are read.
     """
     jobs = [(source, whole) for source in sources]
-    seen = list(map_processes(_look, jobs, workers=workers, title=title))
+    seen = map_processes(_look, jobs, workers=workers, title=title, lost=_lost)
     return [s for s in seen if not s.problem], [s for s in seen if s.problem]
 
 
@@ -197,6 +197,10 @@ def tells(sources: Sequence[Source]) -> list[str]:
                 f"{right / len(table):.0%} of the files (always the same class: {base:.0%})"
             )
     return lines
+
+
+def _lost(job: tuple[Source, bool], lost: Lost) -> Source:
+    return replace(job[0], problem=lost.reason)
 
 
 def _look(job: tuple[Source, bool]) -> Source:

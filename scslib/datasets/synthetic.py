@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from scslib.datasets.manifest import Dataset, write_dataset
-from scslib.parallel import map_processes
+from scslib.isolation import map_processes
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.write import Encoding, write_video
 

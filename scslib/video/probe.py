@@ -115,12 +115,6 @@ def probe(path: str | Path) -> VideoInfo:
         rate = stream.average_rate or stream.guessed_rate
         if not (stream.width and stream.height and rate):
             raise VideoError(f"{container.name}: the video stream declares no size or frame rate")
-        if stream.duration is not None:
-            duration = float(stream.duration * stream.time_base)
-        else:
-            duration = (container.duration or 0) / av.time_base
-            if "matroska" in container.format.name:  # says when it ends
-                duration = max(0.0, duration - (container.start_time or 0) / av.time_base)
         audio = audio_stream(container)
         rotation = _rotation(container, stream)
         aspect = float(stream.sample_aspect_ratio or 1)
@@ -136,7 +130,7 @@ def probe(path: str | Path) -> VideoInfo:
             width=width,
             height=height,
             frame_rate=float(rate),
-            duration_s=duration,
+            duration_s=_duration(container, stream)[0],
             audio_codec=audio.codec_context.name if audio else None,
             size_bytes=Path(container.name).stat().st_size,
             coded_width=stream.width,
@@ -144,6 +138,17 @@ def probe(path: str | Path) -> VideoInfo:
             rotation=rotation,
             reordered=bool(stream.codec_context.has_b_frames),
         )
+
+
+def _duration(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[float, bool]:
+    """Seconds that the header promises, and whether of the pictures alone (else of sound, too)."""
+    if stream.duration is not None:
+        exact = bool({"mp4", "avi"} & set(container.format.name.split(",")))
+        return float(stream.duration * stream.time_base), exact
+    seconds = (container.duration or 0) / av.time_base
+    if "matroska" in container.format.name:  # says when it ends
+        seconds -= (container.start_time or 0) / av.time_base
+    return max(0.0, seconds), False
 
 
 def _rotation(container: av.container.InputContainer, stream: av.VideoStream) -> int:
@@ -164,6 +169,7 @@ class ClipIndex:
     pts: (F,) int64, presentation times of all F frames in order, in units of `time_base` seconds.
     key: (F,) bool, where a decoder can start.
     size: (F,) int64, compressed bytes of each frame.
+    declared: how many frames the file's header promises; more than F where it was cut short.
 
     With clip_len = 4, clip_stride = 4 and F = 10 the video has two clips and two frames left over:
 
@@ -181,6 +187,7 @@ class ClipIndex:
     frame_s: float
     clip_len: int
     clip_stride: int
+    declared: int
     timed: bool = True  # False: the frames carry no presentation times (AVI with B-frames)
 
     def __len__(self) -> int:
@@ -205,6 +212,12 @@ class ClipIndex:
         total = np.concatenate([[0], np.cumsum(self.size)])
         runs = [self.frames(i) for i in range(len(self))]
         return np.array([total[run[-1] + 1] - total[run[0]] for run in runs], np.int64)
+
+    @property
+    def missing(self) -> str:
+        """What the file does not have of the frames that its header promises, in words; "" for none."""
+        have = len(self.pts)
+        return f"{have} of {self.declared} frames" if have < self.declared else ""
 
     def positions(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Pair decoded frames with their position in the table.
@@ -251,13 +264,14 @@ def index_clips(
         raise ValueError(f"frame_rate ({frame_rate}) must be >= 0")
     with open_video(path) as container:
         stream = video_stream(container)
-        rows, begun = [], False
+        rows, begun, end = [], False, 0
         for packet in _packets(container, stream):
             if packet.is_keyframe and not begun:
                 rows, begun = [], True  # what lies before the first one cannot be decoded
             stamp = packet.pts if packet.pts is not None else packet.dts
             if packet.size and stamp is not None and not packet.is_discard:
                 rows.append((stamp, packet.is_keyframe, packet.size))
+                end = max(end, stamp + (packet.duration or 0))
         if not rows:
             raise VideoError(f"{container.name}: the video stream has no packets")
         table = np.array(sorted(rows), dtype=np.int64)
@@ -270,6 +284,7 @@ def index_clips(
             size=table[:, 2],
             time_base=float(stream.time_base),
             frame_s=1 / own_rate,
+            declared=_declared(container, stream, table[:, 0], end),
             clip_len=max(1, round(clip_len * pace)),
             clip_stride=max(1, round(clip_stride * pace)),
             timed=not (container.format.name == "avi" and stream.codec_context.has_b_frames),
@@ -283,13 +298,21 @@ def _packets(container: av.container.InputContainer, stream: av.VideoStream) -> 
         return
 
 
-def expected_clips(index: ClipIndex) -> int:
-    """How many clips the header of the file promises; more than `len(index)` where it was cut short.
+def _declared(
+    container: av.container.InputContainer, stream: av.VideoStream, pts: np.ndarray, end: int
+) -> int:
+    """How many frames the header promises, as nearly as its duration says it.
 
-    Some containers (Matroska) end without an error when they are truncated, so what was found has to
-    be compared with what was declared. A seventh is allowed for sound that outlasts the pictures.
+    Some containers (Matroska) end without an error when they are truncated, so what was found has to be
+    compared with what was declared. A seventh is allowed for sound that outlasts the pictures.
     """
-    found_s = (index.pts[-1] - index.pts[0]) * index.time_base + index.frame_s
-    frames = round(len(index.pts) * probe(index.path).duration_s / found_s)
-    promised = 1 + max(0, frames - index.clip_len) // index.clip_stride
-    return promised if promised > 1.15 * len(index) + 1 else len(index)
+    promised_s, exact = _duration(container, stream)
+    found_s = float(max(end - pts[0], end) * stream.time_base)
+    slack = 1.02 if exact else 1.15
+    enough = found_s <= 0 or promised_s <= slack * found_s + 2 * found_s / len(pts)
+    return len(pts) if enough else round(len(pts) * promised_s / found_s)
+
+
+def expected_clips(index: ClipIndex) -> int:
+    """How many clips the header of the file promises; more than `len(index)` where it was cut short."""
+    return 1 + max(0, index.declared - index.clip_len) // index.clip_stride
