@@ -3,20 +3,28 @@
 picked = scslib.sample("match.mp4", k=10, sampler="laptop")
 picked.table                              rank, start_s, end_s, saliency
 picked.cut("clips")                       the K clips as files
+
+`sample` reads a file in this process; `sample_files` reads many, each in a child that may die of it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from scslib import sampling, show
 from scslib.parallel import cores
-from scslib.trained import Trained, load_trained
+from scslib.shards import Read, Video, run_shards
+from scslib.trained import METHODS, Trained, load_trained
 from scslib.video import recode
 from scslib.video.frames import decode_clips, short_side
 from scslib.video.probe import ClipIndex, VideoError, expected_clips, probe
@@ -78,7 +86,7 @@ class Picked:
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        files = [f"{name or self.path.stem}-{rank:02d}.mp4" for rank in self.table["rank"]]
+        files = _files(name or self.path.stem, self.table)
         spans = zip(self.table["start_s"], self.table["end_s"], strict=True)
         copied = [recode.cut(self.index, folder / f, span) for f, span in zip(files, spans, strict=True)]
         return self.table.assign(file=files, copied=copied)
@@ -89,14 +97,19 @@ class Picked:
 
 
 def sample(
-    video: str | Path, *, k: int = 10, sampler: str | Path | Trained, method: str = "audio-visual"
+    video: str | Path,
+    *,
+    k: int = 10,
+    sampler: str | Path | Trained,
+    method: str = "audio-visual",
+    threads: int = 0,
 ) -> Picked:
     """The K most salient clips of a video.
 
     sampler: a run's name or folder, an exported file, or what `load_trained` made of one (which saves
     loading it for each video). method: `audio`, `visual`, `audio-visual` or `cascade`; a video without
-    sound is given to the visual sampler instead. Raises `VideoError` for files that cannot be read,
-    `WorkspaceError` and `CheckpointError` where there is no sampler.
+    sound is given to the visual sampler instead. threads: 0, one for each core. Raises `VideoError` for
+    files that cannot be read, `WorkspaceError` and `CheckpointError` where there is no sampler.
     """
     if k < 1:
         raise ValueError(f"k ({k}) must be > 0")
@@ -105,12 +118,119 @@ def sample(
     if "logmel" in chooser.modalities and not probe(video).has_audio:
         chooser = trained.sampler("visual", k=k)
     index = trained.spec.index(video)
-    clips, saliency = chooser.score_file(index, trained.spec, threads=cores())
+    clips, saliency = chooser.score_file(index, trained.spec, threads=threads or cores())
     if not len(clips):
         raise VideoError(f"{video}: not one clip could be decoded")
     times = np.array([clip[1:] for clip in index.clips])[clips]
+    table = _table(video, clips, times, saliency, chooser.name, k)
+    return Picked(table, clips, saliency, times, index)
+
+
+def _table(video: str | Path, clips, times, saliency, sampler: str, k: int) -> pd.DataFrame:
+    """The rows of the K clips: see `Picked`."""
     chosen = sampling.top_k(saliency, k)
     columns = {"video": str(video), "rank": np.arange(1, len(chosen) + 1), "clip": clips[chosen]}
     columns |= {"start_s": times[chosen, 0], "end_s": times[chosen, 1], "saliency": saliency[chosen]}
-    table = pd.DataFrame(columns | {"sampler": chooser.name})
-    return Picked(table, clips, saliency, times, index)
+    return pd.DataFrame(columns | {"sampler": sampler})
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is made of each of many videos: the K clips that `method` picks, and files of them.
+
+    clips: a folder that they are cut into. sheet, highlights: a folder, or of a single video the file.
+    """
+
+    k: int = 10
+    method: str = "audio-visual"
+    clips: str = ""
+    sheet: str = ""
+    highlights: str = ""
+
+
+class Sampled(NamedTuple):
+    """One of many videos: its table as `Picked.table`, or None, and its status as `shards` has it."""
+
+    video: Path
+    table: pd.DataFrame | None
+    status: str
+    reason: str
+
+
+def sample_files(
+    videos: Sequence[tuple[Path, str]],
+    sampler: str | Path,
+    folder: str | Path,
+    wanted: Wanted,
+    *,
+    seed: int = 0,
+    workers: int = 0,
+) -> Iterator[Sampled]:
+    """`sample` of each (path, name), in order; what is made of a video is named after its name.
+
+    Saliencies are kept in `folder`, shard by shard, and what is done is not done again. sampler: a run's
+    name or folder, or an exported file; seed: which of a run's.
+    """
+    trained = load_trained(sampler, seed=seed)
+    trained.sampler(wanted.method, k=wanted.k)  # a wrong name is found before anything is read
+    params = {"run": str(sampler), "seed": seed, "weights": _weights(trained), **asdict(wanted)}
+    params["threads"] = cores() if len(videos) == 1 else 1
+    rows = [
+        Video(f"{n:06d}", Path(path).absolute(), {"name": name}) for n, (path, name) in enumerate(videos)
+    ]
+    folder = Path(folder) / "saliency"
+    done = run_shards(_sample, rows, folder, params=params, workers=workers, title="sampling")
+    for (path, name), row in zip(videos, done.status.itertuples(), strict=True):
+        table = None
+        if row.video_id in done:
+            clips, times, saliency = (done.get(row.video_id, n) for n in ("clip", "times", "saliency"))
+            method = METHODS[done.get(row.video_id, "method")[0]]
+            table = _table(path, clips, times, saliency, method, wanted.k)
+            if wanted.clips:
+                table["file"] = _files(name, table)
+                table["copied"] = done.get(row.video_id, "copied")
+        yield Sampled(path, table, row.status, row.reason)
+
+
+def _sample(path: Path, params: dict) -> Read:
+    """All that is made of one video, in a child."""
+    trained = _loaded(params["run"], params["seed"], params["weights"])
+    which = {"k": params["k"], "method": params["method"], "threads": params["threads"]}
+    picked, name = sample(path, sampler=trained, **which), params["name"]
+    arrays = {"clip": picked.clips, "times": picked.times, "saliency": picked.saliency}
+    arrays["method"] = np.array([METHODS.index(picked.sampler)])
+    if params["clips"]:
+        arrays["copied"] = picked.cut(params["clips"], name)["copied"].to_numpy()
+    if params["sheet"]:
+        figure = picked.sheet()
+        figure.savefig(_place(params["sheet"], name, ".png"), dpi=110)
+        plt.close(figure)  # of thousands of videos none must stay in memory
+    if params["highlights"]:
+        picked.highlights(_place(params["highlights"], name, ".mp4"))
+    return Read(arrays, len(picked.times), expected_clips(picked.index), picked.index.missing)
+
+
+@lru_cache(maxsize=1)
+def _loaded(run: str, seed: int, weights: str) -> Trained:
+    return load_trained(run, seed=seed)
+
+
+def _weights(trained: Trained) -> str:
+    """Of the weights' bytes: saliencies of other weights must not be taken for these."""
+    found = hashlib.sha256(repr((trained.objective, trained.spec)).encode())
+    for network in trained.networks.values():
+        for value in network.state_dict().values():
+            found.update(value.contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
+def _files(name: str, table: pd.DataFrame) -> list[str]:
+    return [f"{name}-{rank:02d}.mp4" for rank in table["rank"]]
+
+
+def _place(target: str, name: str, suffix: str) -> Path:
+    path = Path(target)
+    if path.suffix == suffix:
+        return path
+    path.mkdir(parents=True, exist_ok=True)
+    return path / f"{name}{suffix}"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
+
+from scslib.cli_engine import engine_options
 
 
 @click.command()
@@ -29,48 +33,50 @@ import click
 @click.option(
     "--highlights", type=click.Path(path_type=Path), help="The K clips as one: F.mp4, or a folder."
 )
-def sample(videos, run, k, sampler, seed, csv, lines, sheet, clips, highlights) -> None:
+@click.option("--status", type=click.Path(path_type=Path), help="A row for each video, as CSV.")
+@click.option(
+    "--keep", type=click.Path(path_type=Path), help="Keep saliencies here, and go on from them."
+)
+@click.option("--require-complete", is_flag=True, help="A video read only in part is an error, too.")
+@click.option("--workers", type=int, default=0, help="Processes; 0, one for each core.")
+@engine_options
+def sample(
+    videos, run, k, sampler, seed, csv, lines, sheet, clips, highlights, status, keep, **options
+) -> None:
     """The K most salient clips of any VIDEOS (files, or folders of them).
 
     Of several videos --sheet and --highlights name folders.
     """
-    import matplotlib.pyplot as plt
-    from tqdm import tqdm
+    import pandas as pd
 
-    import scslib
-    from scslib.video.probe import VideoError
+    from scslib.apply import Wanted, sample_files
 
+    if k < 1:
+        raise ValueError(f"k ({k}) must be > 0")
     files = list(_files(videos))
     for option, path, suffix in (("--sheet", sheet, ".png"), ("--highlights", highlights, ".mp4")):
         if path and path.suffix == suffix and len(files) > 1:
             raise ValueError(f"{option} ({path}) must be a folder for {len(files)} videos")
-    trained, made, failed = scslib.load_trained(run, seed=seed), [], 0
-    progress = tqdm(files, unit="video", disable=None if len(files) > 1 else True, leave=False)
-    try:
-        for video, name in zip(progress, _names(files), strict=True):
-            try:
-                picked = scslib.sample(video, k=k, sampler=trained, method=sampler)
-                made.append(picked.cut(clips, name) if clips else picked.table)
-                if sheet:
-                    figure = picked.sheet()
-                    figure.savefig(_place(sheet, name, ".png"), dpi=110)
-                    plt.close(figure)  # of thousands of videos none must stay in memory
-                if highlights:
-                    picked.highlights(_place(highlights, name, ".mp4"))
-            except VideoError as error:
-                click.echo(f"Error: {error}", err=True)
-                failed += 1
-                continue
-            if picked.sampler != sampler:
-                click.echo(f"{video}: no sound, so the {picked.sampler} sampler chose", err=True)
-            if picked.incomplete:
-                click.echo(f"{video}: broken off; {picked.incomplete}", err=True)
-    finally:  # of thousands of videos, what is done is not lost with the next one
-        if made:
-            _write(made, csv, lines)
-    if failed:
-        if len(files) > 1:
-            click.echo(f"{failed} of {len(files)} videos could not be read", err=True)
+    places = {"clips": clips, "sheet": sheet, "highlights": highlights}
+    wanted = Wanted(k, sampler, **{name: str(p.absolute()) if p else "" for name, p in places.items()})
+    named = list(zip(files, _names(files), strict=True))
+    how = {"seed": seed, "workers": options["workers"]}
+    with _folder(keep) as folder:
+        made = list(sample_files(named, run, folder, wanted, **how))
+    for one in made:
+        _say(one, sampler)
+    tables = [one.table for one in made if one.table is not None]
+    if tables:
+        _write(tables, csv, lines)
+    if status:
+        rows = [(str(one.video), one.status, one.reason) for one in made]
+        pd.DataFrame(rows, columns=["video", "status", "reason"]).to_csv(status, index=False)
+    lost, part = len(made) - len(tables), sum(one.status == "partial" for one in made)
+    if lost and len(made) > 1:
+        click.echo(f"{lost} of {len(made)} videos could not be read", err=True)
+    if part and options["require_complete"]:
+        click.echo(f"{part} of {len(made)} videos could be read only in part", err=True)
+    if lost or (part and options["require_complete"]):
         sys.exit(1)
 
 
@@ -107,11 +113,26 @@ def _names(files: Sequence[Path]) -> list[str]:
     return names
 
 
-def _place(target: Path, name: str, suffix: str) -> Path:
-    if target.suffix == suffix:
-        return target
-    target.mkdir(parents=True, exist_ok=True)
-    return target / f"{name}{suffix}"
+@contextlib.contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep
+    else:
+        with tempfile.TemporaryDirectory(prefix="scs-sample-") as folder:
+            yield Path(folder)
+
+
+def _say(one, asked: str) -> None:
+    """What a user must know of a video besides its rows."""
+    if one.table is None:
+        click.echo(f"Error: {one.reason}", err=True)
+        return
+    chose = one.table["sampler"].iloc[0]
+    if chose != asked:
+        click.echo(f"{one.video}: no sound, so the {chose} sampler chose", err=True)
+    if one.status == "partial":
+        click.echo(f"{one.video}: broken off; {one.reason}", err=True)
 
 
 def _write(tables: list, csv: Path | None, lines: Path | None) -> None:

@@ -225,7 +225,8 @@ def _make(job: _Job) -> list[dict]:
         row = {"video_id": video.video_id, "shard": job.number, "status": "ok", "reason": ""}
         row |= {"clips_expected": 0, "clips": 0}
         if video.video_id in job.gone:
-            rows.append(row | job.gone[video.video_id] | {"seconds": 0.0})
+            gone = job.gone[video.video_id]
+            rows.append(row | gone | {"reason": f"{video.path}: {gone['reason']}", "seconds": 0.0})
             continue
         busy_with(video.video_id)
         try:

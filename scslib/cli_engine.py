@@ -1,0 +1,31 @@
+"""The options of every command that reads many videos: where, and what one of them may take."""
+
+from __future__ import annotations
+
+import functools
+
+import click
+
+OPTIONS = (
+    click.option("--engine", default="local", show_default=True, help="local: processes; or ray."),
+    click.option("--address", default="", help="Of a Ray cluster; else one on this machine."),
+    click.option("--timeout", default=3600.0, show_default=True, help="Seconds for one video."),
+    click.option("--memory", default=8.0, show_default=True, help="Gigabytes for one process."),
+    click.option("--retry", is_flag=True, help="Try videos again that failed in an earlier run."),
+)
+
+
+def engine_options(command):
+    """Add the options to a command, and make what they say the current engine before it begins."""
+
+    @functools.wraps(command)
+    def wrapped(engine: str, address: str, timeout: float, memory: float, retry: bool, **options):
+        from scslib.engines import Engine
+        from scslib.isolation import Limits
+
+        Engine(engine, address, Limits(timeout, memory), retry).use()
+        return command(**options)
+
+    for option in reversed(OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
