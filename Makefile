@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip
 
-.PHONY: tutorial experiments test test-library test-notebooks test-datasets lab bench lock clean
+.PHONY: tutorial experiments test test-library test-notebooks test-datasets soak regress lab bench lock clean
 
 tutorial: .venv/ready  ## notebooks 00 to 07 with the laptop preset
 	$(BIN)/scs run --preset laptop --notebooks 00-07
@@ -21,6 +21,12 @@ test-notebooks: .venv/ready
 
 test-datasets: .venv/ready  ## each public dataset's layout through the notebooks; some ten minutes
 	$(BIN)/python -m pytest -m slow tests
+
+soak: .venv/ready  ## broken and hostile files by the ten thousand; half an hour
+	$(BIN)/python -m pytest -m soak tests
+
+regress: .venv/ready  ## the laptop preset again, against what it gave; a quarter of an hour
+	$(BIN)/scs regress --preset laptop
 
 lab: .venv/ready  ## JupyterLab on the notebooks; LAB="--no-browser" and the like are passed on
 	$(BIN)/jupyter lab notebooks $(LAB)

@@ -179,7 +179,8 @@ def sample_files(
         Video(f"{n:06d}", Path(path).absolute(), {"name": name}) for n, (path, name) in enumerate(videos)
     ]
     folder = Path(folder) / "saliency"
-    done = run_shards(_sample, rows, folder, params=params, workers=workers, title="sampling")
+    options = {"workers": workers, "title": "sampling", "made": _made}
+    done = run_shards(_sample, rows, folder, params=params, **options)
     for (path, name), row in zip(videos, done.status.itertuples(), strict=True):
         table = None
         if row.video_id in done:
@@ -208,6 +209,17 @@ def _sample(path: Path, params: dict) -> Read:
     if params["highlights"]:
         picked.highlights(_place(params["highlights"], name, ".mp4"))
     return Read(arrays, len(picked.times), expected_clips(picked.index), picked.index.missing)
+
+
+def _made(video: Video, params: dict) -> bool:
+    """Whether the files of a video are still there."""
+    name, files = video.own["name"], []
+    if params["clips"]:
+        files.append(Path(params["clips"]) / f"{name}-01.mp4")
+    for kind, suffix in (("sheet", ".png"), ("highlights", ".mp4")):
+        if params[kind]:
+            files.append(_place(params[kind], name, suffix))
+    return all(file.is_file() for file in files)
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ import yaml
 from scslib.cli_bench import bench
 from scslib.cli_data import data
 from scslib.cli_sample import export, sample
+from scslib.cli_sweep import regress, sweep
 
 
 class _OneLine(click.Group):
@@ -53,11 +54,17 @@ def doctor() -> None:
 @click.option("--out", help="The run's folder, or its name under runs/; default: the preset's name.")
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter.")
 @click.option("--notebooks", default="00-99", help="Only these, e.g. 00-07 or 08,10; default: all.")
-def run(preset: str, dataset: Path | None, out: str | None, parameters, notebooks: str) -> None:
+@click.option(
+    "--require-complete", is_flag=True, help="Fail if the test videos' coverage is below 100 %."
+)
+def run(
+    preset: str, dataset: Path | None, out: str | None, parameters, notebooks: str, require_complete
+) -> None:
     """Run the notebooks in order, headless."""
     from scslib import run as runner
     from scslib.datasets.manifest import load_dataset
-    from scslib.report import readable, write_report
+    from scslib.evaluation import reading_note
+    from scslib.report import HELD_OUT, readable, shortfalls, write_report
 
     params = runner.preset(preset)
     params |= {name: yaml.safe_load(value) for name, value in parameters}
@@ -69,12 +76,19 @@ def run(preset: str, dataset: Path | None, out: str | None, parameters, notebook
     command = shlex.join(["scs", *sys.argv[1:]])
     done = runner.run_notebooks(out or name, params, command=command, numbers=notebooks)
     if not (done.folder / "results" / "methods.csv").is_file():
-        return  # notebook 06 has not been run yet
+        if require_complete:
+            raise click.ClickException("require-complete: no table yet, it comes from notebook 06")
+        return
     click.echo("\n" + readable(done.load_table("summary")).to_string(index=False))
-    failed = int(done.load_table("methods")["videos_failed"].max())
-    if failed:
-        click.echo(f"{failed} test videos could not be read: see results/videos.csv")
+    missing, videos = shortfalls(done), done.load_table("videos")
+    training = reading_note(videos[videos["split"] == "held out"], HELD_OUT)
+    for line in [] if require_complete else missing:
+        click.echo(line)
+    if training:
+        click.echo(f"{training}: see results/videos.csv")
     click.echo(f"\nreport: {write_report(done)}")  # again: with the figures of the last notebooks
+    if missing and require_complete:
+        raise click.ClickException("; ".join(missing))
 
 
 @main.command()
@@ -87,5 +101,5 @@ def report(run_folder: str) -> None:
     click.echo(write_report(Run(resolve(run_folder, "runs"))))
 
 
-for command in (data, sample, export, bench):
+for command in (data, sample, export, bench, sweep, regress):
     main.add_command(command)

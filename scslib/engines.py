@@ -23,6 +23,11 @@ Result = TypeVar("Result")
 
 NAMES = ("local", "ray")
 AHEAD = 2  # jobs that Ray is given for each of its cores
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is told to anybody
+    "RAY_agent_register_timeout_ms": "120000",  # a busy machine may take long to start
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as it will be, and no warning of it
+}
 
 
 class EngineError(ValueError):
@@ -85,7 +90,8 @@ def _on_ray(do, jobs, *, address: str, limits: Limits, title: str, unit: str):
     A task has a core, to read and decode, and where the cluster has accelerators its share of one, to
     score: what was decoded never travels, and while some tasks decode others score.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
     except ImportError as error:

@@ -3,9 +3,15 @@
 f has scored every clip once (dense scores), so that a method's prediction is the mean of the rows of
 the clips that it picks: exactly what f would say, without asking it again. Costs are measured apart,
 on real files, stage by stage: see `timing`.
+
+Coverage, 0..1, says how much of the test videos a figure was computed on. A video counts with the share
+of its declared clips that could be read: 1 whole, less in part, 0 if there is no prediction. A method
+that needs features has none of a video whose features could not be read, even if f has scored it.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import pandas as pd
@@ -19,6 +25,7 @@ from scslib.scoring import ClipSampler
 from scslib.shards import Shards
 
 BASELINES = ("random", "uniform", "dense", "oracle")
+FAILED = ("failed", "timeout")  # statuses of a video of which nothing was read
 
 
 def pick_clips(
@@ -79,6 +86,7 @@ def evaluate(
     dataset: Dataset,
     videos: pd.DataFrame,
     dense: Shards,
+    features: Shards,
     saliency: pd.DataFrame,
     *,
     k: int,
@@ -87,33 +95,47 @@ def evaluate(
     adaptive: str = "",
 ) -> pd.DataFrame:
     """One row per method, seed and video: `method, seed, video_id, label, predicted, correct, clips,
-    of, in_segments`.
+    of, in_segments, read, fell_back`.
 
     `in_segments` is the share of the picked clips' time that lies in annotated segments (NaN where
     there are none). `shuffled` gives the saliencies of `control` (default: the last method of the
     table) to the wrong clips: a check that must not beat random. `adaptive`, a method of the
-    table, adds the row `adaptive`: its picks, but only until the answer is settled. Videos that
-    f could not score are left out here and counted by `summarise`.
+    table, adds the row `adaptive`: its picks, but only until the answer is settled.
+
+    `read` is the share of the video's clips that f, and where a method needs them `features`, could
+    read. No method has a row for a video that f could not score, and none that needs features for a
+    video that is not in `features`: `summarise` counts both. `fell_back` says that the method had
+    nothing to go by in a video that was read, one without sound, and took uniform's clips.
     """
     by_key = {key: group for key, group in saliency.groupby(["method", "seed", "video_id"])}
+    other = set(saliency["video_id"]) - set(videos["video_id"])
+    if other:  # else the videos that it should name would count as without sound
+        raise ValueError(f"saliency: its video ({min(other)}) is none of the {len(videos)} videos")
     samplers = list(dict.fromkeys(saliency["method"]))
     control = control or samplers[-1]
+    by_f, by_samplers = (
+        dict(zip(shards.status["video_id"], _share_read(shards.status), strict=True))
+        for shards in (dense, features)
+    )
     rows = []
     for video_id, label in zip(videos["video_id"], dataset.label_index(videos), strict=True):
         if video_id not in dense:
             continue
         scores = dense.get(video_id, "probabilities")
-        inside = _inside_segments(dataset, video_id, by_key, samplers, seeds)
+        inside = _inside_segments(dataset, video_id, by_key, samplers, seeds, len(scores))
         for seed in seeds:
             rng = np.random.default_rng([seed, len(rows)])
             for method in (*BASELINES, *samplers, *(["adaptive"] if adaptive else []), "shuffled"):
+                read, fell_back = by_f[video_id], False
                 if method in BASELINES:
                     picks = pick_clips(method, scores, label, k, rng)
+                elif video_id not in features:
+                    continue
                 else:
                     source = {"adaptive": adaptive, "shuffled": control}.get(method, method)
-                    group = by_key.get((source, seed, video_id))
+                    group, read = by_key.get((source, seed, video_id)), min(read, by_samplers[video_id])
                     if group is None:  # no sound: nothing better is known than uniform
-                        picks = sampling.uniform(len(scores), k)
+                        picks, fell_back = sampling.uniform(len(scores), k), True
                     else:
                         values = group["saliency"].to_numpy()[: len(scores)]
                         values = rng.permutation(values) if method == "shuffled" else values
@@ -132,20 +154,26 @@ def evaluate(
                         "clips": len(picks),
                         "of": len(scores),
                         "in_segments": inside[picks].mean() if inside is not None else np.nan,
+                        "read": read,
+                        "fell_back": fell_back,
                     }
                 )
     return pd.DataFrame(rows)
 
 
-def _inside_segments(dataset, video_id, by_key, samplers, seeds) -> np.ndarray | None:
-    """(N,) share of each clip's time inside the video's segments; None without annotation."""
+def _inside_segments(dataset, video_id, by_key, samplers, seeds, clips: int) -> pd.Series | None:
+    """(N,) share of each of f's `clips` inside the video's segments; None without annotation.
+
+    NaN for clips at its end of which the samplers, who know the times, could read nothing.
+    """
     spans = dataset.segments_of(video_id)
     groups = [by_key.get((m, s, video_id)) for m in samplers for s in seeds]
     group = next((g for g in groups if g is not None), None)
     if not len(spans) or group is None:
         return None
     start, end = group["start_s"].to_numpy(), group["end_s"].to_numpy()
-    return overlap(start, end, spans) / np.maximum(end - start, 1e-9)
+    share = pd.Series(overlap(start, end, spans) / np.maximum(end - start, 1e-9))
+    return share.reindex(range(clips))  # its mean passes over NaN
 
 
 def overlap(start: np.ndarray, end: np.ndarray, spans: np.ndarray) -> np.ndarray:
@@ -168,19 +196,25 @@ def wilson(correct: int, videos: int) -> tuple[float, float]:
 def summarise(predictions: pd.DataFrame, costs: pd.DataFrame, *, k: int, videos: int) -> pd.DataFrame:
     """`results/methods.csv`: one row per method and seed.
 
-    `videos` is how many the test split has; those without a prediction are `videos_failed`. `covered`
-    says how much of the way from uniform (0) to oracle (1) a method goes, `in_segments` how much of
-    its picks' time lies in annotated segments. Costs are seconds per video (see `timing.time_methods`).
+    `videos` is how many the test split has. Of a row, `videos` have a prediction, `videos_failed` have
+    none; of those that have one, `videos_partial` could be read only in part, and in `videos_uniform`
+    the method fell back to uniform. `coverage` is the mean of `read` over the test split. `covered`
+    says how much of the way from uniform (0) to oracle (1) a method goes on the same videos, and
+    `in_segments` how much of its picks' time lies in annotated segments. Costs are seconds per video
+    (see `timing.time_methods`).
     """
     rows = []
-    accuracy = predictions.groupby(["method", "seed"])["correct"].mean()
+    correct = predictions.pivot_table(index=["seed", "video_id"], columns="method", values="correct")
     for (method, seed), group in predictions.groupby(["method", "seed"], sort=False):
         low, high = wilson(int(group["correct"].sum()), len(group))
-        base, best = accuracy["uniform", seed], accuracy["oracle", seed]
+        accuracy = correct.loc[seed].loc[group["video_id"]].mean()
+        base, best = accuracy["uniform"], accuracy["oracle"]
         row = {"method": method, "seed": seed, "k": k, "clips": group["clips"].mean()}
         row |= {"clips_of": group["of"].mean(), "videos": len(group)}
-        row |= {"videos_failed": videos - len(group)}
-        row |= {"accuracy": accuracy[method, seed], "accuracy_low": low, "accuracy_high": high}
+        row |= {"videos_failed": videos - len(group), "videos_partial": int((group["read"] < 1).sum())}
+        row |= {"videos_uniform": int(group["fell_back"].sum())}
+        row |= {"coverage": group["read"].sum() / videos}
+        row |= {"accuracy": accuracy[method], "accuracy_low": low, "accuracy_high": high}
         row["covered"] = (row["accuracy"] - base) / (best - base) if best > base else np.nan
         row["in_segments"] = group["in_segments"].mean()
         rows.append(row)
@@ -190,28 +224,99 @@ def summarise(predictions: pd.DataFrame, costs: pd.DataFrame, *, k: int, videos:
     return table.sort_values(["method", "seed"]).astype({"method": str}).reset_index(drop=True)
 
 
-def intervals(predictions: pd.DataFrame, *, draws: int = 2000) -> pd.DataFrame:
+def intervals(predictions: pd.DataFrame, *, videos: int, draws: int = 2000) -> pd.DataFrame:
     """One row per method, in order: accuracy, the mean over seeds, and a 95 % interval over videos.
 
     `accuracy_low` and `accuracy_high` come from videos drawn with replacement, the same ones for every
     method, so that the intervals can be compared. `spread_over_seeds` is the best seed less the worst.
+    `coverage` is the mean of `read` over seeds and the `videos` that the test split has.
     """
     right = predictions.pivot_table(index="video_id", columns="method", values="correct", aggfunc="mean")
     sets = np.random.default_rng(0).integers(len(right), size=(draws, len(right)))
-    by_seed = predictions.groupby(["method", "seed"])["correct"].mean()
+    by_seed = predictions.groupby(["method", "seed"])[["correct", "read"]]
+    accuracy, read = by_seed.mean()["correct"], by_seed.sum()["read"]
     rows = []
     for method in predictions["method"].unique():
-        low, high = np.quantile(right[method].to_numpy()[sets].mean(1), [0.025, 0.975])
-        of_seed = by_seed[method]
+        drawn = right[method].to_numpy()[sets]  # NaN where the method has no prediction
+        low, high = np.nanquantile(_mean_of_known(drawn), [0.025, 0.975])
+        of_seed = accuracy[method]
         row = {"method": method, "seeds": len(of_seed), "accuracy": of_seed.mean()}
         row |= {"accuracy_low": low, "accuracy_high": high, "spread_over_seeds": np.ptp(of_seed)}
-        rows.append(row)
+        rows.append(row | {"coverage": read[method].mean() / videos})
     return pd.DataFrame(rows)
+
+
+def _mean_of_known(values: np.ndarray) -> np.ndarray:
+    """(R,) mean over the columns of (R, V), without NaN; NaN in a row of nothing else."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, values, 0).sum(1) / known.sum(1)
 
 
 def over_seeds(methods: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     """One row per method of `methods` (see `summarise`): its `intervals`, and the means of the rest."""
-    rest = ["clips", "covered", "in_segments", "seconds_per_video"]
-    rest += ["speedup_vs_dense", "overhead_vs_uniform"]
+    rest = ["clips", "videos", "videos_failed", "videos_partial", "videos_uniform", "covered"]
+    rest += ["in_segments", "seconds_per_video", "speedup_vs_dense", "overhead_vs_uniform"]
     means = methods.groupby("method", sort=False)[rest].mean()
-    return means.reset_index().merge(intervals(predictions), on="method", how="left")
+    videos = int(methods[["videos", "videos_failed"]].iloc[0].sum())
+    return means.reset_index().merge(intervals(predictions, videos=videos), on="method", how="left")
+
+
+def video_status(dense: Shards, features: Shards) -> pd.DataFrame:
+    """What was read of each video: f's columns of `dense.status`, the samplers' as `features_*`."""
+    columns = ["video_id", "status", "reason", "clips_expected", "clips"]
+    theirs = features.status[columns].set_index("video_id").add_prefix("features_")
+    return dense.status[columns].join(theirs, on="video_id")
+
+
+def _share_read(status: pd.DataFrame, prefix: str = "") -> pd.Series:
+    """The share, 0..1, of each video's declared clips that were read."""
+    kind = status[prefix + "status"]
+    share = status[prefix + "clips"] / status[prefix + "clips_expected"]
+    return share.where(kind == "partial", 1.0).where(~kind.isin(FAILED), 0.0)
+
+
+def _least_read(status: pd.DataFrame) -> pd.Series:
+    """What a method that needs both f and features can have of each video: the lesser share."""
+    steps = [prefix for prefix in ("", "features_") if prefix + "status" in status]
+    return pd.concat([_share_read(status, prefix) for prefix in steps], axis=1).min(axis=1)
+
+
+def reading_note(status: pd.DataFrame, videos: str = "test videos") -> str:
+    """What could not be read of the videos in `status` (see `video_status`), in words; "" if nothing."""
+    least, kinds = _least_read(status), status["status"].where(status["status"].isin(FAILED))
+    if "features_status" in status:
+        kinds = kinds.fillna(status["features_status"].astype(object) + " for the samplers only")
+    kinds, partial = kinds[least == 0].value_counts(), int(least.between(0, 1, "neither").sum())
+    parts = []
+    if len(kinds):
+        why = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        parts = [f"{kinds.sum()} of {len(status)} {videos} could not be read ({why})"]
+    if partial:
+        of = "" if parts else f" of {len(status)} {videos} could be read"
+        parts.append(f"{partial}{of} only in part")
+    return ", ".join(parts)
+
+
+def coverage_note(status: pd.DataFrame, see: str = "videos") -> str:
+    """The line that says how much of the test videos the figures stand on; "" if on all of them.
+
+    status: `video_status` of the test videos, or results/videos.csv, of which only they count.
+    see: the table in results/ that has the reasons.
+    """
+    test = status[status["split"] == "test"] if "split" in status else status
+    missing = reading_note(test)
+    if not missing:
+        return ""
+    return f"coverage {percent(_least_read(test).mean())}: {missing}: see results/{see}.csv"
+
+
+def coverage_title(table: pd.DataFrame) -> str:
+    """What a figure's title adds about the lowest `coverage` in a table: "" at 100 %."""
+    coverage = table["coverage"].min()
+    return f", coverage {percent(coverage)}" if coverage < 1 else ""
+
+
+def percent(coverage: float) -> str:
+    """A coverage in words; rounded down, so that only 1 is "100.0 %"."""
+    return f"{math.floor(1000 * coverage + 1e-6) / 10:.1f} %"

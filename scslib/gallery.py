@@ -10,6 +10,7 @@ import base64
 import dataclasses
 import io
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -27,7 +28,12 @@ from scslib.evaluation import overlap
 from scslib.video.probe import ClipIndex, VideoError, index_clips
 from scslib.video.recode import Recoding, Span, recode
 
+LARGEST = 64_000_000  # bytes of an entry's file; those of the kit have some hundred kB
 SMALL = Recoding(short_side=128, gop=250, quality=30, sound_kbits=48)  # some 11 kB a second
+
+
+class GalleryError(ValueError):
+    """A file in a gallery that no run has written; one line that names it."""
 
 
 @dataclass(frozen=True)
@@ -140,14 +146,45 @@ def save_gallery(folder: str | Path, entries: Iterable[Entry]) -> None:
 
 
 def load_gallery(folder: str | Path) -> Iterator[Entry]:
-    """The entries that `save_gallery` wrote, in their order, one at a time; none without the folder."""
+    """The entries that `save_gallery` wrote, in their order, one at a time; none without the folder.
+
+    Raises `GalleryError` for a file that it cannot have written, and for links.
+    """
+    if Path(folder).is_symlink():
+        raise GalleryError(f"{folder}: a link, and a gallery is a folder of the run")
     for path in sorted(Path(folder).glob("*.json")):
-        values = json.loads(path.read_text(encoding="utf-8"))
-        for name, shape in (("times", (-1, 2)), ("saliency", -1), ("segments", (-1, 2))):
-            values[name] = np.reshape(np.array(values[name], float), shape)
-        for clip in values["clips"]:
-            clip |= {name: base64.b64decode(clip[name]) for name in ("video", "poster")}
-        yield Entry(**values | {"clips": tuple(Clip(**clip) for clip in values["clips"])})
+        if path.is_symlink() or path.stat().st_size > LARGEST:
+            raise GalleryError(f"{path}: a link, or more than {LARGEST // 1_000_000} MB")
+        try:
+            entry = _entry(json.loads(path.read_text(encoding="utf-8")))
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise GalleryError(f"{path}: not a video of the gallery ({str(error)[:200]})") from error
+        yield entry
+
+
+def _entry(values: dict) -> Entry:
+    """The entry of a file's content; text stays text, and numbers are numbers, or it is an error."""
+    for name, shape in (("times", (-1, 2)), ("saliency", -1), ("segments", (-1, 2))):
+        values[name] = np.reshape(np.array(values[name], float), shape)
+        if not np.isfinite(values[name]).all():
+            raise ValueError(f"{name} must be finite")
+    if not 0 < len(values["times"]) == len(values["saliency"]) or not values["times"][-1, 1] > 0:
+        raise ValueError("times and saliency do not fit")
+    for name in ("video_id", "label", "predicted"):
+        if not isinstance(values[name], str):
+            raise ValueError(f"{name} must be a text")
+    return Entry(**values | {"clips": tuple(_clip(clip) for clip in values["clips"])})
+
+
+def _clip(values: dict) -> Clip:
+    for name in ("video", "poster"):
+        values[name] = base64.b64decode(values[name], validate=True)
+    for name in ("start_s", "end_s", "saliency", "inside"):
+        if (name, values[name]) != ("inside", None):
+            values[name] = float(values[name])
+            if not math.isfinite(values[name]):
+                raise ValueError(f"{name} must be finite")
+    return Clip(**values | {"rank": int(values["rank"]), "top": bool(values["top"])})
 
 
 def _plain(value: np.ndarray | bytes):

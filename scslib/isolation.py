@@ -76,11 +76,11 @@ class Child:
         The limits hold from the beginning, and anew from each `busy_with`. preload: the module that
         takes long to import, by default the function's.
         """
-        if self._stopped:
-            raise Lost("was stopped")
         if self._process is None:
             self._start(preload, function.__module__)
         try:
+            if self._stopped:  # looked at last, for `stop` kills only what has been started
+                raise Lost("was stopped")
             return self._wait(function, job)
         except (Lost, KeyboardInterrupt):
             self.close()
@@ -106,8 +106,9 @@ class Child:
         if sys.platform == "linux":
             context.set_forkserver_preload([m for m in modules if m])
         self._line, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
+        process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        process.start()
+        self._process = process
         theirs.close()
 
     def _wait(self, function: Callable[[Job], Result], job: Job) -> Result:

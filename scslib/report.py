@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from scslib.evaluation import coverage_note, percent, reading_note
 from scslib.gallery import load_gallery
 from scslib.paper import beside
 from scslib.player import data_uri, render_entry, templates
@@ -39,6 +40,7 @@ COLUMNS = {
     "clips": "clips",
     "accuracy": "accuracy",
     "interval": "95 % interval",
+    "coverage": "coverage of videos",
     "covered": "covered",
     "in_segments": "picks in segments",
     "seconds_per_video": "s / video",
@@ -48,14 +50,15 @@ COLUMNS = {
     "slides: speedup_vs_dense": "slides: speed-up",
     "slides: overhead_vs_uniform": "slides: time vs uniform",
 }
-
-
-TABLE = list(COLUMNS.values())[1:]  # of the page; after the interval, it is drawn
-TABLE.insert(TABLE.index("95 % interval") + 1, "0 to 100")
+HELD_OUT = "held-out training videos"
+ACCURACIES = ("choices", "accuracy_over_k", "classifiers", "aggregations")  # results/*.csv of 08 to 10
 
 
 def readable(summary: pd.DataFrame) -> pd.DataFrame:
-    """The table of `evaluation.over_seeds` in words for people, beside the slides' figures."""
+    """The table of `evaluation.over_seeds` in words for people, beside the slides' figures.
+
+    It has a column for the coverage if that is below 100 % in a row.
+    """
     table = beside(summary)
     table["interval"] = [
         f"{100 * low:.0f}–{100 * high:.0f}"
@@ -75,7 +78,27 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
         formats[column] = "{:.1f}" if column == "accuracy" else "{:.0f} %"
     for column, form in formats.items():
         table[column] = ["–" if pd.isna(v) else form.format(v) for v in table[column]]
-    return table[list(COLUMNS)].rename(columns=COLUMNS)
+    shown = dict(COLUMNS)
+    if table["coverage"].min() < 1:
+        table["coverage"] = table["coverage"].map(percent)
+    else:
+        del shown["coverage"]
+    return table[list(shown)].rename(columns=shown)
+
+
+def shortfalls(run: Run) -> list[str]:
+    """A line for the test videos that the run's accuracies miss; none if they stand on all of them.
+
+    It is `evaluation.coverage_note`; a line more for each table of a notebook that misses more.
+    """
+    note = coverage_note(run.load_table("videos"))
+    lines, known = [note] if note else [], run.load_table("summary")["coverage"].min()
+    for name in ACCURACIES:
+        if (run.folder / "results" / f"{name}.csv").is_file():
+            lowest = run.load_table(name)["coverage"].min()
+            if lowest < known - 1e-5:  # as tables are rounded
+                lines.append(f"coverage {percent(lowest)} in results/{name}.csv")
+    return lines
 
 
 def write_report(run: Run, *, most: int = 20_000_000) -> Path:
@@ -84,6 +107,7 @@ def write_report(run: Run, *, most: int = 20_000_000) -> Path:
     most: bytes. Videos of the gallery that would make the page larger are left out, and it says so.
     """
     summary, methods = run.load_table("summary"), run.load_table("methods")
+    table, videos = readable(summary), run.load_table("videos")
     notes, figures = run.notes(), _figures(run.folder / "figures")
     environment, params = (_load(run.folder / name) for name in ("env.json", "params.json"))
     packages = environment.pop("packages", {})
@@ -106,19 +130,19 @@ def write_report(run: Run, *, most: int = 20_000_000) -> Path:
         .get_template("report.html.jinja")
         .render(
             name=run.folder.name,
-            dataset={
-                "name": notes.get("dataset", ""),
-                "videos": int(methods["videos"].iloc[0]),
-                "failed": int(methods["videos_failed"].iloc[0]),
-            },
+            dataset=notes.get("dataset", ""),
+            videos=int(methods[["videos", "videos_failed"]].iloc[0].sum()),
+            coverage=coverage_note(videos),
+            training=reading_note(videos[videos["split"] == "held out"], HELD_OUT),
+            fallen_back=_fallen_back(summary),
             k=int(methods["k"].iloc[0]),
             clips_of=round(float(methods["clips_of"].mean()), 1),
             seeds=int(summary["seeds"].max()),
             key=key,
             numbers=_numbers(summary, key),
-            own=[name for name in TABLE if not name.startswith("slides: ")],
-            slides=[name.removeprefix("slides: ") for name in TABLE if name.startswith("slides: ")],
-            rows=_rows(summary),
+            own=_own_columns(table),
+            slides=[name.removeprefix("slides: ") for name in table if name.startswith("slides: ")],
+            rows=_rows(table, summary),
             figures=figures,
             gallery=notes.get("gallery", {}),
             entries=entries,
@@ -133,11 +157,24 @@ def write_report(run: Run, *, most: int = 20_000_000) -> Path:
     return path
 
 
-def _rows(summary: pd.DataFrame) -> list[dict]:
+def _own_columns(table: pd.DataFrame) -> list[str]:
+    """The columns of `readable` about this run; after the interval, it is drawn."""
+    own = [name for name in table.columns[1:] if not name.startswith("slides: ")]
+    own.insert(own.index("95 % interval") + 1, "0 to 100")
+    return own
+
+
+def _fallen_back(summary: pd.DataFrame) -> str:
+    """The methods that took uniform's clips of videos without sound, with how many."""
+    rows = summary[summary["videos_uniform"] > 0]
+    return ", ".join(f"{row.method} of {row.videos_uniform:.0f}" for row in rows.itertuples())
+
+
+def _rows(table: pd.DataFrame, summary: pd.DataFrame) -> list[dict]:
     """The lines of `readable`, with the accuracy's interval as percents to be drawn."""
     drawn = (100 * summary[["accuracy_low", "accuracy", "accuracy_high"]]).round(2)
     drawn.columns = ["low", "middle", "high"]
-    return pd.concat([readable(summary), drawn], axis=1).to_dict("records")
+    return pd.concat([table, drawn], axis=1).to_dict("records")
 
 
 def _numbers(summary: pd.DataFrame, key: str) -> list[dict]:

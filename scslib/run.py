@@ -16,6 +16,7 @@ import papermill
 import yaml
 from papermill.exceptions import PapermillExecutionError
 
+from scslib.results import known_parameters
 from scslib.workspace import Run, open_run, resolve, root
 
 PRESETS = ("smoke", "laptop", "full")
@@ -48,12 +49,6 @@ def preset(name: str) -> dict:
     return values
 
 
-def known_parameters(notebook: Path) -> dict[str, object]:
-    """Names and defaults of a notebook's parameters cell."""
-    found = papermill.inspect_notebook(str(notebook))
-    return {name: yaml.safe_load(about["default"]) for name, about in found.items()}
-
-
 def plan(params: dict) -> list[tuple[Path, dict]]:
     """Which notebook gets which parameters. Raises `RunError` for a parameter that none of them has."""
     known = {notebook: known_parameters(notebook) for notebook in notebooks()}
@@ -79,8 +74,7 @@ def run_notebooks(out: str | Path, params: dict, *, command: str, numbers: str =
     """Run the notebooks of these `numbers` into the run folder `out`, one process after the other.
 
     A notebook that was run with the same source, parameters, predecessors and library is not run
-    again. A notebook appears in RUN/notebooks when it is complete; a broken one is kept as
-    NAME.failed.ipynb, and the `RunError` names it, the cell, and the error.
+    again. Raises `RunError` at the first one that breaks: see `execute`.
     """
     steps = plan(params | {"run": str(resolve(out, "runs"))})
     total_steps = sum(chosen(notebook, numbers) for notebook, _ in steps)
@@ -95,10 +89,9 @@ def run_notebooks(out: str | Path, params: dict, *, command: str, numbers: str =
     folder.mkdir(exist_ok=True)
     # the kernels are told where the kit lies
     os.environ["SCS_ROOT"] = str(root())
-    chain, begin, number = _library(), time.monotonic(), 0
+    chain, begin, number = library(), time.monotonic(), 0
     for notebook, parameters in steps:
-        text = chain + notebook.read_text(encoding="utf-8") + json.dumps(parameters, sort_keys=True)
-        chain = hashlib.sha256(text.encode()).hexdigest()
+        chain = link(chain, notebook, parameters)
         if not chosen(notebook, numbers):
             continue
         number += 1
@@ -109,14 +102,14 @@ def run_notebooks(out: str | Path, params: dict, *, command: str, numbers: str =
             continue
         click.echo(f"{label} ...", nl=not sys.stdout.isatty())
         start = time.monotonic()
-        _execute(notebook, folder, parameters)
+        execute(notebook, folder, parameters)
         stamp.write_text(chain)
         took, total = time.monotonic() - start, time.monotonic() - begin
         click.echo(f"\r{label}: {took:.0f} s ({total / 60:.1f} min so far)")
     return run
 
 
-def _library() -> str:
+def library() -> str:
     """A checksum of scslib's own sources: what they computed before a change does not count as done."""
     found = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
@@ -124,7 +117,18 @@ def _library() -> str:
     return found.hexdigest()
 
 
-def _execute(notebook: Path, folder: Path, parameters: dict) -> None:
+def link(chain: str, notebook: Path, parameters: dict) -> str:
+    """The checksum of a step: of all that came before it (`chain`), its source and its parameters."""
+    text = chain + notebook.read_text(encoding="utf-8") + json.dumps(parameters, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def execute(notebook: Path, folder: Path, parameters: dict) -> None:
+    """Run one notebook; FOLDER/NAME.ipynb is there when it is complete.
+
+    A broken one is kept as NAME.failed.ipynb, and the `RunError` names it, the cell, and the error.
+    What kernels say on stderr goes to FOLDER/kernels.log.
+    """
     target, temporary = folder / notebook.name, folder / f".{notebook.stem}.part.ipynb"
     failed = folder / f"{notebook.stem}.failed.ipynb"
     failed.unlink(missing_ok=True)

@@ -132,13 +132,15 @@ def run_shards(
     workers: int = 0,
     title: str,
     engine: Engine | None = None,
+    made: Callable[[Video, dict], bool] | None = None,
 ) -> Shards:
     """Apply `work` to every video, and keep the results in `folder-HASH`.
 
     Finished shards are not done again, but for those with a file that has changed since. A `VideoError`
     is that video's status, not the step's end; so is the death of the process that read it. `params`
     must be JSON; they go to `work`, a video's own ones among them, and into the hash, together with the
-    list of videos. engine: by default what `Engine.current` says; `workers`: 0, one for each core.
+    list of videos. engine: by default what `Engine.current` says; workers: 0, one for each core. made:
+    of a video and the parameters, whether what `work` left elsewhere is still there.
     """
     engine = engine or Engine.current()
     videos = [Video(v[0], Path(v[1]), *v[2:]) for v in videos]
@@ -153,7 +155,7 @@ def run_shards(
     rows, jobs = {}, []
     for number, start in enumerate(range(0, len(videos), VIDEOS_PER_SHARD)):
         job = _Job(work, videos[start : start + VIDEOS_PER_SHARD], folder, number, params, digest)
-        done = _finished(job, again=engine.retry)
+        done = _finished(job, again=engine.retry, made=made)
         if done is None:
             jobs.append(job)
         else:
@@ -180,7 +182,7 @@ class _Job:
         return self.folder / f"{self.number:05d}.safetensors"
 
 
-def _finished(job: _Job, *, again: bool) -> list[dict] | None:
+def _finished(job: _Job, *, again: bool, made) -> list[dict] | None:
     """The rows of a shard that is done; with `again`, not if a video failed that might do better."""
     try:
         report = json.loads(job.target.with_suffix(".json").read_text(encoding="utf-8"))
@@ -188,7 +190,10 @@ def _finished(job: _Job, *, again: bool) -> list[dict] | None:
         return None
     if report["files"] != [_identity(video.path) for video in job.videos]:
         return None
-    if again and any(row["status"] not in READ for row in report["videos"]):
+    read = [row["status"] in READ for row in report["videos"]]
+    if again and not all(read):
+        return None
+    if made and not all(made(v, job.params) for v, r in zip(job.videos, read, strict=True) if r):
         return None
     return report["videos"]
 

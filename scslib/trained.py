@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 from scslib.cascade import Cascade, cascade_of
 from scslib.features import FeatureSpec
-from scslib.models.reading import CheckpointError
+from scslib.models.reading import CheckpointError, bounded
 from scslib.models.samplers import VISUAL, Sampler
 from scslib.scoring import SAMPLERS, ClipSampler, load_networks, sampler_features
 from scslib.workspace import Run, WorkspaceError, resolve
@@ -99,12 +99,12 @@ def _read(path: Path) -> Trained:
         if about["objective"] not in OBJECTIVES:
             raise ValueError(f"objective ({about['objective']!r}) must be one of {OBJECTIVES}")
         networks = {name: _network(name, about["networks"][name], weights) for name in NETWORKS}
-        return Trained(networks, about["objective"], FeatureSpec(**about["features"]))
-    except (SafetensorError, json.JSONDecodeError, RuntimeError) as error:
+        return Trained(networks, about["objective"], FeatureSpec(**bounded(about["features"])))
+    except (SafetensorError, json.JSONDecodeError, RuntimeError) as error:  # RecursionError is one
         raise CheckpointError(f"{path}: broken ({str(error).splitlines()[0]})") from error
     except CheckpointError:
         raise
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise CheckpointError(f"{path}: its settings are incomplete or wrong ({error})") from error
 
 

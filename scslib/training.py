@@ -1,12 +1,19 @@
 """Training: the clip classifier f, the samplers with AC and RANK (paper, sec. 3.1), and aggregators.
 
-One plain loop, `fit`, serves all; what differs is how a batch is drawn and what its loss is.
+One plain loop, `fit`, serves all; what differs is how a batch is drawn and what its loss is. It runs in
+one process or, under torchrun, in several that share each batch (see `distributed`), and a training that
+was killed goes on where it was last written down.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,11 +21,20 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from scslib import distributed
 from scslib.features import sampler_inputs
 from scslib.losses import pair_targets, rank_loss
 from scslib.models.classifiers import ClassifierInput
+from scslib.models.reading import CheckpointError, read_weights
 from scslib.models.samplers import Sampler
 from scslib.shards import Shards
+
+log = logging.getLogger(__name__)
+
+Batch = dict[str, torch.Tensor]
+
+# what a half-finished training must not go on with when it has changed
+CODE = ("training.py", "distributed.py", "losses.py", "features.py", "models/samplers.py")
 
 
 @dataclass(frozen=True)
@@ -38,13 +54,28 @@ class Schedule:
 
 def fit(
     network: nn.Module,
-    batches: Iterator[dict[str, torch.Tensor]],
-    loss_of: Callable[[nn.Module, dict[str, torch.Tensor]], torch.Tensor],
+    batch_of: Callable[[int], Batch],
+    loss_of: Callable[[nn.Module, Batch], torch.Tensor],
     schedule: Schedule,
     *,
     title: str,
+    resume: Path | None = None,
+    about: object = None,
+    every: int = 100,
 ) -> np.ndarray:
-    """Train `network` in place on `schedule.steps` batches; returns each step's loss (steps,)."""
+    """Train `network` in place on `schedule.steps` batches; returns each step's loss (steps,).
+
+    batch_of: the batch of step n or, of several processes, this one's rows of it. loss_of: a mean over
+    the rows of such a batch.
+
+    resume: a file that the training is written to every so many steps, and goes on from where it is
+    there, to the same numbers; complete, it keeps weights and losses, and nothing is trained again.
+    `batch_of` must then depend on n alone. A file of something else is not taken: of another schedule,
+    code, weights to start from, or `about` (JSON, arrays and `Shards`). Raises `CheckpointError` for a
+    file that is broken or holds more than numbers; loading it runs no code.
+    """
+    if every < 1:
+        raise ValueError(f"every ({every}) must be > 0")
     device = next(network.parameters()).device
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=schedule.lr, weight_decay=schedule.weight_decay
@@ -52,24 +83,74 @@ def fit(
     warmup = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, schedule.lr, total_steps=schedule.steps + 1, pct_start=0.15
     )
-    losses = np.empty(schedule.steps)
+    parts = {"network": network, "optimizer": optimizer, "schedule": warmup}
+    key = _key(network, title, asdict(schedule), about) if resume else ""
+    losses = _take_up(resume, key, parts) if resume else []
+    remaining, hidden = range(len(losses), schedule.steps), None if distributed.rank() == 0 else True
     network.train()
-    for step in tqdm(range(schedule.steps), desc=title, unit="step", disable=None, leave=False):
-        batch = {name: tensor.to(device) for name, tensor in next(batches).items()}
-        loss = loss_of(network, batch)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimizer.step()
-        warmup.step()
-        losses[step] = loss.item()
+    with distributed.across(network) as model:
+        for step in tqdm(remaining, desc=title, unit="step", disable=hidden, leave=False):
+            batch = {name: tensor.to(device) for name, tensor in batch_of(step).items()}
+            rows = len(next(iter(batch.values())))
+            loss, mean = distributed.weigh(loss_of(model, batch), rows)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            optimizer.step()
+            warmup.step()
+            losses.append(mean)
+            complete = len(losses) == schedule.steps
+            if resume and (complete or len(losses) % every == 0):
+                _write_down(resume, key, losses, {"network": network} if complete else parts)
     network.eval()
-    return losses
+    return np.array(losses)
+
+
+def _key(network: nn.Module, *about: object) -> str:
+    """A checksum of all that a training's result depends on."""
+    text = json.dumps(about, sort_keys=True, default=_plain)
+    found = hashlib.sha256(text.encode())
+    for name in CODE:
+        found.update((Path(__file__).parent / name).read_bytes())
+    for tensor in network.state_dict().values():
+        found.update(tensor.cpu().numpy().tobytes())
+    return found.hexdigest()
+
+
+def _plain(value: np.ndarray | np.generic | Shards) -> object:
+    """For JSON. The name of a folder of shards has a checksum of what made them."""
+    return value.folder.name if hasattr(value, "folder") else value.tolist()
+
+
+def _take_up(path: Path, key: str, parts: dict) -> list[float]:
+    """Put `parts` into the state of the file `path`; returns the losses so far."""
+    if not path.exists():
+        return []
+    state = read_weights(path)
+    if not isinstance(state, dict) or "key" not in state:
+        raise CheckpointError(f"{path}: not the state of a training; remove it to begin anew")
+    if state["key"] != key:
+        log.warning("%s: of another training, not taken", path)
+        return []
+    for name, part in parts.items():
+        if name in state:  # a complete training has the network only
+            part.load_state_dict(state[name])
+    return state["losses"]
+
+
+def _write_down(path: Path, key: str, losses: list[float], parts: dict) -> None:
+    if distributed.rank() > 0:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    states = {name: part.state_dict() for name, part in parts.items()}
+    torch.save({"key": key, "losses": losses} | states, temporary)
+    os.replace(temporary, path)
 
 
 def classifier_batches(
     clips: Shards, labels: dict[str, int], view: ClassifierInput, batch: int, seed: int
-) -> Iterator[dict[str, torch.Tensor]]:
+) -> Iterator[Batch]:
     """Endless batches for f: decoded clips of the training videos, cut at a random place, recoloured.
 
     No mirroring: it would turn one movement into another.
@@ -107,7 +188,7 @@ def recolour(clips: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     return (clips * gain + shift).contiguous(memory_format=torch.channels_last_3d)
 
 
-def classifier_loss(network: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+def classifier_loss(network: nn.Module, batch: Batch) -> torch.Tensor:
     return F.cross_entropy(network(batch["clips"]), batch["label"])
 
 
@@ -122,7 +203,7 @@ def train_classifier(
 ) -> np.ndarray:
     """Train f on clips that carry their video's label; returns the losses."""
     batches = classifier_batches(clips, labels, view, schedule.batch, seed)
-    return fit(network, batches, classifier_loss, schedule, title="training f")
+    return fit(network, lambda _: next(batches), classifier_loss, schedule, title="training f")
 
 
 def train_ac(
@@ -133,26 +214,30 @@ def train_ac(
     *,
     pictures: int = 3,
     seed: int,
+    resume: Path | None = None,
+    every: int = 100,
 ) -> np.ndarray:
     """AC: cross-entropy with the video's label on clips drawn uniformly from all training videos.
 
-    `pictures` of each clip are drawn at random for each batch. Returns the losses.
+    `pictures` of each clip are drawn at random for each batch. Returns the losses. See `fit` for
+    `resume` and `every`.
     """
-    rng = np.random.default_rng(seed)
     videos = [v for v in labels if v in features]
     counts = np.array([len(features.get(v, "times")) for v in videos])
 
-    def batches():
-        while True:
-            rows = rng.integers(len(videos), size=schedule.batch)
-            picks = [(videos[r], int(rng.integers(counts[r]))) for r in rows]
-            inputs = sampler_inputs(features, picks, network.modalities, pictures=pictures, rng=rng)
-            yield inputs | {"label": torch.tensor([labels[v] for v, _ in picks])}
+    def batch_of(step):
+        rng = np.random.default_rng([seed, step])
+        rows = rng.integers(len(videos), size=schedule.batch)
+        picks = [(videos[r], int(rng.integers(counts[r]))) for r in rows]
+        own, inputs = _own_inputs(features, picks, network.modalities, pictures, rng)
+        return inputs | {"label": torch.tensor([labels[v] for v, _ in own])}
 
     def loss_of(network, batch):
         return F.cross_entropy(network(batch), batch["label"])
 
-    return fit(network, batches(), loss_of, schedule, title=f"AC {'+'.join(network.modalities)}")
+    title, about = f"AC {'+'.join(network.modalities)}", [seed, pictures, features, labels]
+    options = {"title": title, "about": about, "resume": resume, "every": every}
+    return fit(network, batch_of, loss_of, schedule, **options)
 
 
 def train_rank(
@@ -166,34 +251,62 @@ def train_rank(
     eta: float = 1.0,
     form: str = "hinge",
     seed: int,
+    resume: Path | None = None,
+    every: int = 100,
 ) -> np.ndarray:
     """RANK: order the clips of a video as f's scores of the true class, `targets` (N,) per video, do.
 
     A batch holds `clips_per_video` clips of each of its videos; every pair of one video's clips
-    counts. Returns the losses.
+    counts. Returns the losses. See `fit` for `resume` and `every`.
     """
-    rng = np.random.default_rng(seed)
     videos = [v for v in targets if v in features]
     per_video = clips_per_video
     first, second = np.triu_indices(per_video, 1)
 
-    def batches():
-        while True:
-            chosen = rng.choice(len(videos), size=max(1, schedule.batch // per_video))
-            picks = []
-            for number in chosen:
-                known = len(targets[videos[number]])
-                for clip in rng.choice(known, size=per_video, replace=known < per_video):
-                    picks.append((videos[number], int(clip)))
-            inputs = sampler_inputs(features, picks, network.modalities, pictures=pictures, rng=rng)
-            yield inputs | {"f": torch.tensor([float(targets[v][c]) for v, c in picks])}
+    def batch_of(step):
+        rng = np.random.default_rng([seed, step])
+        chosen = rng.choice(len(videos), size=max(1, schedule.batch // per_video))
+        picks = []
+        for number in chosen:
+            known = len(targets[videos[number]])
+            for clip in rng.choice(known, size=per_video, replace=known < per_video):
+                picks.append((videos[number], int(clip)))
+        own, inputs = _own_inputs(features, picks, network.modalities, pictures, rng, unit=per_video)
+        return inputs | {"f": torch.tensor([float(targets[v][c]) for v, c in own])}
 
     def loss_of(network, batch):
         saliency, f = network(batch)[:, 0].view(-1, per_video), batch["f"].view(-1, per_video)
         z = pair_targets(f[:, first], f[:, second])
         return rank_loss(saliency[:, first], saliency[:, second], z, eta=eta, form=form)
 
-    return fit(network, batches(), loss_of, schedule, title=f"RANK {'+'.join(network.modalities)}")
+    title = f"RANK {'+'.join(network.modalities)}"
+    about = [seed, pictures, features, targets, clips_per_video, eta, form]
+    options = {"title": title, "about": about, "resume": resume, "every": every}
+    return fit(network, batch_of, loss_of, schedule, **options)
+
+
+def _own_inputs(
+    features: Shards,
+    picks: list[tuple[str, int]],
+    modalities: Sequence[str],
+    pictures: int,
+    rng: np.random.Generator,
+    unit: int = 1,
+) -> tuple[list[tuple[str, int]], Batch]:
+    """This process's picks of a batch, and the inputs of these: nothing of the others is read.
+
+    Each clip draws its pictures with a seed of its own, so that they are the same for any number of
+    processes. Every clip has `pictures` rows; of one without any, all are masked.
+    """
+    seeds = rng.integers(2**32, size=len(picks))
+    own, rows = distributed.own_rows(len(picks), unit), []
+    for i in own:
+        options = {"pictures": pictures, "rng": np.random.default_rng(seeds[i])}
+        row = sampler_inputs(features, [picks[i]], modalities, **options)
+        rows.append(
+            {n: t if n == "logmel" else t.expand(1, pictures, *t.shape[2:]) for n, t in row.items()}
+        )
+    return [picks[i] for i in own], {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
 
 
 @dataclass(frozen=True)
@@ -233,21 +346,26 @@ def train_sampler(
     classes: int,
     seed: int,
     start: Sequence[Sampler] = (),
+    resume: Path | None = None,
+    every: int = 100,
 ) -> Trained:
     """Train one network on `modalities` with both objectives. The same seed gives the same weights.
 
     start: AC networks whose trunks it begins with, of single modalities for joint training. One that
     already has these very modalities *is* the AC network, and only RANK is trained.
+    resume: the trainings are kept in RESUME-ac.pt and RESUME-rank.pt, and go on from there; see `fit`.
     """
     torch.manual_seed(seed)
     network = Sampler(modalities, classes, recipe.width, recipe.sound_width, recipe.backbone)
+    network.to(distributed.device())
     networks, losses = {}, {}
+    kept = {kind: resume and resume.with_name(f"{resume.name}-{kind}.pt") for kind in ("ac", "rank")}
     given = next((s for s in start if s.modalities == network.modalities), None)
     network.start_from(start)
     if given is not None:
         network = given
     elif recipe.ac is not None:
-        options = {"pictures": recipe.pictures, "seed": seed}
+        options = {"pictures": recipe.pictures, "seed": seed, "resume": kept["ac"], "every": every}
         losses["ac"] = train_ac(network, features, labels, recipe.ac, **options)
     if recipe.ac is not None:
         networks["ac"] = network
@@ -262,6 +380,8 @@ def train_sampler(
         eta=recipe.eta,
         form=recipe.form,
         seed=seed,
+        resume=kept["rank"],
+        every=every,
     )
     return Trained(networks | {"rank": ranker}, losses)
 
@@ -294,8 +414,8 @@ def train_aggregator(
             target = torch.tensor([labels[v] for v in chosen])
             yield {"clips": torch.from_numpy(clips).float(), "label": target}
 
-    title = type(network).__name__
-    return fit(network, batches(), classifier_loss, schedule, title=title)
+    title, drawn = type(network).__name__, batches()
+    return fit(network, lambda _: next(drawn), classifier_loss, schedule, title=title)
 
 
 def _in_time(clips: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:

@@ -59,36 +59,62 @@ class Run:
 
     folder: Path
 
+    def inside(self, *names: str) -> Path:
+        """A path in the folder. Raises `WorkspaceError` where it, or a link on the way, leads out."""
+        path = self.folder.joinpath(*names)
+        try:
+            within = path.resolve().is_relative_to(self.folder.resolve())
+        except (OSError, RuntimeError, ValueError):  # no path at all, or links in a circle
+            within = False
+        if not within:
+            raise WorkspaceError(f"{path}: leads out of the run's folder")
+        return path
+
     def checkpoint(self, name: str) -> Path:
-        return self.folder / "checkpoints" / f"{name}.safetensors"
+        return self.inside("checkpoints", f"{name}.safetensors")
 
     def cache(self, name: str) -> Path:
-        return self.folder / "cache" / name
+        return self.inside("cache", name)
 
     def save_table(self, name: str, table: pd.DataFrame) -> None:
         """Write results/NAME.csv, complete or not at all."""
-        path = self.folder / "results" / f"{name}.csv"
+        path = self.inside("results", f"{name}.csv")
         _write(path, table.to_csv(index=False, float_format="%.6g"))
 
     def load_table(self, name: str) -> pd.DataFrame:
-        path = self.folder / "results" / f"{name}.csv"
+        path = self.inside("results", f"{name}.csv")
         if not path.is_file():
             raise WorkspaceError(f"{path}: no such file; run the notebooks in order (scs run)")
-        return pd.read_csv(path)
+        try:
+            return pd.read_csv(path)
+        except ValueError as error:  # not CSV, not UTF-8, empty
+            raise WorkspaceError(f"{path}: not a CSV file ({error})") from error
 
     def save_figure(self, name: str, figure) -> None:
         """Write figures/NAME.png."""
-        path = self.folder / "figures" / f"{name}.png"
+        path = self.inside("figures", f"{name}.png")
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=110, bbox_inches="tight")
 
     def note(self, **values) -> None:
         """Add facts to results/notes.json for later notebooks and the report."""
-        _write(self.folder / "results" / "notes.json", _json(self.notes() | values))
+        _write(self.inside("results", "notes.json"), _json(self.notes() | values))
 
     def notes(self) -> dict:
-        path = self.folder / "results" / "notes.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return self.load_json("results", "notes.json")
+
+    def load_json(self, *names: str) -> dict:
+        """The object in a JSON file of the run; empty without the file."""
+        path = self.inside(*names)
+        if not path.is_file():
+            return {}
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise WorkspaceError(f"{path}: not JSON ({error})") from error
+        if not isinstance(value, dict):
+            raise WorkspaceError(f"{path}: must hold an object")
+        return value
 
     def need(self, path: Path, notebook: str) -> Path:
         """`path`, or a `WorkspaceError` that says which notebook makes it."""
@@ -97,8 +123,8 @@ class Run:
         return path
 
     def save_environment(self, params: dict) -> None:
-        _write(self.folder / "params.json", _json(params))
-        _write(self.folder / "env.json", _json(environment()))
+        _write(self.inside("params.json"), _json(params))
+        _write(self.inside("env.json"), _json(environment()))
 
 
 def open_run(name: str | Path) -> Run:

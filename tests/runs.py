@@ -16,15 +16,40 @@ ANSWERS = [("sway", "sway"), ("sway", "hop"), ("hop", "hop"), (HOSTILE, HOSTILE)
 TIMES = [[0.0, 1.0], [1.0, 2.0], [2.0, 3.0]]
 
 
-def example_run(folder: Path, movie: Path, answers=ANSWERS) -> Run:
-    """A run whose gallery has a video for each of the (label, predicted), all made of one `movie`."""
+def example_tables(folder: Path, *, unread=(), held_out="ok") -> Run:
+    """The tables alone, of ten test videos of 8 clips and two that samplers learnt from.
+
+    unread: (status, clips, features_status, features_clips) of the first test videos. The methods'
+    coverage follows from it. held_out: the status of the first video that samplers learnt from.
+    """
     run = Run(folder)
+    rows = [
+        *unread,
+        *[("ok", 8, "ok", 8)] * (10 - len(unread)),
+        (held_out, 8, "ok", 8),
+        ("ok", 8, "ok", 8),
+    ]
+    videos = pd.DataFrame(rows, columns=["status", "clips", "features_status", "features_clips"])
+    videos["video_id"] = [f"v{number}" for number in range(len(rows))]
+    videos["split"] = ["test"] * 10 + ["held out"] * 2
+    run.save_table("videos", videos.assign(clips_expected=8, features_clips_expected=8))
+    clips = videos[["clips", "features_clips"]][:10]  # 0 of those that failed
+    read = {"f": clips["clips"] / 8, "samplers": clips.min(axis=1) / 8}
     row = {"clips": 2, "covered": 0.5, "in_segments": 0.4, "seconds_per_video": 0.1}
     row |= {"speedup_vs_dense": 2.0, "overhead_vs_uniform": 1.5, "seeds": 1, "accuracy": 0.7}
-    row |= {"accuracy_low": 0.5, "accuracy_high": 0.9}
-    names = ["uniform", "dense", "audio-visual"]
-    run.save_table("summary", pd.DataFrame([{"method": name} | row for name in names]))
-    run.save_table("methods", pd.DataFrame([{"videos": 5, "videos_failed": 0, "k": 2, "clips_of": 3}]))
+    row |= {"accuracy_low": 0.5, "accuracy_high": 0.9, "videos_uniform": 0}
+    names = {"uniform": "f", "dense": "f", "audio-visual": "samplers"}
+    rows = [{"method": name, "coverage": read[by].mean()} | row for name, by in names.items()]
+    run.save_table("summary", pd.DataFrame(rows))
+    failed = int((read["f"] == 0).sum())
+    counts = {"videos": 10 - failed, "videos_failed": failed, "k": 2, "clips_of": 3}
+    run.save_table("methods", pd.DataFrame([counts]))
+    return run
+
+
+def example_run(folder: Path, movie: Path, answers=ANSWERS) -> Run:
+    """A run whose gallery has a video for each of the (label, predicted), all made of one `movie`."""
+    run = example_tables(folder)
     figure = Figure(figsize=(7, 2))
     figure.subplots().plot([1, 3, 2])
     for name in ("accuracy", "curve_v1"):

@@ -6,13 +6,18 @@ import pytest
 
 from scslib.datasets.manifest import Dataset
 from scslib.evaluation import (
+    coverage_note,
+    coverage_title,
     evaluate,
     fused_table,
     intervals,
     over_seeds,
     overlap,
+    percent,
     pick_clips,
+    reading_note,
     summarise,
+    video_status,
     wilson,
 )
 
@@ -21,10 +26,20 @@ VIDEOS, CLIPS, SALIENT = 60, 40, 4
 
 
 class Scores(dict):
-    """The part of `Shards` that `evaluate` uses: probabilities by video."""
+    """The part of `Shards` that `evaluate` uses: probabilities by video, and what was read."""
 
     def get(self, video_id, name):
         return self[video_id]
+
+    @property
+    def status(self):
+        return statuses(*[(v, "ok", CLIPS) for v in self])
+
+
+def statuses(*rows, expected=CLIPS):
+    """`Shards.status` of (video_id, status, clips)."""
+    table = pd.DataFrame(rows, columns=["video_id", "status", "clips"])
+    return table.assign(reason="", clips_expected=expected, seconds=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +74,7 @@ def world():
 @pytest.fixture(scope="module")
 def predictions(world):
     dataset, scores, saliency = world
-    return evaluate(dataset, dataset.videos, scores, saliency, k=4, seeds=[0, 1])
+    return evaluate(dataset, dataset.videos, scores, scores, saliency, k=4, seeds=[0, 1])
 
 
 def test_a_good_sampler_beats_dense_and_the_oracle_is_on_top(predictions):
@@ -74,7 +89,9 @@ def test_a_good_sampler_beats_dense_and_the_oracle_is_on_top(predictions):
 
 def test_adaptive_gives_its_samplers_answers_with_fewer_clips(world):
     dataset, scores, saliency = world
-    found = evaluate(dataset, dataset.videos, scores, saliency, k=8, seeds=[0, 1], adaptive="visual")
+    found = evaluate(
+        dataset, dataset.videos, scores, scores, saliency, k=8, seeds=[0, 1], adaptive="visual"
+    )
     rows = found.set_index(["seed", "video_id"])
     adaptive, visual = (rows[rows["method"] == name] for name in ("adaptive", "visual"))
     pd.testing.assert_series_equal(adaptive["predicted"], visual["predicted"])
@@ -83,7 +100,7 @@ def test_adaptive_gives_its_samplers_answers_with_fewer_clips(world):
 
 def test_shuffled_saliency_is_no_better_than_random(world):
     dataset, scores, saliency = world
-    rows = evaluate(dataset, dataset.videos, scores, saliency, k=4, seeds=[0, 1])
+    rows = evaluate(dataset, dataset.videos, scores, scores, saliency, k=4, seeds=[0, 1])
     accuracy = rows.groupby("method")["correct"].mean()
     low, high = wilson(int(rows[rows["method"] == "random"]["correct"].sum()), 2 * VIDEOS)
     assert low - 0.05 <= accuracy["shuffled"] <= high + 0.05
@@ -94,7 +111,7 @@ def test_shuffled_labels_give_chance(world):
     dataset, scores, saliency = world
     rng = np.random.default_rng(3)
     videos = dataset.videos.assign(label=rng.permutation(dataset.videos["label"]))
-    rows = evaluate(dataset, videos, scores, saliency, k=4, seeds=[0])
+    rows = evaluate(dataset, videos, scores, scores, saliency, k=4, seeds=[0])
     accuracy = rows[rows["method"] == "visual"]["correct"].mean()
     low, high = wilson(VIDEOS // len(CLASSES), VIDEOS)
     assert low <= accuracy <= high
@@ -108,36 +125,39 @@ def test_prediction_is_the_argmax_of_the_mean_of_the_picked_rows(world, predicti
         assert row.predicted == CLASSES[total.index(max(total))]
 
 
+def costs_of(predictions):
+    costs = pd.DataFrame({"method": predictions["method"].unique()})
+    return costs.assign(seconds_per_video=1.0, speedup_vs_dense=2.0, overhead_vs_uniform=3.0)
+
+
 def test_a_video_that_f_could_not_score_is_counted_not_forgotten(world):
     dataset, scores, saliency = world
     fewer = Scores({k: v for k, v in scores.items() if k != "v0"})
-    rows = evaluate(dataset, dataset.videos, fewer, saliency, k=4, seeds=[0])
-    costs = pd.DataFrame({"method": rows["method"].unique()}).assign(
-        seconds_per_video=1.0, speedup_vs_dense=1.0, overhead_vs_uniform=1.0
-    )
-    table = summarise(rows, costs, k=4, videos=VIDEOS)
+    rows = evaluate(dataset, dataset.videos, fewer, scores, saliency, k=4, seeds=[0])
+    table = summarise(rows, costs_of(rows), k=4, videos=VIDEOS)
     assert set(table["videos_failed"]) == {1} and set(table["videos"]) == {VIDEOS - 1}
+    assert table["coverage"].tolist() == [pytest.approx(59 / 60)] * len(table)
 
 
 def test_a_silent_video_leaves_the_audio_sampler_with_uniform(world):
     dataset, scores, saliency = world
     heard = saliency[saliency["video_id"] != "v1"]
-    rows = evaluate(dataset, dataset.videos, scores, heard, k=4, seeds=[0])
+    rows = evaluate(dataset, dataset.videos, scores, scores, heard, k=4, seeds=[0])
     of_video = rows[rows["video_id"] == "v1"].set_index("method")
     assert of_video.loc["visual", "predicted"] == of_video.loc["uniform", "predicted"]
 
 
 def test_summary_has_every_column_that_others_rely_on(predictions):
-    costs = pd.DataFrame({"method": predictions["method"].unique()})
-    costs = costs.assign(seconds_per_video=1.0, speedup_vs_dense=2.0, overhead_vs_uniform=3.0)
-    table = summarise(predictions, costs, k=4, videos=VIDEOS)
+    table = summarise(predictions, costs_of(predictions), k=4, videos=VIDEOS)
     wanted = "method seed k clips videos accuracy accuracy_low accuracy_high seconds_per_video "
-    wanted += "speedup_vs_dense overhead_vs_uniform videos_failed"
+    wanted += "speedup_vs_dense overhead_vs_uniform videos_failed videos_partial videos_uniform coverage"
     assert set(wanted.split()) <= set(table.columns)
     assert table["method"].tolist()[:2] == ["random", "random"]
     covered = table.set_index(["method", "seed"])["covered"]
     assert covered["uniform", 0] == 0 and covered["oracle", 0] == 1
     summary = over_seeds(table, predictions)
+    assert set(table["coverage"]) == set(summary["coverage"]) == {1.0}
+    assert coverage_title(summary) == ""
     assert (summary["accuracy_low"] <= summary["accuracy"]).all()
     assert (summary["accuracy"] <= summary["accuracy_high"]).all()
 
@@ -148,12 +168,13 @@ def test_intervals_are_the_mean_over_seeds_and_hold_nineteen_of_twenty_true_valu
     for world in range(100):
         right = np.random.default_rng(world).random(80) < 0.7
         rows = pd.DataFrame({"video_id": np.arange(80), "method": "a", "seed": 0, "correct": right})
-        (row,) = intervals(rows, draws=400).itertuples()
+        rows["read"] = 1.0
+        (row,) = intervals(rows, videos=80, draws=400).itertuples()
         assert row.accuracy == pytest.approx(right.mean())
         held.append(row.accuracy_low <= 0.7 <= row.accuracy_high)
     assert 0.88 <= np.mean(held) <= 0.99
     two = pd.concat([rows, rows.assign(seed=1, correct=False)])
-    (row,) = intervals(two).itertuples()
+    (row,) = intervals(two, videos=80).itertuples()
     assert row.accuracy == pytest.approx(right.mean() / 2)
     assert row.spread_over_seeds == pytest.approx(right.mean())
 
@@ -193,3 +214,159 @@ def test_overlap_against_counting_milliseconds():
 def test_unknown_method_is_named():
     with pytest.raises(ValueError, match="method \\('best'\\)"):
         pick_clips("best", np.ones((3, 2)), 0, 1, np.random.default_rng(0))
+
+
+class Read(Scores):
+    """Scores of which not all that the files declare could be read."""
+
+    def __init__(self, arrays, *rows):
+        super().__init__(arrays)
+        self.rows = rows
+
+    @property
+    def status(self):
+        return statuses(*self.rows, expected=4)
+
+
+A, B = [0.9, 0.1], [0.1, 0.9]  # what f says of a clip; every video is an "a"
+
+
+@pytest.fixture(scope="module")
+def torn():
+    """Five videos of four clips, K = 1: uniform shows the middle clip, the third of four.
+
+    v0 is whole; v1 f could not read; v2 the samplers could not; of v3 f read two clips; of v4 the
+    samplers read one. v3 and v4 have no sound.
+    """
+    probabilities = {"v0": [A, B, B, B], "v2": [B, A, B, B], "v3": [B, A], "v4": [B, B, A, B]}
+    f = Read(
+        {video_id: np.array(rows) for video_id, rows in probabilities.items()},
+        *[("v0", "ok", 4), ("v1", "failed", 0), ("v2", "ok", 4), ("v3", "partial", 2), ("v4", "ok", 4)],
+    )
+    seen = {"v0": [1, 0, 0, 0], "v1": [0, 0, 0, 1], "v3": [0, 0.5, 1, 1], "v4": [1]}
+    features = Read(
+        seen,
+        *[("v0", "ok", 4), ("v1", "ok", 4), ("v2", "timeout", 0), ("v3", "ok", 4), ("v4", "partial", 1)],
+    )
+    tables = []
+    for method, ids in (("audio", ["v0", "v1"]), ("visual", list(seen))):
+        for video_id in ids:
+            clip = np.arange(len(seen[video_id]))
+            table = {"seed": 0, "method": method, "video_id": video_id, "clip": clip}
+            table |= {"start_s": 1.0 * clip, "end_s": clip + 1.0, "saliency": seen[video_id]}
+            tables.append(pd.DataFrame(table))
+    videos = pd.DataFrame({"video_id": [f"v{i}" for i in range(5)], "label": "a", "split": "test"})
+    segments = pd.DataFrame({"video_id": ["v0", "v4"], "start_s": 0.0, "end_s": 1.0})
+    dataset = Dataset(None, "torn", ("a", "b"), videos, segments)
+    rows = evaluate(dataset, videos, f, features, pd.concat(tables), k=1, seeds=[0])
+    return rows, f, features
+
+
+def test_coverage_of_each_method_is_what_it_could_read(torn):
+    rows, *_ = torn
+    methods = summarise(rows, costs_of(rows), k=1, videos=5)
+    table = methods.set_index("method")
+    columns = ["videos", "videos_failed", "videos_partial", "videos_uniform"]
+    # f: v0, v2, half of v3, v4 of five; the samplers: v0, half of v3, a quarter of v4
+    for method in ("random", "uniform", "dense", "oracle"):
+        assert table.loc[method, columns].tolist() == [4, 1, 1, 0], method
+        assert table.loc[method, "coverage"] == pytest.approx(3.5 / 5)
+    for method, uniform in (("audio", 2), ("visual", 0), ("shuffled", 0)):
+        assert table.loc[method, columns].tolist() == [3, 2, 2, uniform], method
+        assert table.loc[method, "coverage"] == pytest.approx(1.75 / 5)
+    summary = over_seeds(methods, rows).set_index("method")
+    pd.testing.assert_frame_equal(
+        summary[[*columns, "coverage"]], table[[*columns, "coverage"]], check_dtype=False
+    )
+    assert coverage_title(summary) == ", coverage 35.0 %"
+
+
+def test_a_video_that_no_sampler_could_read_is_not_given_uniforms_answer(torn):
+    rows, *_ = torn
+    by_method = rows.groupby("method")["video_id"].agg(list)
+    assert by_method["uniform"] == ["v0", "v2", "v3", "v4"]
+    assert by_method["visual"] == by_method["audio"] == by_method["shuffled"] == ["v0", "v3", "v4"]
+    fallen = rows[rows["fell_back"]]
+    assert set(zip(fallen["method"], fallen["video_id"], strict=True)) == {
+        ("audio", "v3"),
+        ("audio", "v4"),
+    }
+
+
+def test_accuracies_beside_each_other_are_of_the_same_videos(torn):
+    rows, *_ = torn
+    table = summarise(rows, costs_of(rows), k=1, videos=5).set_index("method")
+    assert table.loc["uniform", "accuracy"] == pytest.approx(2 / 4)  # v3, v4
+    assert table.loc["visual", "accuracy"] == pytest.approx(2 / 3)  # v0, v3
+    assert table.loc["visual", "covered"] == 0  # on the same three, uniform has two right as well
+    assert table.loc["audio", "covered"] == pytest.approx(1)  # v0 by its own, v3 and v4 as uniform
+    visual = over_seeds(table.reset_index(), rows).set_index("method").loc["visual"]
+    assert visual["accuracy"] == pytest.approx(2 / 3) and visual["accuracy_high"] == 1
+
+
+def test_an_interval_counts_no_video_that_the_method_has_not_seen():
+    """b is right in each of the five videos that it could read."""
+    a = pd.DataFrame({"video_id": range(10), "method": "a", "seed": 0, "correct": True, "read": 1.0})
+    found = intervals(pd.concat([a, a[:5].assign(method="b")]), videos=20).set_index("method")
+    assert (found[["accuracy", "accuracy_low", "accuracy_high"]] == 1).all(axis=None)
+    assert found["coverage"].to_dict() == {"a": 0.5, "b": 0.25}
+
+
+def test_saliencies_of_other_videos_are_no_silent_videos(world):
+    """As from a CSV whose ids 007 were read as the number 7."""
+    dataset, scores, saliency = world
+    other = saliency.assign(video_id=saliency["video_id"].str.removeprefix("v").astype(int))
+    with pytest.raises(ValueError, match=r"saliency: its video .0. is none of the 60 videos"):
+        evaluate(dataset, dataset.videos, scores, scores, other, k=4, seeds=[0])
+
+
+def test_picks_in_segments_pass_over_clips_whose_times_nobody_knows(torn):
+    rows = torn[0].set_index(["method", "video_id"])["in_segments"]
+    assert np.isnan(rows["uniform", "v4"]) and np.isnan(rows["visual", "v3"])  # v3 has no segments
+    assert rows["visual", "v4"] == 1 and rows["dense", "v0"] == 0.25 and rows["dense", "v4"] == 1
+
+
+def test_the_note_says_what_is_missing_and_agrees_with_the_table(torn, tmp_path):
+    rows, f, features = torn
+    status = video_status(f, features)
+    line = "coverage 35.0 %: 2 of 5 test videos could not be read (1 failed, 1 timeout for the samplers "
+    line += "only), 2 only in part: see results/videos.csv"
+    assert coverage_note(status) == line
+    assert min(intervals(rows, videos=5)["coverage"]) == pytest.approx(0.35)
+    held = statuses(("h0", "timeout", 0), ("h1", "ok", 4)).assign(split="held out")
+    both = pd.concat([held, status.assign(split="test")])
+    both.to_csv(tmp_path / "videos.csv", index=False)
+    assert coverage_note(pd.read_csv(tmp_path / "videos.csv")) == line
+
+
+@pytest.mark.parametrize(
+    "rows, note",
+    [
+        ([], ""),
+        ([("failed", 0)], "coverage 98.0 %: 1 of 50 test videos could not be read (1 failed)"),
+        (
+            [("failed", 0), ("timeout", 0), *[("partial", 2)] * 3],
+            "coverage 93.0 %: 2 of 50 test videos could not be read (1 failed, 1 timeout), "
+            "3 only in part",
+        ),
+        ([("partial", 1)] * 2, "coverage 97.0 %: 2 of 50 test videos could be read only in part"),
+    ],
+)
+def test_the_line_of_a_run(rows, note):
+    rows = [*rows, *[("ok", 4)] * (50 - len(rows))]
+    status = statuses(*[(f"v{i}", *row) for i, row in enumerate(rows)], expected=4)
+    assert coverage_note(status) == (note and note + ": see results/videos.csv")  # f alone: notebook 04
+    features = statuses(*[(f"v{i}", "ok", 4) for i in range(50)], expected=4)
+    whole = video_status(*(type("Shards", (), {"status": s}) for s in (status, features)))
+    assert coverage_note(whole) == (note and note + ": see results/videos.csv")
+
+
+def test_the_videos_that_samplers_learn_from_have_a_note_of_their_own():
+    status = statuses(("h0", "failed", 0), ("h1", "partial", 2), ("h2", "ok", 4), expected=4)
+    note = "1 of 3 training videos could not be read (1 failed), 1 only in part"
+    assert reading_note(status, "training videos") == note
+    assert reading_note(status[2:], "training videos") == ""
+
+
+def test_a_coverage_just_below_all_is_not_called_all():
+    assert percent(0.9999) == "99.9 %" and percent(1) == "100.0 %" and percent(0.945) == "94.5 %"

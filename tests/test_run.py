@@ -11,9 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
+from runs import example_tables
 from torchvision.models.video import mc3_18
 
+from scslib.cli import main
 from scslib.models.checkpoints import load_classifier
+from scslib.workspace import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED = "01,03-08,10"  # for a second run: without slow ones that no other needs
@@ -218,6 +222,67 @@ def test_dataset_csv_that_points_nowhere_is_refused_before_anything_runs(work, t
     assert not (work / "runs" / "never").exists()
 
 
+@pytest.fixture
+def ran(tmp_path, monkeypatch):
+    """`scs run` after whose notebooks a folder with these tables lies there; returns its result."""
+
+    def command(*options, tables=True, **how):
+        run = example_tables(tmp_path / "made-up", **how) if tables else Run(tmp_path / "empty")
+        monkeypatch.setattr("scslib.run.run_notebooks", lambda *_, **__: run)
+        return run, CliRunner().invoke(main, ["run", *options])
+
+    return command
+
+
+TORN = [("failed", 0, "failed", 0), ("timeout", 0, "timeout", 0), ("partial", 4, "partial", 4)]
+LINE = "coverage 75.0 %: 2 of 10 test videos could not be read (1 failed, 1 timeout), 1 only in part: "
+LINE += "see results/videos.csv"
+
+
+def test_the_last_lines_say_which_part_of_the_test_videos_the_table_is_about(ran):
+    _, done = ran(unread=TORN)
+    assert done.exit_code == 0 and LINE in done.stdout.splitlines() and done.stderr == ""
+    assert done.stdout.count("75.0 %") == 4  # the line, and beside each of three methods
+
+
+def test_require_complete_fails_with_that_line_after_the_report_is_made(ran):
+    run, done = ran("--require-complete", unread=TORN)
+    assert done.exit_code == 1 and done.stderr == f"Error: {LINE}\n"
+    assert LINE not in done.stdout and "report: " in done.stdout
+    assert "overage 75.0 %" in (run.folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize("row", [("partial", 7, "ok", 8), ("ok", 8, "timeout", 0)])
+def test_require_complete_wants_every_clip_for_every_method(ran, row):
+    assert ran("--require-complete", unread=[row])[1].exit_code == 1
+
+
+def test_a_clip_is_what_is_counted_not_the_frames_after_the_last(ran):
+    assert ran("--require-complete", unread=[("partial", 8, "ok", 8)])[1].exit_code == 0
+
+
+def test_a_complete_run_says_nothing_and_passes(ran):
+    run, done = ran("--require-complete")
+    assert done.exit_code == 0 and done.stderr == ""
+    assert "overage" not in done.stdout and "could not be read" not in done.stdout
+    run.save_table("classifiers", pd.DataFrame({"coverage": [0.5]}))
+    again = CliRunner().invoke(main, ["run", "--require-complete"])
+    assert again.exit_code == 1 and again.stderr == "Error: coverage 50.0 % in results/classifiers.csv\n"
+
+
+def test_training_videos_are_said_and_are_no_error(ran):
+    _, done = ran("--require-complete", held_out="failed")
+    assert done.exit_code == 0
+    said = "1 of 2 held-out training videos could not be read (1 failed): see results/videos.csv"
+    assert said in done.stdout.splitlines()
+
+
+def test_require_complete_is_not_met_without_a_table(ran):
+    _, done = ran("--require-complete", tables=False)
+    assert done.exit_code == 1 and "notebook 06" in done.stderr
+    assert ran(tables=False)[1].exit_code == 0
+
+
 @pytest.fixture(scope="session")
 def holed(smoke, work, tmp_path_factory):
     """The smoke dataset with one test video missing, one empty, and one without sound."""
@@ -236,9 +301,21 @@ def holed(smoke, work, tmp_path_factory):
 def test_bad_videos_in_a_dataset_are_reported_and_counted(holed, work):
     stdout, _ = scs("run", "--data", holed, "--out", "holed", "--notebooks", NEEDED, work=work)
     table = pd.read_csv(work / "runs" / "holed" / "results" / "methods.csv")
+    count = int(table["videos"].iloc[0]) + 2
     assert set(table["videos_failed"]) == {2}
-    assert "2 test videos could not be read" in stdout
+    assert table["coverage"].to_numpy() == pytest.approx(1 - 2 / count, abs=1e-5)
+    said = f"2 of {count} test videos could not be read (2 failed): see results/videos.csv"
+    assert said in stdout and stdout.count(said) == 1
+    silent = table.groupby("method")["videos_uniform"].max()
+    assert silent["audio"] == 1 and silent["audio-visual"] == silent["uniform"] == 0
     status = pd.read_csv(work / "runs" / "holed" / "results" / "videos.csv")
     failed = status[status["status"] == "failed"]
     assert len(failed) == 2 and failed["reason"].str.contains(".mp4").all()
+    assert (failed["features_status"] == "failed").all()
     assert np.isfinite(table["accuracy"]).all()
+    for name in ("choices", "aggregations"):
+        quoted = pd.read_csv(work / "runs" / "holed" / "results" / f"{name}.csv")["coverage"]
+        assert quoted.to_numpy() == pytest.approx(1 - 2 / count, abs=1e-5), name
+    assert said in (work / "runs" / "holed" / "report.html").read_text()
+    again = ["run", "--data", holed, "--out", "holed", "--notebooks", NEEDED, "--require-complete"]
+    assert one_line(*again, work=work).endswith(said)

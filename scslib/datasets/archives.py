@@ -14,6 +14,8 @@ from scslib.datasets.lists import leads_out
 
 CHUNK = 1 << 20  # bytes copied at a time
 LARGEST = 1 << 40  # bytes that an archive may unpack to, if nobody says otherwise
+SMALL, DENSE = 1 << 30, 100  # bytes; above them, as often as its own size at most
+MOST_MEMBERS = 2_000_000
 
 
 class ArchiveError(ValueError):
@@ -32,12 +34,13 @@ class _Member(NamedTuple):
 def unpack(archive: str | Path, folder: str | Path, *, largest: int = LARGEST) -> list[str]:
     """Unpack a zip or tar file (.gz, .bz2 and .xz, too) into `folder`; gives the files' names.
 
-    Raises `ArchiveError` for a name that leads out of the folder, a link or device, more than `largest`
-    bytes, and an archive that is broken.
+    Raises `ArchiveError` for a name that leads out of the folder (also by a link that lies in it), a
+    link or device, more than `largest` bytes or `DENSE` times its own size, and one that is broken.
     """
     archive, folder = Path(archive), Path(folder)
     if not archive.is_file():
         raise ArchiveError(f"{archive}: no such file")
+    largest = min(largest, max(SMALL, DENSE * archive.stat().st_size))
     broken = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError)
     try:
         if zipfile.is_zipfile(archive):
@@ -70,7 +73,7 @@ def _of_tar(opened: tarfile.TarFile) -> Iterator[_Member]:
 
 def _checked(archive: Path, members: Iterator[_Member], largest: int) -> Iterator[_Member]:
     total = 0
-    for member in members:
+    for number, member in enumerate(members, 1):
         total += member.size
         if leads_out(member.name):
             raise ArchiveError(f"{archive}: {member.name!r} leads out of the folder; nothing unpacked")
@@ -78,6 +81,8 @@ def _checked(archive: Path, members: Iterator[_Member], largest: int) -> Iterato
             raise ArchiveError(f"{archive}: {member.name!r} is a link or a device; nothing unpacked")
         if total > largest:
             raise ArchiveError(f"{archive}: unpacks to more than {largest} bytes; nothing unpacked")
+        if number > MOST_MEMBERS:
+            raise ArchiveError(f"{archive}: holds more than {MOST_MEMBERS} files; nothing unpacked")
         yield member
 
 
@@ -85,6 +90,8 @@ def _write(members: list[_Member], folder: Path, opened: Callable[[_Member], Bin
     """Only contents are taken over: no owners, no rights, no times."""
     for member in members:
         target = folder / member.name
+        if not target.resolve().is_relative_to(folder.resolve()):
+            raise ArchiveError(f"{target}: a link that leads out of {folder}")
         if member.kind == "folder":
             target.mkdir(parents=True, exist_ok=True)
             continue

@@ -68,12 +68,16 @@ def load_dataset(folder: str | Path) -> Dataset:
     """Read and check a dataset folder.
 
     Raises `DatasetError` with one line that names the file and the value: missing files or columns,
-    duplicate ids, labels that are not classes, a class without videos in train, paths that leave the
-    folder, or not one video that exists. Single missing videos are left to the reader, which counts
-    them as failed.
+    duplicate ids, ids that are no names, labels that are not classes, a class without videos in train,
+    paths that leave the folder (also by links), or not one video that exists. Single missing videos are
+    left to the reader, which counts them as failed.
     """
     folder = Path(folder)
+    for name in ("dataset.json", "videos.csv", "segments.csv"):
+        if _leads_out(folder, name):
+            raise DatasetError(f"{folder / name}: leads out of the dataset's folder")
     about = _read_json(folder / "dataset.json")
+    _check_about(folder / "dataset.json", about)
     videos_csv = folder / "videos.csv"
     videos = _read_csv(videos_csv, COLUMNS)
     classes = tuple(about.get("classes") or sorted(videos["label"].unique()))
@@ -86,6 +90,9 @@ def load_dataset(folder: str | Path) -> Dataset:
         if videos[column].eq("").any():
             line = int(np.flatnonzero(videos[column].eq(""))[0]) + 2
             raise DatasetError(f"{videos_csv}: line {line}: {column} is empty")
+    for video_id in videos["video_id"]:
+        if {"/", "\\"} & set(video_id) or not video_id.strip(".") or not video_id.isprintable():
+            raise DatasetError(f"{videos_csv}: video_id {video_id!r} must be a plain name")
     unknown = sorted(set(videos["label"]) - set(classes))
     if unknown:
         raise DatasetError(f"{videos_csv}: label {unknown[0]!r} is not a class of dataset.json")
@@ -93,9 +100,8 @@ def load_dataset(folder: str | Path) -> Dataset:
     for name in classes:
         if name not in trained:
             raise DatasetError(f"{videos_csv}: class {name!r} has no video in split 'train'")
-    root = folder.resolve()
     for path in videos["path"]:
-        if not (root / path).resolve().is_relative_to(root):
+        if _leads_out(folder, path):
             raise DatasetError(f"{videos_csv}: path {path!r} leads out of the dataset's folder")
     if not any((folder / path).is_file() for path in videos["path"]):
         raise DatasetError(
@@ -106,7 +112,7 @@ def load_dataset(folder: str | Path) -> Dataset:
         segments = _read_csv(folder / "segments.csv", list(segments.columns))
         for column in ("start_s", "end_s"):
             segments[column] = pd.to_numeric(segments[column], errors="coerce")
-        if segments[["start_s", "end_s"]].isna().any(axis=None):
+        if not np.isfinite(segments[["start_s", "end_s"]].to_numpy(float)).all():
             raise DatasetError(f"{folder / 'segments.csv'}: start_s and end_s must be numbers")
     return Dataset(folder, about.get("name", folder.name), classes, videos, segments, about)
 
@@ -190,12 +196,28 @@ def training_parts(videos: pd.DataFrame, held_out: float, validation: float = 0.
     return Parts(kept, rest, chosen)
 
 
+def _leads_out(folder: Path, path: str) -> bool:
+    """Whether `path`, or a link on the way, leads out of `folder` (which may itself be a link)."""
+    try:
+        return not (folder / path).resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # no path at all, or links in a circle
+        return True
+
+
+def _check_about(path: Path, about: dict) -> None:
+    classes = about.get("classes") or []
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise DatasetError(f"{path}: classes must be a list of names")
+    if not isinstance(about.get("name", ""), str):
+        raise DatasetError(f"{path}: name ({str(about['name'])[:80]}) must be a text")
+
+
 def _read_json(path: Path) -> dict:
     if not path.is_file():
         raise DatasetError(f"{path}: no such file (is {path.parent} a dataset folder?)")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise DatasetError(f"{path}: not JSON ({error})") from error
     if not isinstance(value, dict):
         raise DatasetError(f"{path}: must hold an object")

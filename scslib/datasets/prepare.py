@@ -2,6 +2,7 @@
 
 Short side, an I-frame every `gop` frames, no B-frames, sound kept. A video that is so already is
 linked, not encoded again; one that is done is not done again, so that a broken run goes on.
+FOLDER/shards has a status for each (see `shards`).
 """
 
 from __future__ import annotations
@@ -12,15 +13,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from scslib.datasets.listing import place
 from scslib.datasets.manifest import Dataset, DatasetError, load_dataset, write_dataset
 from scslib.datasets.sources import Source, write_left_out
-from scslib.parallel import map_processes
-from scslib.video.probe import VideoError, index_clips, probe
+from scslib.shards import Read, Video, run_shards
+from scslib.video.probe import expected_clips, index_clips, probe
 from scslib.video.recode import Recoding, recode
 
 SETTING = Recoding(short_side=256, gop=12, codec="h264", quality=23)
@@ -40,26 +40,35 @@ def prepare(
         raise DatasetError(f"{folder}: must not lie inside {dataset.folder}")
     made_with = {"source": str(dataset.name), **asdict(setting)}
     _begin(folder, made_with)
-    paths = dataset.videos["path"].tolist()
+    rows = dataset.videos
+    names = dict(zip(rows["video_id"], _names(rows["path"].tolist()), strict=True))
     jobs = [
-        (dataset.folder / path, folder, path, name, setting)
-        for path, name in zip(paths, _names(paths), strict=True)
+        Video(video_id, dataset.folder / path, {"path": path, "name": names[video_id]})
+        for video_id, path in zip(rows["video_id"], rows["path"], strict=True)
     ]
-    done = list(map_processes(_prepare, jobs, workers=workers, title="encoding"))
-    videos = dataset.videos.assign(path=[d.path for d in done])
-    good = np.array([not d.problem for d in done])
+    params = {"folder": str(folder.resolve()), "setting": asdict(setting)}
+    where, options = folder / "shards" / "prepare", {"workers": workers, "title": "encoding"}
+    done = run_shards(_prepare, jobs, where, params=params, made=_made, **options)
+    good = np.array([video_id in done for video_id in rows["video_id"]])
+    linked = [
+        video_id in done and bool(done.get(video_id, "linked")[0]) for video_id in rows["video_id"]
+    ]
+    videos = rows.assign(path=rows["path"].where(linked, rows["video_id"].map(names)))
     lost = [
-        Source(dataset.folder, p, problem=d.problem)
-        for p, d in zip(paths, done, strict=True)
-        if d.problem
+        Source(dataset.folder, job.own["path"], problem=_plain(job.path, reason))
+        for job, reason in zip(jobs, done.status["reason"], strict=True)
+        if job.video_id not in done
     ]
-    begin = dict(zip(videos["video_id"], [d.begin_s for d in done], strict=True))
+    begin = {video_id: done.get(video_id, "begin_s")[0] for video_id in videos["video_id"][good]}
     segments = dataset.segments[dataset.segments["video_id"].isin(videos["video_id"][good])].copy()
     for column in ("start_s", "end_s"):
         shift = segments["video_id"].map(begin).astype(float)  # no rows have no type
         segments[column] = (segments[column] - shift).clip(lower=0)
-    linked = sum(d.linked for d in done)
-    notes = [f"{linked} of {len(done)} videos are so already and were not encoded again"] * (linked > 0)
+    notes, same, part = [], sum(linked), int((done.status["status"] == "partial").sum())
+    if same:
+        notes.append(f"{same} of {len(rows)} videos are so already and were not encoded again")
+    if part:
+        notes.append(f"{part} of {len(rows)} videos break off and are shorter than they declare")
     return write_dataset(
         folder,
         name=dataset.name,
@@ -97,30 +106,33 @@ def _begin(folder: Path, made_with: dict) -> None:
     note.write_text(text, encoding="utf-8")
 
 
-class _Done(NamedTuple):
-    """Where a video lies now, and the time of its first picture in the source; or its `problem`."""
-
-    path: str = ""
-    begin_s: float = 0.0
-    linked: bool = False
-    problem: str = ""
-
-
-def _prepare(job: tuple[Path, Path, str, str, Recoding]) -> _Done:
-    source, folder, path, name, setting = job
-    try:
-        if fits(source, setting):
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            place(source, folder / path, link=True)
-            return _Done(path, linked=True)
-        index, info, target = index_clips(source), probe(source), folder / name
-        if not target.is_file() or os.stat(target).st_mtime_ns < os.stat(source).st_mtime_ns:
+def _prepare(path: Path, params: dict) -> Read:
+    """Encode or link one video. Arrays: whether it was linked, and the time of its first picture."""
+    folder, setting = Path(params["folder"]), Recoding(**params["setting"])
+    index, linked, begin_s = index_clips(path), fits(path, setting), 0.0
+    if linked:
+        target = folder / params["path"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        place(path, target, link=True)
+    else:
+        target, info = folder / params["name"], probe(path)
+        if not target.is_file() or os.stat(target).st_mtime_ns < os.stat(path).st_mtime_ns:
             target.parent.mkdir(parents=True, exist_ok=True)
             side = min(setting.short_side or info.height, info.width, info.height)
-            recode(source, target, setting=replace(setting, short_side=side))
-        return _Done(name, begin_s=float(index.pts[0] * index.time_base))
-    except (VideoError, OSError) as error:
-        return _Done(problem=str(error).removeprefix(f"{source.resolve()}: "))
+            recode(path, target, setting=replace(setting, short_side=side))
+        begin_s = float(index.pts[0] * index.time_base)
+    arrays = {"linked": np.array([linked]), "begin_s": np.array([begin_s])}
+    return Read(arrays, len(index), expected_clips(index), index.missing)
+
+
+def _made(video: Video, params: dict) -> bool:
+    """Whether the file that was made of a video is still there."""
+    folder = Path(params["folder"])
+    return (folder / video.own["path"]).is_file() or (folder / video.own["name"]).is_file()
+
+
+def _plain(path: Path, reason: str) -> str:
+    return reason.removeprefix(f"{path.resolve()}: ").removeprefix(f"{path}: ")
 
 
 def _names(paths: Sequence[str]) -> list[str]:

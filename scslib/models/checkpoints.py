@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import nn
 
@@ -22,6 +22,7 @@ from scslib.models.published import Family, recognise, rename, unwrap
 from scslib.models.reading import (
     BY_NAME,
     CheckpointError,
+    bounded,
     fetch_weights,
     fill,
     named_weights,
@@ -84,12 +85,15 @@ def identify(path: str | Path) -> Family:
 def _own(path: str | Path) -> tuple[nn.Module, ClassifierInput, list[str]]:
     about = _about(path, "classifier")
     try:
-        view = ClassifierInput(**{k: _tuple(v) for k, v in about["input"].items()})
-        network = build_classifier(about["architecture"], len(about["classes"]), about["width"])
-        set_eps(network, about.get("eps"))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        view = ClassifierInput(**{k: _tuple(v) for k, v in bounded(about["input"]).items()})
+        size, width, eps = len(about["classes"]), about["width"], about.get("eps")
+        architecture = about["architecture"]
+        network = _built(path, lambda: set_eps(build_classifier(architecture, size, width), eps))
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise CheckpointError(f"{path}: its .json is incomplete ({error})") from error
-    log.info("%s: a %s of the kit", path, about["architecture"])
+    log.info("%s: a %s of the kit", path, architecture)
     return _load(path, network), view, about["classes"]
 
 
@@ -138,8 +142,12 @@ def load_sampler(path: str | Path) -> tuple[Sampler, dict]:
     try:
         settings = (about["outputs"], about["width"], about["sound_width"])
         backbone = about.get("backbone", "resnet18")  # which earlier versions did not name
-        network = Sampler(tuple(about["modalities"]), *settings, backbone)
-    except (KeyError, TypeError, ValueError) as error:
+        modalities = tuple(about["modalities"])
+        network = _built(path, lambda: Sampler(modalities, *settings, backbone))
+        bounded(about.get("features", {}))
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise CheckpointError(f"{path}: its .json is incomplete ({error})") from error
     return _load(path, network), about
 
@@ -166,19 +174,37 @@ def _about(path: str | Path, kind: str) -> dict:
             raise CheckpointError(f"{needed}: no such file")
     try:
         about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path.with_suffix('.json')}: not JSON ({error})") from error
     if not isinstance(about, dict) or about.get("kind") != kind:
         raise CheckpointError(f"{path}: not the checkpoint of a {kind}")
     return about
 
 
+def _built(path: str | Path, build: Callable[[], nn.Module]) -> nn.Module:
+    """`build()`, which takes no memory before the weights fit, whatever size is claimed."""
+    try:
+        with torch.device("meta"):
+            wanted = {key: list(value.shape) for key, value in build().state_dict().items()}
+        with safe_open(path, framework="pt") as file:
+            found = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, RuntimeError) as error:
+        raise _unfit(path, str(error).splitlines()[0]) from error
+    for key, shape in wanted.items():
+        if found.get(key) != shape:
+            raise _unfit(path, f"{key} is {found.get(key)}, not {shape}")
+    return build()
+
+
+def _unfit(path: str | Path, reason: str) -> CheckpointError:
+    return CheckpointError(f"{path}: the weights do not fit the network ({reason})")
+
+
 def _load(path: str | Path, network: nn.Module) -> nn.Module:
     try:
         load_model(network, str(path))
     except (SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path}: the weights do not fit the network ({reason})") from error
+        raise _unfit(path, str(error).splitlines()[0]) from error
     return network.eval()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -15,6 +16,11 @@ from torchvision.models import WeightsEnum
 BY_NAME = "torchvision:"
 TORCHVISION = ("mc3_18", "r3d_18", "r2plus1d_18")
 MAGIC = (b"PK\x03\x04", b"\x80")  # torch.save since 2020, and before: both are read with weights_only
+
+
+# What the settings beside weights may claim: they say how much of a video is held at a time
+MOST = {"clip_len": 1024, "frames": 1024, "pictures": 1024, "crops": 3, "frame_rate": 1000}
+MOST |= dict.fromkeys(("iframe_size", "height", "width", "short_side", "crop"), 8192)
 
 
 class CheckpointError(ValueError):
@@ -36,11 +42,31 @@ def read_weights(path: str | Path) -> object:
             start = file.read(8)
         if not start.startswith(MAGIC):
             raise CheckpointError(f"{path}: not a file of weights (it begins with {start!r})")
+        if start.startswith(MAGIC[0]):
+            _refuse_bomb(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except CheckpointError:
         raise
     except Exception as error:  # a broken file can make the readers raise whatever they like
         raise CheckpointError(f"{path}: {_reason(error)}") from error
+
+
+def _refuse_bomb(path: Path) -> None:
+    """torch.save compresses nothing, so that its records are no longer than the file."""
+    with zipfile.ZipFile(path) as archive:
+        size = sum(record.file_size for record in archive.infolist())
+    if size > path.stat().st_size:
+        raise CheckpointError(f"{path}: would unpack to {size} bytes, more than torch.save writes")
+
+
+def bounded(settings: Mapping[str, object]) -> Mapping[str, object]:
+    """`settings` of how videos are read. Raises `ValueError` for one beyond `MOST`."""
+    for name, most in MOST.items():
+        value = settings.get(name, 0)
+        kinds = (int, float) if name == "frame_rate" else int
+        if not isinstance(value, kinds) or not 0 <= value <= most:
+            raise ValueError(f"{name} ({str(value)[:80]}) must be a number in 0..{most}")
+    return settings
 
 
 def named_weights(name: str) -> WeightsEnum:

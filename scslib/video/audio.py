@@ -19,14 +19,17 @@ import torch
 import torchaudio
 
 from scslib.video.frames import decoded
-from scslib.video.probe import Clip, audio_stream, open_video
+from scslib.video.probe import Clip, VideoError, audio_stream, open_video
 
 SAMPLE_RATE = 16_000  # Hz
 WINDOW, FFT = 256, 512  # samples: a Hann window of 16 ms, padded for 40 bands to be resolved
 JITTER_S = 0.05  # chunks whose stamps lie nearer follow each other without a gap: stamps are rounded
 SKIPPED = 2 * SAMPLE_RATE  # where nothing is wanted for longer, seeking is quicker than decoding
+MOST_HELD = 3600 * SAMPLE_RATE  # samples: of a longer window, or with stamps that stand still, no more
+LOWEST_RATE = 1000  # Hz; of a lower one a few bytes would become minutes
 LEAD_S = 0.25  # a decoder gives the right sound only a few frames after where it began
 STEPS, MELS = 200, 40
+TOO_LONG = f"more than {MOST_HELD // SAMPLE_RATE} s of sound are not held at a time"
 FLOOR = 1e-6  # added to the mel energies before the logarithm: silence is log(1e-6) = -13.8
 
 
@@ -35,10 +38,10 @@ def iter_logmel(path: str | Path, clips: Iterable[Clip]) -> Iterator[np.ndarray]
 
     Streamed: only the sound of about one window is held, and what lies between clips that are far apart
     is skipped. Where the window reaches over the beginning or end of the sound, and everywhere if there
-    is no audio track, it hears silence.
+    is no audio track, it hears silence. Raises `VideoError` where more than an hour would be held.
     """
     held: deque[tuple[int, np.ndarray]] = deque()  # (position of the first sample, samples)
-    end, more = 0, True
+    end, more, holds = 0, True, 0
     with open_video(path) as container:
         chunks = _samples(container)
         for clip in clips:
@@ -46,17 +49,22 @@ def iter_logmel(path: str | Path, clips: Iterable[Clip]) -> Iterator[np.ndarray]
             hop = max(1, round((2 * half * SAMPLE_RATE - FFT) / (STEPS - 1)))
             length = hop * (STEPS - 1) + FFT
             first = round(middle * SAMPLE_RATE) - length // 2
+            if length > MOST_HELD:
+                raise VideoError(f"{path}: clip {clip.index} lasts {half:.0f} s, {TOO_LONG}")
             if more and first > end + SKIPPED:
                 chunks, end = _samples(container, first / SAMPLE_RATE), first
                 held.clear()
+                holds = 0
             while more and end < first + length:
                 chunk = next(chunks, None)
                 more = chunk is not None
                 if more:
                     held.append(chunk)
-                    end = chunk[0] + len(chunk[1])
+                    end, holds = chunk[0] + len(chunk[1]), holds + len(chunk[1])
+                    if holds > 2 * MOST_HELD:
+                        raise VideoError(f"{path}: the sound's times stand still, {TOO_LONG}")
             while held and held[0][0] + len(held[0][1]) <= first:
-                held.popleft()
+                holds -= len(held.popleft()[1])
             window = np.zeros(length, np.float32)
             for position, samples in held:
                 begin, stop = max(position, first), min(position + len(samples), first + length)
@@ -106,6 +114,9 @@ def _samples(
         container.seek(int((start_s - LEAD_S) / stream.time_base), stream=stream)
     resampler, end = av.AudioResampler(format="flt", layout=layout, rate=rate), None
     for frame in itertools.chain(decoded(container, stream), [None]):  # None flushes
+        if frame is not None and frame.sample_rate < LOWEST_RATE:
+            low = f"sound at {frame.sample_rate} Hz, must be {LOWEST_RATE} at least"
+            raise VideoError(f"{container.name}: {low}")
         try:
             resampled = resampler.resample(frame)
         except ValueError:  # the sound changes its rate or its channels

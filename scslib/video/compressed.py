@@ -111,7 +111,7 @@ def iter_compressed(
     with open_video(index.path) as container:
         stream = video_stream(container)
         exported = stream.codec_context.name in EXPORTED or not motion or bool(index.key.all())
-        stream.codec_context.options = _options(index, exported, motion, residuals)
+        stream.codec_context.options |= _options(index, exported, motion, residuals)
         needed = runs if motion else _keyframes(index, runs)
         due = _due(index, runs, pictures)
         frames = visit(index, container, stream, needed, through=iter if exported else estimate)
@@ -188,7 +188,8 @@ def _clip(index, clip: int, run: range, iframes: dict, rows: dict, shape) -> Com
     predicted = np.array([row is not still for row in found])
     inside = [picture for position, picture in iframes.items() if position in run]
     before = [picture for position, picture in iframes.items() if position < run[0]][-1:]
-    return CompressedClip(clip, motion, residual, predicted, np.stack(inside or before))
+    shown = inside or before or [next(iter(iframes.values()))]  # its own pictures are lost
+    return CompressedClip(clip, motion, residual, predicted, np.stack(shown))
 
 
 def _options(index: ClipIndex, exported: bool, motion: bool, residuals: bool) -> dict[str, str]:

@@ -22,9 +22,21 @@ av.logging.set_level(av.logging.PANIC)  # libav prints to stderr; we raise or re
 
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg"
 
+# What a file may claim before memory is set aside for it
+MOST_PIXELS = 8192 * 8192  # of a picture, as it is stored and as it is shown
+MOST_FRAMES = 24 * 3600 * 120  # of a file: a day at 120 a second
+MOST_RATE = 1000  # frames a second
+LIMITED = {"max_pixels": str(MOST_PIXELS)}  # for decoders, also where a stream changes its size
+
 
 class VideoError(ValueError):
-    """A file that cannot be used; the message names the file and what is wrong with it."""
+    """A file that cannot be used; the message names the file and what is wrong with it, in one line.
+
+    File names come from strangers, too: what is not printable in them is written as `\\x..`.
+    """
+
+    def __init__(self, message: str):
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
 
 
 class Clip(NamedTuple):
@@ -72,35 +84,67 @@ class VideoInfo:
 def open_video(path: str | Path) -> Iterator[av.container.InputContainer]:
     """Open `path` for reading; any error of libav inside the block becomes a `VideoError`.
 
-    Raises `VideoError` when the file is missing, empty, not a known container, or broken.
+    Raises `VideoError` when the file is missing, empty, not a known container, or broken. Errors of
+    arithmetic are the file's, too: of sizes and times that cannot be.
     """
-    if "://" in str(path):
-        raise VideoError(f"{path}: a URL, and only local files are read")
-    path = Path(path).resolve()
-    if not path.is_file():
-        raise VideoError(f"{path}: no such file")
-    if path.stat().st_size == 0:
-        raise VideoError(f"{path}: the file is empty")
-    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+    path = _local(path)
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"} | LIMITED
     try:
         with av.open(str(path), options=options, metadata_errors="replace") as container:
             yield container
     except av.FFmpegError as error:
         raise VideoError(f"{path}: not a readable video ({error.strerror})") from error
+    except (ArithmeticError, UnicodeError) as error:
+        raise VideoError(f"{path}: not a readable video ({error})") from error
+
+
+def _local(path: str | Path) -> Path:
+    """The absolute path of a regular file that is not empty, or a `VideoError`."""
+    if "://" in str(path):
+        raise VideoError(f"{path}: a URL, and only local files are read")
+    try:
+        path = Path(path).resolve()
+        if not path.is_file():
+            raise VideoError(f"{path}: no such file")
+        if path.stat().st_size == 0:
+            raise VideoError(f"{path}: the file is empty")
+    except OSError as error:  # too long a name, a folder that may not be looked into
+        raise VideoError(f"{path}: {error.strerror}") from error
+    except RuntimeError as error:
+        raise VideoError(f"{path}: links that lead in a circle") from error
+    return path
 
 
 def video_stream(container: av.container.InputContainer) -> av.VideoStream:
     """The first real video stream (cover pictures do not count), single-threaded.
 
     One thread for each file: the kit is parallel over files, and frame threads have deadlocked.
+    Its decoder refuses pictures of more than `MOST_PIXELS`.
     """
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
             if stream.codec_context is None:
                 raise VideoError(f"{container.name}: the video stream is in no format known here")
+            check_size(container.name, stream.width, stream.height)
             stream.thread_count = 1
+            stream.codec_context.options = dict(LIMITED)
             return stream
     raise VideoError(f"{container.name}: no video stream")
+
+
+def check_size(name: str, width: int, height: int) -> None:
+    """Raises `VideoError` for a picture of more than `MOST_PIXELS`."""
+    if width * height > MOST_PIXELS:
+        wanted = f"pictures of {width} x {height} pixels"
+        raise VideoError(f"{name}: {wanted}, more than {MOST_PIXELS // 1_000_000} million are refused")
+
+
+def _frame_rate(container: av.container.InputContainer, stream: av.VideoStream) -> float:
+    """Frames a second as declared, 0 where nothing is. Raises `VideoError` for what cannot be."""
+    rate = float(stream.average_rate or stream.guessed_rate or 0)
+    if not 0 <= rate <= MOST_RATE:
+        raise VideoError(f"{container.name}: {rate:g} frames a second, must be 0 to {MOST_RATE}")
+    return rate
 
 
 def audio_stream(container: av.container.InputContainer) -> av.AudioStream | None:
@@ -112,15 +156,19 @@ def probe(path: str | Path) -> VideoInfo:
     """Read the headers of `path`. Raises `VideoError` where there is no usable video stream."""
     with open_video(path) as container:
         stream = video_stream(container)
-        rate = stream.average_rate or stream.guessed_rate
-        if not (stream.width and stream.height and rate):
-            raise VideoError(f"{container.name}: the video stream declares no size or frame rate")
+        rate = _frame_rate(container, stream)
+        if not (stream.width and stream.height):
+            most = f"or has pictures of more than {MOST_PIXELS // 1_000_000} million pixels"
+            raise VideoError(f"{container.name}: the video stream declares no size, {most}")
+        if not rate:
+            raise VideoError(f"{container.name}: the video stream declares no frame rate")
         audio = audio_stream(container)
         rotation = _rotation(container, stream)
         aspect = float(stream.sample_aspect_ratio or 1)
         if not 1 / 16 <= aspect <= 16:  # nonsense in the header
             aspect = 1.0
         width, height = round(stream.width * aspect), stream.height
+        check_size(container.name, width, height)
         if rotation % 180:
             width, height = height, width
         return VideoInfo(
@@ -129,7 +177,7 @@ def probe(path: str | Path) -> VideoInfo:
             codec=stream.codec_context.name,
             width=width,
             height=height,
-            frame_rate=float(rate),
+            frame_rate=rate,
             duration_s=_duration(container, stream)[0],
             audio_codec=audio.codec_context.name if audio else None,
             size_bytes=Path(container.name).stat().st_size,
@@ -272,10 +320,12 @@ def index_clips(
             if packet.size and stamp is not None and not packet.is_discard:
                 rows.append((stamp, packet.is_keyframe, packet.size))
                 end = max(end, stamp + (packet.duration or 0))
+                if len(rows) > MOST_FRAMES:
+                    raise VideoError(f"{container.name}: more than {MOST_FRAMES} frames")
         if not rows:
             raise VideoError(f"{container.name}: the video stream has no packets")
         table = np.array(sorted(rows), dtype=np.int64)
-        own_rate = float(stream.average_rate or stream.guessed_rate or 25)
+        own_rate = _frame_rate(container, stream) or 25.0
         pace = own_rate / frame_rate if frame_rate else 1.0
         return ClipIndex(
             path=Path(container.name),
@@ -310,7 +360,7 @@ def _declared(
     found_s = float(max(end - pts[0], end) * stream.time_base)
     slack = 1.02 if exact else 1.15
     enough = found_s <= 0 or promised_s <= slack * found_s + 2 * found_s / len(pts)
-    return len(pts) if enough else round(len(pts) * promised_s / found_s)
+    return len(pts) if enough else min(MOST_FRAMES, round(len(pts) * promised_s / found_s))
 
 
 def expected_clips(index: ClipIndex) -> int:

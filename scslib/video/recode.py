@@ -117,7 +117,7 @@ def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output)
     stream = add_pictures(output, how)
     stream.codec_context.time_base = TICK
     yield  # the output knows its stream now
-    to_rgb, offset = RgbConverter((height, width)), 0.0
+    to_rgb, offset, last = RgbConverter((height, width)), 0.0, -1
     for span in spans:
         run = _frames(index, span)
         with open_video(index.path) as container:
@@ -127,7 +127,8 @@ def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output)
                     continue
                 frame = av.VideoFrame.from_ndarray(to_rgb(picture), format="rgb24")
                 late = max(0.0, time[reached] - span[0])  # a player skips what lies before 0
-                frame.pts, frame.time_base = round((offset + late) / TICK), TICK
+                last = max(last + 1, round((offset + late) / TICK))  # broken files repeat their times
+                frame.pts, frame.time_base = last, TICK
                 if reached == run[0]:
                     frame.pict_type = PictureType.I
                 yield from stream.encode(frame)
@@ -139,8 +140,9 @@ def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output)
 
 def _can_copy(index: ClipIndex, span: Span) -> bool:
     info = probe(index.path)
+    run = _frames(index, span)
     whole = info.as_stored and not info.reordered and info.codec in COPIED
-    return bool(whole and index.key[_frames(index, span)[0]])
+    return bool(whole and index.key[run[0]] and (np.diff(index.pts[run.start : run.stop]) > 0).all())
 
 
 def _copied(index: ClipIndex, span: Span, source, output) -> Iterator[av.Packet]:

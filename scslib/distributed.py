@@ -1,0 +1,133 @@
+"""Training on several devices, one process each, started by torchrun; without it, nothing happens here.
+
+Every process draws the same batch, takes its own rows of it, and ends the step with the same weights
+as one process that had taken all rows, but for rounding. For P processes with n_p of N rows each:
+
+    gradient of the mean over N  =  1/P sum_p gradient of (P n_p / N) loss_p
+
+The left is wanted, and the right is what DistributedDataParallel makes of losses so weighted. Batch
+norms take their means and variances over the rows of all processes, too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import TypeVar
+
+import torch
+from torch import distributed, nn
+from torch.distributed.nn.functional import all_reduce
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
+
+Made = TypeVar("Made")
+
+WAIT = timedelta(days=1)  # the first process may read videos for hours; torchrun ends who waits in vain
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """A member of torchrun's group (its RANK, WORLD_SIZE, LOCAL_RANK) in here: nccl on GPUs, else gloo.
+
+    Raises `ValueError` where a machine has fewer GPUs than processes.
+    """
+    if "RANK" not in os.environ or distributed.is_initialized():
+        yield
+        return
+    gpus, local = torch.cuda.device_count(), int(os.environ["LOCAL_RANK"])
+    if gpus:
+        if local >= gpus:
+            raise ValueError(f"nproc-per-node (at least {local + 1}) must be at most {gpus}, one a GPU")
+        torch.cuda.set_device(local)
+    distributed.init_process_group("nccl" if gpus else "gloo", timeout=WAIT)
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def rank() -> int:
+    """The number of this process, 0 where there is one only. The first one writes the files."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def size() -> int:
+    """How many processes train together."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def device() -> torch.device:
+    """Where this process trains: its own GPU in a group that has them, else the CPU."""
+    gpu = distributed.is_initialized() and distributed.get_backend() == "nccl"
+    return torch.device("cuda", torch.cuda.current_device()) if gpu else torch.device("cpu")
+
+
+def once(make: Callable[[], Made]) -> Made:
+    """`make()` in the first process, and then in the others, for which its files are there already."""
+    made = make() if rank() == 0 else None
+    if size() > 1:
+        distributed.barrier()
+    return made if rank() == 0 else make()
+
+
+def own_rows(count: int, unit: int = 1) -> range:
+    """This process's rows of a batch of `count`, cut between units of so many rows, in order.
+
+    Raises `ValueError` where a process would have none.
+    """
+    units = count // unit
+    if units < size():
+        raise ValueError(
+            f"batch ({count} clips) must have {unit} or more for each of the {size()} processes"
+        )
+    first, last = (units * r // size() * unit for r in (rank(), rank() + 1))
+    return range(first, last)
+
+
+def weigh(loss: torch.Tensor, rows: int) -> tuple[torch.Tensor, float]:
+    """(what this process must differentiate, mean loss over all rows) of its own rows' mean loss."""
+    if size() == 1:
+        return loss, loss.item()
+    total = torch.tensor([loss.item() * rows, rows], dtype=torch.float64, device=loss.device)
+    distributed.all_reduce(total)
+    summed, count = total.tolist()
+    return loss * (size() * rows / count), summed / count
+
+
+@contextmanager
+def across(network: nn.Module) -> Iterator[nn.Module]:
+    """`network` as training must call it: its gradients and batch norms go over all processes."""
+    if size() == 1:
+        yield network
+        return
+    # nn.SyncBatchNorm would be another module, and is for GPUs only
+    norms = [m for m in network.modules() if isinstance(m, _BatchNorm)]
+    for norm in norms:
+        norm.forward = partial(_normalise, norm)
+    try:
+        yield DistributedDataParallel(network, broadcast_buffers=False)
+    finally:
+        for norm in norms:
+            del norm.forward
+
+
+def _normalise(norm: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
+    """Batch normalisation of x (B, C, ...) in training, by the rows of all processes."""
+    shape, dims = [1, -1] + [1] * (x.ndim - 2), [d for d in range(x.ndim) if d != 1]
+    var, mean = (own.double() for own in torch.var_mean(x, dims, correction=0))
+    rows = mean.new_tensor([x.numel() // x.shape[1]])
+    total = all_reduce(torch.cat([rows * mean, rows * (var + mean.square()), rows]))
+    count = total[-1].detach()
+    mean, square = (total[:-1] / count).chunk(2)
+    var = (square - mean.square()).to(x.dtype)  # float64 until here: a small difference of large numbers
+    mean = mean.to(x.dtype)
+    with torch.no_grad():
+        norm.num_batches_tracked += 1
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(var * (count / (count - 1)).item(), norm.momentum)
+    scale = norm.weight * (var + norm.eps).rsqrt()
+    return x * scale.view(shape) + (norm.bias - mean * scale).view(shape)

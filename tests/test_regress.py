@@ -1,0 +1,229 @@
+"""`scs regress`: figures as they were pass; a broken loss, choice of clips or ear does not.
+
+The world is made up: f is right in a few clips of each video. Samplers are linear, learn with the
+library's own RANK loss, and go through `evaluate` and `summarise` as in notebook 06.
+"""
+
+import json
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner
+
+from scslib import losses, regress, sampling
+from scslib.cli_sweep import regress as command
+from scslib.datasets.manifest import Dataset
+from scslib.evaluation import evaluate, summarise
+from scslib.run import RunError
+
+CLASSES = ("a", "b", "c", "d")
+VIDEOS, CLIPS, SALIENT, K, SEEDS = 48, 40, 5, 5, (0, 1, 2)
+
+
+class Scores(dict):
+    """The part of `Shards` that `evaluate` uses: probabilities by video, all of them read whole."""
+
+    @property
+    def status(self):
+        about = {"status": "ok", "clips_expected": CLIPS, "clips": CLIPS}
+        return pd.DataFrame({"video_id": list(self)} | about)
+
+    def get(self, video_id, name):
+        return self[video_id]
+
+
+@pytest.fixture(scope="module")
+def world():
+    """(dataset, f's scores, what is seen and heard of each clip: (CLIPS, 3) by video)."""
+    rng = np.random.default_rng(0)
+    rows, scores, seen, heard = [], Scores(), {}, {}
+    for number in range(VIDEOS):
+        video_id, label = f"v{number}", number % len(CLASSES)
+        rows.append((video_id, f"{video_id}.mp4", CLASSES[label], "test"))
+        p = rng.dirichlet(np.ones(4), CLIPS)
+        p[:, rng.integers(len(CLASSES))] += 0.8
+        inside = rng.choice(CLIPS, SALIENT, replace=False)
+        p[inside] = 0.05
+        p[inside, label] = 0.85
+        scores[video_id] = p / p.sum(1, keepdims=True)
+        for sense, noise in ((seen, 0.25), (heard, 0.4)):
+            sense[video_id] = rng.normal(0, noise, (CLIPS, 3))
+            sense[video_id][inside, 0] += 1
+    videos = pd.DataFrame(rows, columns=["video_id", "path", "label", "split"])
+    segments = pd.DataFrame(columns=["video_id", "start_s", "end_s"])
+    return Dataset(None, "toy", CLASSES, videos, segments), scores, seen, heard
+
+
+def learn(senses, targets, seed):
+    """Weights of a linear sampler, by RANK on pairs of clips of a video."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = torch.zeros(senses[0].shape[1], requires_grad=True)
+    optimiser = torch.optim.SGD([weights], lr=0.3)
+    for step in range(40):
+        x, f = (torch.tensor(v[step % len(senses)], dtype=torch.float32) for v in (senses, targets))
+        i, j = torch.randint(CLIPS, (2, 64), generator=generator)
+        loss = losses.rank_loss(x[i] @ weights, x[j] @ weights, losses.pair_targets(f[i], f[j]))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return weights.detach().numpy()
+
+
+def methods_of(world, *, deaf=False):
+    """results/methods.csv of this world; `deaf`: judged with the sounds of other clips."""
+    dataset, scores, seen, heard = world
+    both = {v: np.hstack([seen[v], heard[v]]) for v in seen}
+    labels = dataset.label_index(dataset.videos)
+    targets = [scores[v][:, label] for v, label in zip(seen, labels, strict=True)]
+    rng, tables = np.random.default_rng(7), []
+    played = {v: rng.permutation(sound) if deaf else sound for v, sound in heard.items()}
+    judged = {"visual": seen, "audio": played}
+    judged["audio-visual"] = {v: np.hstack([seen[v], played[v]]) for v in seen}
+    for seed in SEEDS:
+        for name, learnt in (("audio", heard), ("visual", seen), ("audio-visual", both)):
+            weights = learn(list(learnt.values()), targets, seed)
+            for video_id, sense in judged[name].items():
+                rows = {"seed": seed, "method": name, "video_id": video_id, "clip": range(CLIPS)}
+                rows |= {"start_s": np.arange(CLIPS) * 1.0, "end_s": np.arange(CLIPS) + 1.0}
+                tables.append(pd.DataFrame(rows | {"saliency": sense @ weights}))
+    saliency = pd.concat(tables, ignore_index=True)
+    predictions = evaluate(dataset, dataset.videos, scores, scores, saliency, k=K, seeds=list(SEEDS))
+    costs = pd.DataFrame({"method": predictions["method"].unique(), "seconds_per_video": 1.0})
+    return summarise(predictions, costs, k=K, videos=VIDEOS)
+
+
+@pytest.fixture(scope="module")
+def methods(world):
+    return methods_of(world)
+
+
+@pytest.fixture(scope="module")
+def expected(methods):
+    return regress.expectation(methods)
+
+
+def named(lines):
+    return {line.split(":")[0] for line in lines}
+
+
+def test_what_came_out_is_what_is_expected(methods, expected):
+    assert regress.differences(methods, expected) == []
+    row = expected.set_index("method").loc["visual"]
+    mine = methods[methods["method"] == "visual"]
+    assert row["accuracy"] == pytest.approx(mine["accuracy"].mean())
+    assert (row["low"], row["high"]) == (mine["accuracy_low"].min(), mine["accuracy_high"].max())
+    assert (row["seeds"], row["videos"], row["k"]) == (3, VIDEOS, K)
+
+
+def test_ranks_sign_turned_is_caught(world, expected, monkeypatch):
+    right = losses.rank_loss
+    monkeypatch.setattr(losses, "rank_loss", lambda s_i, s_j, z: right(s_i, s_j, -z))
+    lines = regress.differences(methods_of(world), expected)
+    assert {"audio", "visual", "audio-visual"} <= named(lines)
+    assert not {"uniform", "dense", "oracle"} & named(lines)
+
+
+def test_the_lowest_k_instead_of_the_highest_is_caught(world, expected, monkeypatch):
+    right = sampling.top_k
+    monkeypatch.setattr(sampling, "top_k", lambda saliency, k: right(-saliency, k))
+    lines = regress.differences(methods_of(world), expected)
+    assert {"audio", "visual", "audio-visual", "oracle"} <= named(lines)
+    oracle = next(line for line in lines if line.startswith("oracle:"))
+    assert "changed places with" in oracle and "uniform" in oracle.split("places with")[1]
+
+
+def test_sound_of_other_clips_is_caught(world, expected):
+    lines = regress.differences(methods_of(world, deaf=True), expected)
+    assert "audio" in named(lines) and "visual" not in named(lines)
+
+
+def table(**accuracies):
+    """results/methods.csv of 20 videos; an accuracy, or one for each seed."""
+    rows = []
+    for method, values in accuracies.items():
+        for seed, value in enumerate(np.atleast_1d(values)):
+            interval = {"accuracy_low": value - 0.1, "accuracy_high": value + 0.1}
+            row = {"method": method, "seed": seed, "k": 4, "videos": 20, "accuracy": value}
+            rows.append(row | interval)
+    return pd.DataFrame(rows)
+
+
+def test_the_interval_is_that_of_all_seeds_and_its_ends_belong_to_it():
+    expected = regress.expectation(table(m=[0.5, 0.6]))
+    for value, lines in ((0.4, 0), (0.7, 0), (0.39, 1), (0.71, 1), (float("nan"), 1)):
+        assert len(regress.differences(table(m=[value, value]), expected)) == lines, value
+
+
+def test_order_matters_only_where_the_intervals_are_apart():
+    expected = regress.expectation(table(low=0.3, middle=0.45, high=0.6))
+    wide = expected.assign(low=expected["low"], high=expected["high"])
+    wide.loc[:, ["low", "high"]] = [[0.2, 0.4], [0.35, 0.55], [0.5, 0.7]]
+    assert regress.differences(table(low=0.4, middle=0.36, high=0.6), wide) == []
+    lines = regress.differences(table(low=0.51, middle=0.45, high=0.5), wide)
+    said = "low: accuracy 0.510 is outside 0.200 to 0.400 (was 0.300); changed places with high"
+    assert lines == [said]
+    lines = regress.differences(table(low=0.3, middle=0.45, high=0.29), wide)
+    assert lines[0].startswith("high:") and lines[0].endswith("changed places with low")
+
+
+def test_a_method_that_is_gone_is_named_and_a_new_one_is_welcome():
+    expected = regress.expectation(table(old=0.5, kept=0.5))
+    assert regress.differences(table(kept=0.5, new=0.1), expected) == ["old: not in the run"]
+
+
+def test_what_cannot_be_compared_is_refused():
+    expected = regress.expectation(table(m=0.5))
+    with pytest.raises(RunError, match=r"k \(8 for m\) .* \(4\)"):
+        regress.differences(table(m=0.5).assign(k=8), expected)
+    with pytest.raises(RunError, match=r"seeds \(2 for m\)"):
+        regress.differences(table(m=[0.5, 0.5]), expected)
+    with pytest.raises(RunError, match="huge"):
+        regress.expected_path("huge")
+
+
+@pytest.fixture
+def kit(tmp_path, monkeypatch):
+    """A kit whose only notebook writes results/methods.csv with the accuracy in the file `accuracy`."""
+    root = tmp_path / "kit"
+    (root / "notebooks" / "presets").mkdir(parents=True)
+    (root / "notebooks" / "presets" / "smoke.yaml").write_text("{}")
+    cells = [
+        nbformat.v4.new_code_cell(
+            "k: int = 4  # clips\nrun: str = 'r'  # it", metadata={"tags": ["parameters"]}
+        ),
+        nbformat.v4.new_code_cell(
+            "from pathlib import Path\n"
+            "(Path(run) / 'results').mkdir(exist_ok=True)\n"
+            "head = 'method,seed,k,videos,accuracy,accuracy_low,accuracy_high'\n"
+            "(Path(run) / 'results' / 'methods.csv').write_text(head + '\\nm,0,4,20,0.5,0.3,0.7\\n')"
+        ),
+    ]
+    about = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=about)
+    nbformat.write(notebook, root / "notebooks" / "06_judge.ipynb")
+    monkeypatch.setenv("SCS_ROOT", str(root))
+    monkeypatch.delenv("SCS_WORK", raising=False)
+    return root
+
+
+def test_the_command_runs_the_preset_updates_and_fails_by_name(kit):
+    def scs(*arguments):
+        return CliRunner().invoke(command, list(arguments))
+
+    assert "--update" in str(scs().exception)
+    assert scs("--update").exit_code == 0
+    path = kit / "benchmarks" / "expected" / "smoke.csv"
+    assert path.read_text().splitlines() == [
+        "method,accuracy,low,high,seeds,videos,k",
+        "m,0.5,0.3,0.7,1,20,4",
+    ]
+    assert "1 methods are as" in scs().output
+    assert json.loads((kit / "runs" / "regress-smoke" / "env.json").read_text())["cores"]
+    results = kit / "runs" / "regress-smoke" / "results" / "methods.csv"
+    results.write_text(results.read_text().replace("0.5,", "0.2,"))
+    done = scs("regress-smoke")
+    assert done.exit_code != 0 and "m: accuracy 0.200 is outside" in done.output
+    assert "1 differences" in str(done.exception)
