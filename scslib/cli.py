@@ -11,6 +11,7 @@ import yaml
 
 from scslib.cli_bench import bench
 from scslib.cli_data import data
+from scslib.cli_engine import engine_options
 from scslib.cli_sample import export, sample
 from scslib.cli_sweep import regress, sweep
 
@@ -57,6 +58,7 @@ def doctor() -> None:
 @click.option(
     "--require-complete", is_flag=True, help="Fail if the test videos' coverage is below 100 %."
 )
+@engine_options
 def run(
     preset: str, dataset: Path | None, out: str | None, parameters, notebooks: str, require_complete
 ) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from scslib.cli_engine import engine_options
+
 
 @click.group()
 def data() -> None:
@@ -191,6 +193,7 @@ def table(csv: Path, out: Path, videos: Path, copy: bool, workers: int, **option
 @click.option("--codec", type=click.Choice(["h264", "mpeg4"]))
 @click.option("--quality", type=int, help="CRF (h264) or quantiser (mpeg4); lower is better.")
 @click.option("--workers", type=int, default=0, help="Processes; 0: one a core.")
+@engine_options
 def prepare(dataset: Path, out: Path, workers: int, **options) -> None:
     """Encode a dataset as the paper's was: short side 256, GOP of 12, no B-frames, sound kept."""
     from scslib.datasets.prepare import SETTING

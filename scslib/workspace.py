@@ -86,7 +86,7 @@ class Run:
         if not path.is_file():
             raise WorkspaceError(f"{path}: no such file; run the notebooks in order (scs run)")
         try:
-            return pd.read_csv(path)
+            return pd.read_csv(path, dtype={"video_id": str})  # 007 is a name
         except ValueError as error:  # not CSV, not UTF-8, empty
             raise WorkspaceError(f"{path}: not a CSV file ({error})") from error
 

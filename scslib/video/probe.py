@@ -8,7 +8,9 @@ named `clip.mp4` that is really a playlist or a concat script is refused, not fo
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,9 @@ MOST_PIXELS = 8192 * 8192  # of a picture, as it is stored and as it is shown
 MOST_FRAMES = 24 * 3600 * 120  # of a file: a day at 120 a second
 MOST_RATE = 1000  # frames a second
 LIMITED = {"max_pixels": str(MOST_PIXELS)}  # for decoders, also where a stream changes its size
+
+
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}  # no fault of a video's
 
 
 class VideoError(ValueError):
@@ -93,6 +98,8 @@ def open_video(path: str | Path) -> Iterator[av.container.InputContainer]:
         with av.open(str(path), options=options, metadata_errors="replace") as container:
             yield container
     except av.FFmpegError as error:
+        if error.errno in DISK:  # of what is written meanwhile
+            raise OSError(error.errno, os.strerror(error.errno)) from error
         raise VideoError(f"{path}: not a readable video ({error.strerror})") from error
     except (ArithmeticError, UnicodeError) as error:
         raise VideoError(f"{path}: not a readable video ({error})") from error

@@ -13,6 +13,7 @@ import av
 import numpy as np
 
 from scslib.video.audio import SAMPLE_RATE
+from scslib.video.probe import DISK
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,10 @@ def writing(path: str | Path, **options) -> Iterator[av.container.OutputContaine
         with av.open(str(temporary), "w", **options) as container:
             yield container
         os.replace(temporary, path)
+    except (av.FFmpegError, OSError) as error:
+        if error.errno in DISK:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
