@@ -73,6 +73,18 @@ def scale(workers, rounds: int, quick: bool, videos: Path | None, out: Path | No
 
 
 @bench.command()
+@click.option("--rows", type=int, default=100_000, show_default=True, help="Videos of the manifest.")
+@click.option("--workers", type=int, default=2, show_default=True, help="Processes.")
+@_measured
+def manifest(rows: int, workers: int, quick: bool, videos: Path | None, out: Path | None) -> None:
+    """Whether a step on very many videos stays as quick and as small as it began."""
+    from scslib.bench.manifest import SHOWN, bench_manifest
+
+    table = bench_manifest(_bench_folder(videos), rows=rows, workers=workers, quick=quick)
+    _tell(table, "manifest", out, SHOWN, rows=None if quick else rows, workers=workers, quick=quick)
+
+
+@bench.command()
 @click.option("--codec", "codecs", multiple=True, default=("mpeg4", "h264"), show_default=True)
 @click.option("-k", type=int, default=10, show_default=True, help="How many clips.")
 @click.option("--device", default="cpu", show_default=True, help="Where the networks run, e.g. cuda.")

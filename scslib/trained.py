@@ -63,7 +63,9 @@ def load_trained(source: str | Path, *, seed: int = 0) -> Trained:
     which = {"objective": run.notes().get("objective"), "seed": seed}
     if which["objective"] is None:
         raise WorkspaceError(f"{run.folder}: no trained samplers here (scs run makes them)")
-    folder = run.folder / "checkpoints"
+    folder = run.inside("checkpoints")
+    for path in folder.glob("*"):
+        run.inside("checkpoints", path.name)
     networks = dict(zip(NETWORKS, load_networks(NETWORKS, folder, **which), strict=True))
     spec = FeatureSpec(**sampler_features(folder, "visual", **which))
     return Trained(networks, which["objective"], spec)

@@ -139,3 +139,12 @@ def test_rounds_and_workers_are_checked(folder):
     for arguments in (["extract", "--rounds", "0"], ["scale", "--workers", "0"]):
         done = CliRunner().invoke(main, ["bench", *arguments, "--videos", str(folder)])
         assert done.exit_code == 1 and "must be > 0" in done.output
+
+
+def test_manifest(folder):
+    table, text = bench(folder, "manifest")
+    assert list(table.columns[-4:]) == PROVENANCE
+    assert table["part"].tolist() == list(range(1, 11)) and table["videos"].sum() == 800
+    assert (table["failed"] == 200).all()  # every fourth row is the file that is no video
+    assert (table["videos_per_s_and_worker"] > 0).all() and (table["begun_s"] > 0).all()
+    assert (table["again_s"] < 5).all() and "child_mb" in text

@@ -14,6 +14,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
+
+import psutil
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -27,10 +30,8 @@ def run_child(module: str, *arguments, **environment: str) -> dict:
     """
     import resource
 
-    command = [sys.executable, "-m", module, *map(str, arguments)]
-    environment = os.environ | dict.fromkeys(THREADS, "1") | environment
-    if environment.pop("PYTHONDONTWRITEBYTECODE", None):  # else every start compiles every import
-        environment["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "scs-bench-bytecode")
+    command = command_of(module, *arguments)
+    environment = plain_environment() | environment
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begin = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -42,6 +43,45 @@ def run_child(module: str, *arguments, **environment: str) -> dict:
     cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     report = json.loads(done.stdout.strip().splitlines()[-1])
     return report | {"process_wall_s": wall, "process_cpu_s": cpu}
+
+
+def command_of(module: str, *arguments) -> list[str]:
+    return [sys.executable, "-m", module, *map(str, arguments)]
+
+
+def plain_environment() -> dict[str, str]:
+    """This process's, with single-threaded libraries and imports that are compiled once."""
+    environment = os.environ | dict.fromkeys(THREADS, "1")
+    if environment.pop("PYTHONDONTWRITEBYTECODE", None):  # else every start compiles every import
+        environment["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "scs-bench-bytecode")
+    return environment
+
+
+def memory_mb(process: psutil.Process) -> tuple[float, float]:
+    """What a process holds now, and the largest of those below it: MB (1e6 bytes)."""
+    held = []
+    for one in (process, *process.children(recursive=True)):
+        try:
+            held.append(one.memory_info().rss / 1e6)
+        except psutil.Error:
+            held.append(0.0)
+    return held[0], max(held[1:], default=0.0)
+
+
+@contextmanager
+def watched_below(every_s: float = 0.2) -> Iterator[dict]:
+    """A dict that has, after the block, `below_mb`: the most that a process below this one has held."""
+    report, done = {"below_mb": 0.0}, Event()
+
+    def look() -> None:
+        while not done.wait(every_s):
+            report["below_mb"] = max(report["below_mb"], memory_mb(psutil.Process())[1])
+
+    thread = Thread(target=look, daemon=True)
+    thread.start()
+    yield report
+    done.set()
+    thread.join()
 
 
 def use_one_core() -> None:
@@ -60,7 +100,7 @@ def stopwatch() -> Iterator[dict]:
 
 
 def peak_mb() -> float:
-    """The most memory that this process, or one that it started and awaited, has held: MB (1e6 bytes).
+    """The most memory that this process has held: MB (1e6 bytes).
 
     Of this process Linux is asked for VmHWM: `ru_maxrss` also counts what the process that started it
     held at that moment.
@@ -73,5 +113,4 @@ def peak_mb() -> float:
     if status.exists():
         line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
         own = int(line.split()[1]) * 1024
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
-    return max(own, children) / 1e6
+    return own / 1e6

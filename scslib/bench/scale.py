@@ -37,7 +37,7 @@ def bench_scale(
     middle length, 5 minutes. part `videos`: data sets of one-minute videos read into shards
     (`shards.run_shards`) by so many `workers`, each a process; peak_ratio compares with the smallest
     data set, speedup (of videos per second) with one process.
-    seconds: wall clock; cpu_s: processor time (user + system), of one process only. seconds_per_minute:
+    seconds: wall clock; cpu_s: processor time (user + system), of part `length`. seconds_per_minute:
     wall clock for each minute of video. peak_mb: the most that any one process held, in MB of 1e6
     bytes; start_mb of them are imports. process_wall_s, process_cpu_s: from its start, imports and all.
     """
@@ -90,7 +90,7 @@ def _row(job: dict, middle: dict, rounds: int) -> dict:
         "clips": int(middle["clips"]),
         "rounds": rounds,
         "seconds": middle["wall_s"],
-        "cpu_s": middle["cpu_s"] if job["workers"] == 1 else None,
+        "cpu_s": middle["cpu_s"] if job["part"] == "length" else None,
         "seconds_per_minute": middle["wall_s"] / minutes,
         "videos_per_s": job["videos"] / middle["wall_s"],
         "process_wall_s": middle["process_wall_s"],
