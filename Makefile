@@ -14,7 +14,7 @@ test: .venv/ready  ## units and the notebooks through papermill; beside them, nb
 	OMP_NUM_THREADS=1 $(MAKE) -j2 --output-sync=target test-library test-notebooks
 
 test-library: .venv/ready
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 
 test-notebooks: .venv/ready
 	$(BIN)/python -m pytest notebooks

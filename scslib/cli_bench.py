@@ -95,3 +95,19 @@ def runtime(codecs, k: int, device: str, quick: bool, videos: Path | None, out: 
 
     table = bench_runtime(_bench_folder(videos), codecs=codecs, k=k, device=device, quick=quick)
     _tell(table, "runtime", out, SHOWN, codec=codecs, k=k, device=device, quick=quick)
+
+
+@bench.command()
+@click.option("--runtime", type=click.Path(path_type=Path), help="Else benchmarks/results/runtime.csv.")
+@_measured
+def estimate(runtime: Path | None, quick: bool, videos: Path | None, out: Path | None) -> None:
+    """What Sports1M and Kinetics-400 would cost, from what `runtime` has measured."""
+    import pandas as pd
+
+    from scslib.bench.estimate import SHOWN, bench_estimate
+    from scslib.workspace import root
+
+    path = runtime or root() / "benchmarks" / "results" / "runtime.csv"
+    if not path.is_file():
+        raise ValueError(f"runtime ({path}) must be a table of scs bench runtime")
+    _tell(bench_estimate(_bench_folder(videos), pd.read_csv(path)), "estimate", out, SHOWN)

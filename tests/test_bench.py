@@ -148,3 +148,22 @@ def test_manifest(folder):
     assert (table["failed"] == 200).all()  # every fourth row is the file that is no video
     assert (table["videos_per_s_and_worker"] > 0).all() and (table["begun_s"] > 0).all()
     assert (table["again_s"] < 5).all() and "child_mb" in text
+
+
+def test_estimate(folder, monkeypatch):
+    """By hand: 1.5 s read and 0.5 s of f for K = 10 of 630 clips, on two cores."""
+    from scslib.bench import estimate
+
+    monkeypatch.setattr(estimate, "SAMPLE_S", 4)
+    monkeypatch.setattr(estimate, "DATASETS", {"A": (7200, 168.0), "B": (3600, 1.1)})
+    row = {"codec": "mpeg4", "device": "cpu", "k": 10, "clips_of": 630, "commit": "c", "read_s": 1.5}
+    row |= {"decode_s": 0.0, "sampler_s": 1.0, "classifier_s": 0.5, "hardware": "X, 2 cores, 8 GB"}
+    runtime = pd.DataFrame([row | {"method": "visual"}, row | {"method": "visual", "device": "cuda"}])
+    table = estimate.bench_estimate(folder, runtime).set_index(["data", "device"])
+    hours = table["core_hours"]
+    assert hours["A", "cpu"] == pytest.approx(2 * 2 * (1.5 / 2 + 1.0 / 2 + 0.5))
+    assert hours["A", "cuda"] == pytest.approx(2 * 2 * 1.5 / 2)
+    assert table.loc[("A", "cuda"), "gpu_hours"] == pytest.approx(2 * (1.0 / 2 + 0.5))
+    short = 2 * (2.5 * 1.1 / 336 + 0.5 * 2 / 10)  # two clips of a second
+    assert hours["B", "cpu"] == pytest.approx(short)
+    assert (table["paper_tb"] > table["features_tb"]).all()

@@ -47,7 +47,7 @@ def bench_runtime(
     """
     torch.manual_seed(0)
     classifier = build_classifier("mc3_18", CLASSES, 4 if quick else 64).eval().to(device)
-    samplers, spec = _samplers(k, device)
+    samplers, spec = full_samplers(k, device)
     tables = []
     for codec in codecs:
         encoding = Encoding(340, 256, 30, 12, codec, QUALITY[codec])
@@ -63,7 +63,7 @@ def bench_runtime(
     return pd.concat(tables, ignore_index=True)
 
 
-def _samplers(k: int, device: str) -> tuple[list, FeatureSpec]:
+def full_samplers(k: int, device: str) -> tuple[list, FeatureSpec]:
     """All rows that choose, with random weights at the sizes of the preset `full`."""
     sizes = preset("full")
 
