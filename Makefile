@@ -46,7 +46,7 @@ clean:  ## what can be made again
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q "uv>=0.9"
-	$(UV) install -q --require-hashes -r requirements.lock
+	$(UV) install -q --compile-bytecode --require-hashes -r requirements.lock
 	$(UV) install -q --no-deps -e .
 	$(BIN)/scs doctor
 	touch $@

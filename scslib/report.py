@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -108,8 +107,8 @@ def write_report(run: Run, *, most: int = 20_000_000) -> Path:
     """
     summary, methods = run.load_table("summary"), run.load_table("methods")
     table, videos = readable(summary), run.load_table("videos")
-    notes, figures = run.notes(), _figures(run.folder / "figures")
-    environment, params = (_load(run.folder / name) for name in ("env.json", "params.json"))
+    notes, figures = run.notes(), _figures(run)
+    environment, params = (run.load_json(name) for name in ("env.json", "params.json"))
     packages = environment.pop("packages", {})
     facts = [("command", notes.get("command", "scs run")), ("parameters", _pairs(params))]
     facts += [(name.replace("_", " "), str(value)) for name, value in environment.items()]
@@ -152,7 +151,7 @@ def write_report(run: Run, *, most: int = 20_000_000) -> Path:
             facts=facts,
         )
     )
-    path = run.folder / "report.html"
+    path = run.inside("report.html")
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -197,13 +196,14 @@ def _numbers(summary: pd.DataFrame, key: str) -> list[dict]:
     return numbers
 
 
-def _figures(folder: Path) -> list[dict]:
+def _figures(run: Run) -> list[dict]:
     """Title and address of each figure, but of those of single videos: the gallery shows them."""
     figures = []
-    for path in sorted(folder.glob("*.png"), key=_order):
+    for path in sorted(run.inside("figures").glob("*.png"), key=_order):
         if not path.stem.startswith(("curve_", "sheet_")):
             title = TITLES.get(path.stem, path.stem.replace("_", " ").capitalize())
-            figures.append({"title": title, "uri": data_uri(path.read_bytes(), "image/png")})
+            picture = run.inside("figures", path.name).read_bytes()
+            figures.append({"title": title, "uri": data_uri(picture, "image/png")})
     return figures
 
 
@@ -214,7 +214,3 @@ def _pairs(values: dict) -> str:
 def _order(path: Path) -> tuple[int, str]:
     names = list(TITLES)
     return (names.index(path.stem) if path.stem in names else len(names), path.stem)
-
-
-def _load(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -140,7 +140,7 @@ def execute(notebook: Path, folder: Path, parameters: dict) -> None:
                 str(temporary),
                 parameters=parameters,
                 kernel_name="python3",
-                cwd=str(folder),
+                cwd=str(notebook.parent),  # Python imports there: no module of a run's folder
                 progress_bar=bar,
                 execution_timeout=CELL_TIMEOUT_S,
             )

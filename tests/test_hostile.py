@@ -21,16 +21,11 @@ from scslib.workspace import root
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 VIDEOS = [entry for entry in CORPUS if entry.kind == "video"]
-# what is to be mended in files that others are at work on
-OPEN = {
-    "linked_report": "report.py writes through a link: run.inside('report.html')",
-    "linked_figure": "report.py reads figures through links: run.inside('figures', path.name)",
-}
 
 
 @pytest.fixture(scope="module")
 def child():
-    child = Child(Limits(seconds=60, memory_gb=2))
+    child = Child(Limits(seconds=300, memory_gb=2))
     yield child
     child.close()
 
@@ -65,9 +60,7 @@ def untouched(place: Place, watch: Watch, server: Server) -> None:
 
 def cases():
     for number, entry in enumerate(CORPUS):
-        why = OPEN.get(entry.name)
-        marks = [pytest.mark.xfail(strict=True, reason=why)] if why else []
-        yield pytest.param(number, id=entry.name, marks=marks)
+        yield pytest.param(number, id=entry.name)
 
 
 @pytest.mark.parametrize("number", cases())
@@ -203,9 +196,6 @@ def test_scs_data_index(place, watch, server, tmp_path):
 # A run's notebooks
 
 
-@pytest.mark.xfail(
-    strict=True, reason="run.py: a kernel's folder is RUN/notebooks, and IPython imports there"
-)
 def test_a_module_in_a_runs_notebooks_is_not_imported(tmp_path):
     """Python looks for modules where it is started: a run must not be able to bring its own."""
     folder = tmp_path / "run" / "notebooks"
