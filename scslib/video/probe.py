@@ -115,10 +115,12 @@ def _local(path: str | Path) -> Path:
             raise VideoError(f"{path}: no such file")
         if path.stat().st_size == 0:
             raise VideoError(f"{path}: the file is empty")
+    except VideoError:
+        raise
     except OSError as error:  # too long a name, a folder that may not be looked into
         raise VideoError(f"{path}: {error.strerror}") from error
-    except RuntimeError as error:
-        raise VideoError(f"{path}: links that lead in a circle") from error
+    except (RuntimeError, ValueError) as error:  # links that lead in a circle, no name of a file
+        raise VideoError(f"{path}: not the path of a file") from error
     return path
 
 
