@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pandas as pd
 import pytest
-from streams import every_frame
+from streams import every_frame, in_this_process
 
 from scslib.datasets import compose
 from scslib.datasets.compose import Composition, choose_test_groups, make_composed, plan_video
@@ -170,6 +170,7 @@ def test_an_interrupted_run_goes_on(made, material, tmp_path, monkeypatch):
     for name in ("dataset.json", "videos.csv", "videos/v0002.mp4"):
         (tmp_path / name).unlink()
     written, write = [], compose.write_video
+    monkeypatch.setattr(compose, "map_processes", in_this_process)
     monkeypatch.setattr(compose, "write_video", lambda p, *a: (written.append(p.name), write(p, *a)))
     composed(material, tmp_path)
     assert written == ["v0002.mp4"] and content(tmp_path) == content(made.folder)

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from streams import every_frame
+from streams import every_frame, in_this_process
 
 from scslib.datasets import synthetic
 from scslib.datasets.synthetic import (
@@ -99,6 +99,7 @@ def test_an_interrupted_run_goes_on(made, tmp_path, monkeypatch):
         (tmp_path / name).unlink()
     written = []
     write = synthetic.write_video
+    monkeypatch.setattr(synthetic, "map_processes", in_this_process)
     monkeypatch.setattr(synthetic, "write_video", lambda p, *a: (written.append(p.name), write(p, *a)))
     make_synthetic(tmp_path, tiny())
     assert written == ["v0001.mp4"] and content(tmp_path) == made[1]
@@ -163,6 +164,7 @@ def test_segments_are_where_the_action_is_seen(tmp_path, monkeypatch):
 
     monkeypatch.setattr(synthetic._Scene, "__init__", remember)
     monkeypatch.setattr(synthetic._Scene, "draw", paint)
+    monkeypatch.setattr(synthetic, "map_processes", in_this_process)
     data = make_synthetic(tmp_path, tiny(action_share=0.3))
     for video_id in data.videos["video_id"]:
         frames = every_frame(data.path(video_id))
