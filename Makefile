@@ -22,10 +22,10 @@ test-notebooks: .venv/ready
 test-datasets: .venv/ready  ## each public dataset's layout through the notebooks; some ten minutes
 	$(BIN)/python -m pytest -m slow tests
 
-soak: .venv/ready  ## broken and hostile files by the ten thousand; half an hour
+soak: .venv/ready  ## files broken by the ten thousand, runs killed at forty moments
 	$(BIN)/python -m pytest -m soak tests
 
-regress: .venv/ready  ## the laptop preset again, against what it gave; a quarter of an hour
+regress: .venv/ready  ## the laptop preset again, against what it gave
 	$(BIN)/scs regress --preset laptop
 
 lab: .venv/ready  ## JupyterLab on the notebooks; LAB="--no-browser" and the like are passed on
