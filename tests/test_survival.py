@@ -82,6 +82,14 @@ def undisturbed(videos, tiny_run, tmp_path_factory):
     return found
 
 
+def goes_on(videos, run, keep, before: dict, undisturbed: dict) -> None:
+    """To its end: what was finished `before` is not touched, and all is as if nothing had happened."""
+    finish(videos, run, keep)
+    now = shards(keep)
+    assert {k: now[k] for k in before} == before
+    assert alike(now, undisturbed) and not leftovers(keep)
+
+
 @contextlib.contextmanager
 def begun(videos, run, keep, more: int):
     """The command, from the moment that it has finished `more` shards."""
@@ -117,10 +125,7 @@ def test_the_whole_run_is_killed(videos, tiny_run, undisturbed, tmp_path, times)
         now = shards(tmp_path)
         assert {k: now[k] for k in done} == done  # what was finished was not done again
         done = now
-    finish(videos, tiny_run, tmp_path)
-    now = shards(tmp_path)
-    assert {k: now[k] for k in done} == done
-    assert alike(now, undisturbed) and not leftovers(tmp_path)
+    goes_on(videos, tiny_run, tmp_path, done, undisturbed)
 
 
 @pytest.mark.parametrize("times", [FEW, TWENTY])
@@ -174,9 +179,7 @@ def test_a_full_disk(videos, tiny_run, undisturbed, disk):
     assert 0 < len(before) < 10 and not leftovers(keep)
     assert all(before[k][:3] == undisturbed[k][:3] for k in before)
     disk("size=8m")
-    finish(videos, tiny_run, keep)
-    now = shards(keep)
-    assert {k: now[k] for k in before} == before and alike(now, undisturbed)
+    goes_on(videos, tiny_run, keep, before, undisturbed)
 
 
 def test_a_disk_that_must_not_be_written(videos, tiny_run, undisturbed, disk):
@@ -188,9 +191,7 @@ def test_a_disk_that_must_not_be_written(videos, tiny_run, undisturbed, disk):
     refused(videos, tiny_run, keep, "Read-only file system")
     assert shards(keep) == before
     disk("size=8m,rw")
-    finish(videos, tiny_run, keep)
-    now = shards(keep)
-    assert {k: now[k] for k in before} == before and alike(now, undisturbed)
+    goes_on(videos, tiny_run, keep, before, undisturbed)
 
 
 def test_what_is_cut_out_of_a_video_onto_a_full_disk(videos, tiny_run, disk, tmp_path):
