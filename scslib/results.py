@@ -57,11 +57,12 @@ def load_runs(folders: str | Path | Iterable[str | Path]) -> pd.DataFrame:
 
 
 def _table(folder: Path, name: str, *, sweep: str) -> pd.DataFrame:
-    methods = Run(folder).load_table("methods")
+    run = Run(folder)
+    methods = run.load_table("methods")
     columns = {"sweep": sweep, "run": name}
     parameters, seconds = _of_notebooks(folder / "notebooks")
     columns |= {name: _plain(value) for name, value in parameters.items() if name not in methods}
-    environment = json.loads((folder / "env.json").read_text(encoding="utf-8"))
+    environment = run.load_json("env.json")
     about = environment.pop("packages", {}) | environment | {"notebook_seconds": seconds}
     front, back = (pd.DataFrame([c] * len(methods)) for c in (columns, about))
     return pd.concat([front, methods, back], axis=1)
