@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import reprlib
 import sys
 import time
 from pathlib import Path
@@ -56,7 +57,7 @@ def plan(params: dict) -> list[tuple[Path, dict]]:
     for name, value in params.items():
         if name not in everything:
             raise RunError(
-                f"parameter {name!r} (value {value!r}) is in no notebook; known: "
+                f"parameter {name!r} (value {reprlib.repr(value)}) is in no notebook; known: "
                 + ", ".join(sorted(everything))
             )
     return [(n, {k: v for k, v in params.items() if k in parameters}) for n, parameters in known.items()]
@@ -85,7 +86,7 @@ def run_notebooks(out: str | Path, params: dict, *, command: str, numbers: str =
     run = open_run(out)
     run.save_environment(params)
     run.note(command=command)
-    folder = run.folder / "notebooks"
+    folder = run.inside("notebooks")
     folder.mkdir(exist_ok=True)
     # the kernels are told where the kit lies
     os.environ["SCS_ROOT"] = str(root())
@@ -95,7 +96,7 @@ def run_notebooks(out: str | Path, params: dict, *, command: str, numbers: str =
         if not chosen(notebook, numbers):
             continue
         number += 1
-        stamp = folder / f".{notebook.stem}.done"
+        stamp = run.inside("notebooks", f".{notebook.stem}.done")
         label = f"[{number}/{total_steps}] {notebook.stem}"
         if stamp.is_file() and stamp.read_text() == chain and (folder / notebook.name).is_file():
             click.echo(f"{label}: done before")
@@ -127,14 +128,14 @@ def execute(notebook: Path, folder: Path, parameters: dict) -> None:
     """Run one notebook; FOLDER/NAME.ipynb is there when it is complete.
 
     A broken one is kept as NAME.failed.ipynb, and the `RunError` names it, the cell, and the error.
-    What kernels say on stderr goes to FOLDER/kernels.log.
+    What kernels say on stderr goes to FOLDER/kernels.log. Links out of FOLDER are not followed.
     """
-    target, temporary = folder / notebook.name, folder / f".{notebook.stem}.part.ipynb"
-    failed = folder / f"{notebook.stem}.failed.ipynb"
+    names = (notebook.name, f".{notebook.stem}.part.ipynb", f"{notebook.stem}.failed.ipynb")
+    target, temporary, failed, log = (Run(folder).inside(name) for name in (*names, "kernels.log"))
     failed.unlink(missing_ok=True)
     bar = {"file": sys.stdout, "leave": False, "disable": not sys.stdout.isatty()}
     try:
-        with _stderr_to(folder / "kernels.log"):
+        with _stderr_to(log):
             papermill.execute_notebook(
                 str(notebook),
                 str(temporary),

@@ -39,6 +39,7 @@ from scslib.datasets.manifest import load_dataset
 from scslib.features import FeatureSpec, read_features
 from scslib.models.checkpoints import load_classifier, load_sampler, save_sampler
 from scslib.models.samplers import Sampler
+from scslib.run import execute, notebooks
 from scslib.trained import export, load_trained
 from scslib.workspace import Run
 
@@ -641,6 +642,16 @@ def linked_figure(place: Place):
     run = _run(place)
     (run.folder / "figures" / "stolen.png").symlink_to(place.secret)
     return _cli("report", run.folder)
+
+
+@hostile("run")
+def linked_log(place: Place):
+    """a notebooks/kernels.log that is a link to a file outside | what kernels say is added to that |
+    `leads out of the run's folder`"""
+    run = _run(place)
+    (run.folder / "notebooks").mkdir()
+    (run.folder / "notebooks" / "kernels.log").symlink_to(place.secret)
+    return lambda: execute(notebooks()[0], run.folder / "notebooks", {})
 
 
 @hostile("run")
