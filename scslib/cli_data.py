@@ -54,6 +54,7 @@ def _show(dataset) -> None:
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--classes", type=int, help="2..8.")
 @click.option("--decoy-share", type=float, help="Part of the rest that shows other classes, 0..1.")
+@click.option("--silent-share", type=float, help="Part of the videos without an audio track, 0..1.")
 @_encoding
 def synth(out: Path, workers: int, **options) -> None:
     """Make long synthetic videos with sound in OUT."""

@@ -256,7 +256,7 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
 def over_seeds(methods: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     """One row per method of `methods` (see `summarise`): its `intervals`, and the means of the rest."""
     rest = ["clips", "videos", "videos_failed", "videos_partial", "videos_uniform", "covered"]
-    rest += ["in_segments", "seconds_per_video", "speedup_vs_dense", "overhead_vs_uniform"]
+    rest += ["in_segments", "seconds_per_video", "speedup_vs_dense", "overhead_vs_uniform", "gmacs"]
     means = methods.groupby("method", sort=False)[rest].mean()
     videos = int(methods[["videos", "videos_failed"]].iloc[0].sum())
     return means.reset_index().merge(intervals(predictions, videos=videos), on="method", how="left")

@@ -43,6 +43,11 @@ plt.rcParams.update(
 )
 
 
+def colour_of(method: str) -> str:
+    """A method's colour; a sampler has one for both objectives."""
+    return COLOURS.get(method, COLOURS.get(method.removesuffix("-ac").removesuffix("-rank"), "#57606a"))
+
+
 def timeline(shots: Sequence, *, picks: dict[str, np.ndarray] | None = None, title: str = "") -> Figure:
     """The shots of a synthetic video (`datasets.synthetic.Shot`) as coloured bars over time.
 
@@ -190,7 +195,7 @@ def accuracy_bars(summary: pd.DataFrame, *, chance: float, title: str = "") -> F
     figure, axis = plt.subplots(figsize=(8, 0.42 * len(summary) + 1.1))
     names, values = summary["method"], 100 * summary["accuracy"]
     low, high = values - 100 * summary["accuracy_low"], 100 * summary["accuracy_high"] - values
-    colours = [COLOURS.get(n, COLOURS.get(n.removesuffix("-ac"), "#57606a")) for n in names]
+    colours = [colour_of(name) for name in names]
     position = np.arange(len(names))[::-1]
     axis.barh(position, values, color=colours, height=0.66)
     spread = np.clip([low, high], 0, None)

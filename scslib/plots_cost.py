@@ -11,7 +11,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from scslib.plots import COLOURS, INK, MUTED
+from scslib.plots import COLOURS, INK, MUTED, colour_of
 
 STAGE_COLOURS = {
     "read_s": "#54aeff",
@@ -120,6 +120,48 @@ def accuracy_over_cost(table: pd.DataFrame, *, shown: Sequence[str]) -> Figure:
     axis.set(xscale="log", xlabel="seconds per video", ylabel="accuracy, %", ylim=(0, 103))
     _plain(axis.xaxis)
     figure.legend(ncols=7, loc="outside lower center", frameon=False, fontsize=9)
+    return figure
+
+
+def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> np.ndarray:
+    """(M,) bool: of M methods, those that no other beats: for less cost, or at no more cost."""
+    costs, accuracies = np.asarray(costs, float), np.asarray(accuracies, float)
+    no_dearer = costs[None] <= costs[:, None]
+    no_worse = accuracies[None] >= accuracies[:, None]
+    better = (costs[None] < costs[:, None]) | (accuracies[None] > accuracies[:, None])
+    return ~(no_dearer & no_worse & better).any(1)
+
+
+def pareto(table: pd.DataFrame, *, no_methods: Sequence[str] = ("oracle", "shuffled")) -> Figure:
+    """Accuracy over seconds, and over multiply-adds, a video: one point with its interval a row.
+
+    table: rows `method, accuracy, accuracy_low, accuracy_high, seconds_per_video, gmacs`; `label`, if it
+    is not the method. The line joins the points that no other beats; `no_methods` cannot be on it.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4.8), sharey=True)
+    labels = table["label"] if "label" in table else table["method"]
+    for axis, cost, unit in zip(
+        axes, ("seconds_per_video", "gmacs"), ("seconds", "10⁹ multiply-adds"), strict=True
+    ):
+        fair = table[~table["method"].isin(no_methods)]
+        front = fair[pareto_front(fair[cost], fair["accuracy"])].sort_values(cost)
+        axis.step(front[cost], 100 * front["accuracy"], where="post", color=MUTED, linewidth=1)
+        for row in table.to_dict("records"):
+            colour = colour_of(row["method"])
+            limits = 100 * row["accuracy_low"], 100 * row["accuracy_high"]
+            axis.vlines(row[cost], *limits, color=colour, linewidth=1.5, alpha=0.4)
+            face = "white" if row["method"] in no_methods else colour
+            axis.plot(row[cost], 100 * row["accuracy"], "o", color=colour, markerfacecolor=face)
+        for index, row in front.iterrows():
+            where = {"textcoords": "offset points", "ha": "right", "fontsize": 8}
+            axis.annotate(labels[index], (row[cost], 100 * row["accuracy"]), (-4, 4), **where)
+        axis.set(xscale="log", xlabel=f"{unit} per video", ylim=(0, 103))
+        _plain(axis.xaxis)
+    axes[0].set_ylabel("accuracy, %")
+    for method in dict.fromkeys(table["method"]):
+        face = "white" if method in no_methods else colour_of(method)
+        axes[0].plot([], [], "o", color=colour_of(method), markerfacecolor=face, label=method)
+    figure.legend(ncols=6, loc="outside lower center", frameon=False, fontsize=9)
     return figure
 
 

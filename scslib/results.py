@@ -20,7 +20,7 @@ import pandas as pd
 import papermill
 import yaml
 
-from scslib.workspace import Run, WorkspaceError, resolve
+from scslib.workspace import Run, WorkspaceError, read_table, resolve
 
 REPEATS = ("data_seed", "classifier_seed")  # parameters that say "the same again"
 HOW = ("run", "workers")  # parameters that say where and how, not what
@@ -35,7 +35,8 @@ def known_parameters(notebook: Path) -> dict[str, object]:
 def load_runs(folders: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     """A row for each run, method and seed, of runs and of sweeps (their finished runs).
 
-    folders: paths, or names under runs/. Columns: `sweep` (empty for a single run), `run`, every
+    folders: paths, or names under runs/; a CSV file, such as a sweep's results.csv that was kept, is
+    taken as it is. Columns: `sweep` (empty for a single run), `run`, every
     parameter of the executed notebooks (lists as JSON), the columns of results/methods.csv, versions,
     hardware, `commit`, and `notebook_seconds`: how long the run's notebooks took, shared ones too.
     Raises `WorkspaceError` for a folder that is no run, or one before notebook 06.
@@ -45,7 +46,9 @@ def load_runs(folders: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     tables = []
     for given in folders:
         folder = resolve(given, "runs")
-        if (folder / "sweep.json").is_file():
+        if folder.suffix == ".csv":
+            tables.append(read_table(folder))
+        elif (folder / "sweep.json").is_file():
             about = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
             names = [run["name"] for run in about["runs"] if run["status"] == "done"]
             tables += [_table(folder / "runs" / name, name, sweep=folder.name) for name in names]
@@ -103,7 +106,8 @@ def mean_over_seeds(
 ) -> pd.DataFrame:
     """The mean of `value` in each group of `by`, with a 95 % interval over seeds (Student's t).
 
-    Columns: `by`, `n`, `mean`, `low`, `high`. Where a group holds several `data_seed` or
+    Columns: `by`, `n`, and of VALUE `VALUE`, `VALUE_low`, `VALUE_high`, as the figures of `plots` take
+    them. Where a group holds several `data_seed` or
     `classifier_seed`, these are the n repeats, after a mean over the samplers' seeds: samplers that
     share one f are not independent. One repeat has no interval (NaN); a method without chance in it,
     such as uniform with one f, has one of width zero. Raises `ValueError` where a group holds the
@@ -127,17 +131,17 @@ def mean_over_seeds(
         mean, n = values.mean(), len(values)
         half = stats.t.ppf(0.975, n - 1) * stats.sem(values) if n > 1 else np.nan
         rows.append((*key, n, mean, mean - half, mean + half))
-    return pd.DataFrame(rows, columns=[*by, "n", "mean", "low", "high"])
+    return pd.DataFrame(rows, columns=[*by, "n", value, f"{value}_low", f"{value}_high"])
 
 
 def readable_means(frame: pd.DataFrame, varied: Sequence[str], methods: Sequence[str]) -> pd.DataFrame:
     """Accuracies in percent with intervals, to be read: a row a value of `varied`, a column a method."""
     by = [name for name in varied if name not in REPEATS and name in frame]
     table = mean_over_seeds(frame[frame["method"].isin(methods)], by=[*by, "method"])
-    half = table["mean"] - table["low"]
+    half = table["accuracy"] - table["accuracy_low"]
     table["text"] = [
         f"{100 * m:.1f}" + ("" if pd.isna(h) else f" ± {100 * h:.1f}")
-        for m, h in zip(table["mean"], half, strict=True)
+        for m, h in zip(table["accuracy"], half, strict=True)
     ]
     rows = by or [pd.Series("", index=table.index)]
     wide = table.pivot_table(index=rows, columns="method", values="text", aggfunc="first", sort=False)

@@ -199,7 +199,8 @@ class ClipSampler:
 
         def score(chunk: VideoFeatures) -> FileScores:
             start = time.perf_counter()
-            saliency = self.saliency(chunk, "")
+            with clock.counting():
+                saliency = self.saliency(chunk, "")
             busy.append(time.perf_counter() - start)
             return FileScores(chunk.get("", "clip"), saliency)
 

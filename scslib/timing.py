@@ -37,36 +37,36 @@ def time_methods(
 ) -> pd.DataFrame:
     """A table of `STAGES`, their sum, and ratios; seconds per video, the median over the files.
 
-    One file more, the first or `warm_up`, is run before them and not counted. The oracle needs f's
-    scores of all clips, so it costs as much as dense. `adaptive`, a sampler's name, adds the row
-    `adaptive`: see `evaluation.evaluate`. With several `threads` one video is read in several places at
-    once.
+    One file more, the first or `warm_up`, is run before them and not timed: `gmacs` are the 10^9
+    multiply-adds of all networks on it. The oracle needs f's scores of all clips, so it costs as much as
+    dense. `adaptive`, a sampler's name, adds the row `adaptive`: see `evaluation.evaluate`. With several
+    `threads` one video is read in several places at once.
     """
     network, view, _ = classifier
-    tables: dict[str, list[dict]] = {}
-    for path in (warm_up or paths[0], *paths):
-        clocks = {"uniform": Clock()}
+    tables: dict[str, list[Clock]] = {}
+    for number, path in enumerate((warm_up or paths[0], *paths)):
+        counts = number == 0
+        clocks = {"uniform": Clock(counts=counts)}
         index = clocks["uniform"]("read_s", clips_for, path, view)
         _classify(index, sampling.uniform(len(index), k), network, view, clocks["uniform"])
         clocks["random"] = clocks["uniform"]
         for sampler in samplers:
-            clock = clocks[sampler.name] = Clock()
+            clock = clocks[sampler.name] = Clock(counts=counts)
             index = clock("read_s", clips_for, path, view)
             found = sampler.score_file(index, spec, threads=threads, clock=clock)
             picks = found.clips[sampling.top_k(found.saliency, k)]
             if sampler.name == adaptive:
-                clocks["adaptive"] = Clock()
-                clocks["adaptive"].seconds.update(clock.seconds)
+                clocks["adaptive"] = clock.copy()
                 _until_settled(index, picks, network, view, clocks["adaptive"])
             _classify(index, picks, network, view, clock)
-        clocks["dense"] = clocks["oracle"] = _dense(path, network, view)
+        clocks["dense"] = clocks["oracle"] = Clock(counts=counts)
+        _dense(path, network, view, clocks["dense"])
         for name, clock in clocks.items():
-            tables.setdefault(name, []).append(clock.seconds)
+            tables.setdefault(name, []).append(clock)
     rows = []
-    for name, measured in tables.items():
-        measured = measured[1:]  # the first was the warm-up
-        row = {s: float(np.median([m.get(s, 0.0) for m in measured])) for s in STAGES}
-        rows.append({"method": name, **row})
+    for name, (first, *timed) in tables.items():
+        row = {s: float(np.median([clock.seconds.get(s, 0.0) for clock in timed])) for s in STAGES}
+        rows.append({"method": name, "gmacs": first.gmacs, **row})
     return _with_ratios(pd.DataFrame(rows).set_index("method"))
 
 
@@ -86,7 +86,7 @@ def at_speed(costs: pd.DataFrame, shown: pd.Series, seconds_per_clip: float) -> 
 
     shown: the clips that f sees, by method. All other stages stay as they were measured.
     """
-    table = costs.set_index("method")
+    table = costs.set_index("method").drop(columns="gmacs")  # those of the f that was timed
     table["classifier_s"] = shown.reindex(table.index) * seconds_per_clip
     return _with_ratios(table)
 
@@ -99,7 +99,8 @@ def _with_ratios(table: pd.DataFrame) -> pd.DataFrame:
         "overhead_vs_uniform": total / total["uniform"],
     }
     columns = pd.DataFrame({"seconds_per_video": total, **ratios})
-    return columns.join(table[list(STAGES)]).reset_index()
+    others = [name for name in ("gmacs", *STAGES) if name in table]
+    return columns.join(table[others]).reset_index()
 
 
 def _size(index: ClipIndex, view: ClassifierInput) -> tuple[int, int]:
@@ -125,11 +126,9 @@ def _until_settled(
             return
 
 
-def _dense(path: Path, network, view: ClassifierInput) -> Clock:
+def _dense(path: Path, network, view: ClassifierInput, clock: Clock) -> None:
     """Decode everything, and show it to f."""
-    clock = Clock()
     index = clock("read_s", clips_for, path, view)
     stream = iter_clips(index, size=_size(index, view))
     while clips := clock("decode_s", lambda: list(islice(stream, CLIPS_AT_ONCE))):
         clock("classifier_s", classify, network, view, np.stack(clips))
-    return clock

@@ -85,10 +85,7 @@ class Run:
         path = self.inside("results", f"{name}.csv")
         if not path.is_file():
             raise WorkspaceError(f"{path}: no such file; run the notebooks in order (scs run)")
-        try:
-            return pd.read_csv(path, dtype={"video_id": str})  # 007 is a name
-        except ValueError as error:  # not CSV, not UTF-8, empty
-            raise WorkspaceError(f"{path}: not a CSV file ({error})") from error
+        return read_table(path)
 
     def save_figure(self, name: str, figure) -> None:
         """Write figures/NAME.png."""
@@ -125,6 +122,14 @@ class Run:
     def save_environment(self, params: dict) -> None:
         _write(self.inside("params.json"), _json(params))
         _write(self.inside("env.json"), _json(environment()))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """The table in a CSV file; `WorkspaceError` if it is none."""
+    try:
+        return pd.read_csv(path, dtype={"video_id": str})  # 007 is a name
+    except (OSError, ValueError) as error:  # not there, not CSV, not UTF-8, empty
+        raise WorkspaceError(f"{path}: not a CSV file ({error})") from error
 
 
 def open_run(name: str | Path) -> Run:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from scslib.plots_cost import pareto_front
 from scslib.results import (
     compare,
     load_runs,
@@ -83,6 +84,21 @@ def test_both_files_hold_the_table_whatever_is_in_its_columns(two, tmp_path):
         assert list(read.columns) == list(frame.columns)
 
 
+def test_a_kept_table_is_loaded_as_it_is(two):
+    frame = load_runs([two / "one", two / "two"])
+    save_results(frame, two)
+    again = load_runs([two / "results.csv", two / "two"])
+    assert again["accuracy"].tolist() == [*frame["accuracy"], 0.7]
+    with pytest.raises(WorkspaceError, match="nothing.csv: not a CSV file"):
+        load_runs(two / "nothing.csv")
+
+
+def test_the_front_is_what_nothing_beats():
+    """Cheapest, better for more, best of all; not: dearer and worse, dearer and no better, as dear."""
+    costs, accuracies = [1, 2, 4, 3, 5, 2, 1], [0.5, 0.7, 0.9, 0.6, 0.9, 0.6, 0.5]
+    assert pareto_front(costs, accuracies).tolist() == [True, True, True, False, False, False, True]
+
+
 def rows(values, **columns):
     return pd.DataFrame({"seed": range(len(values)), "accuracy": values} | columns)
 
@@ -91,17 +107,19 @@ def test_the_interval_over_seeds_is_students():
     values = [0.61, 0.70, 0.64]
     found = mean_over_seeds(rows(values, method="m"), by=["method"]).iloc[0]
     low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
-    assert (found["n"], found["mean"]) == (3, pytest.approx(0.65))
-    assert (found["low"], found["high"]) == (pytest.approx(low), pytest.approx(high))
+    assert (found["n"], found["accuracy"]) == (3, pytest.approx(0.65))
+    assert (found["accuracy_low"], found["accuracy_high"]) == (pytest.approx(low), pytest.approx(high))
     # by hand: t(2) = 4.303, sd = 0.0458
-    assert found["mean"] - found["low"] == pytest.approx(4.3027 * 0.045826 / np.sqrt(3), rel=1e-3)
+    assert found["accuracy"] - found["accuracy_low"] == pytest.approx(
+        4.3027 * 0.045826 / np.sqrt(3), rel=1e-3
+    )
 
 
 def test_one_seed_has_no_interval_and_no_chance_one_of_width_zero():
     one = mean_over_seeds(rows([0.5], method="m"), by="method").iloc[0]
-    assert one["n"] == 1 and np.isnan(one["low"]) and np.isnan(one["high"])
+    assert one["n"] == 1 and np.isnan(one["accuracy_low"]) and np.isnan(one["accuracy_high"])
     same = mean_over_seeds(rows([0.5, 0.5], method="m"), by="method").iloc[0]
-    assert same["low"] == same["high"] == 0.5
+    assert same["accuracy_low"] == same["accuracy_high"] == 0.5
 
 
 def test_samplers_that_share_a_classifier_are_one_repeat():
@@ -110,7 +128,7 @@ def test_samplers_that_share_a_classifier_are_one_repeat():
     found = mean_over_seeds(table, by=["method"]).iloc[0]
     means = [0.41, 0.51, 0.81]
     low, _ = stats.t.interval(0.95, 2, loc=np.mean(means), scale=stats.sem(means))
-    assert found["n"] == 3 and found["low"] == pytest.approx(low)
+    assert found["n"] == 3 and found["accuracy_low"] == pytest.approx(low)
 
 
 def test_runs_that_differ_are_not_taken_for_repeats():

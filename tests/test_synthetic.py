@@ -195,6 +195,22 @@ def test_sound_is_where_the_plan_says():
         assert min(loud[True]) > 1.5 * max(loud[False]), label
 
 
+def test_a_part_of_the_videos_is_silent(tmp_path):
+    """So many have no audio track; their pictures are those of the video that can be heard."""
+    spec = Synthetic(2, 4, 4, 10.0, encoding=Encoding(32, 32, 2))
+    heard, half = (
+        make_synthetic(tmp_path / name, replace(spec, silent_share=share))
+        for name, share in (("heard", 0.0), ("half", 0.5))
+    )
+    silent = {v for v in half.videos["video_id"] if not probe(half.path(v)).has_audio}
+    assert 2 <= len(silent) <= 6
+    assert all(probe(heard.path(v)).has_audio for v in heard.videos["video_id"])
+    for video_id in silent:
+        with av.open(str(heard.path(video_id))) as a, av.open(str(half.path(video_id))) as b:
+            packets = [[bytes(p) for p in c.demux(c.streams.video[0])] for c in (a, b)]
+        assert packets[0] == packets[1]
+
+
 def test_actors_perform_their_movement(monkeypatch):
     """The actor's centre, seen where it is pasted, follows the class's curve."""
     spec = Synthetic(seed=6)

@@ -8,9 +8,11 @@ from scslib.baselines import packet_size
 from scslib.clock import STAGES, Clock
 from scslib.features import FeatureSpec
 from scslib.models.classifiers import ClassifierInput, build_classifier
+from scslib.models.costs import measure
 from scslib.models.samplers import Sampler
 from scslib.scoring import ClipSampler
 from scslib.timing import time_methods
+from scslib.video.probe import index_clips
 
 VIEW = ClassifierInput(frames=4, short_side=32, crop=32, frame_rate=0.0)
 
@@ -50,3 +52,17 @@ def test_every_row_is_charged_for_what_it_needs_only(table):
     # reading and sampling are those of its sampler
     assert table.loc["adaptive", "read_s"] == table.loc["sight", "read_s"]
     assert table.loc["adaptive", "sampler_s"] == table.loc["sight", "sampler_s"]
+
+
+def test_multiply_adds_are_those_of_the_clips_and_of_the_networks(table, movie):
+    """Of f as counted on the meta device; of one layer as on paper."""
+    gmacs, per_clip = table["gmacs"], measure("mc3_18", 3, width=2, view=VIEW).gmacs
+    clips = len(index_clips(movie.path, clip_len=4))
+    assert gmacs["uniform"] == pytest.approx(3 * per_clip)
+    assert gmacs["dense"] == gmacs["oracle"] == pytest.approx(clips * per_clip)
+    assert gmacs["packet-size"] == gmacs["uniform"] < gmacs["sight"] < gmacs["dense"]
+    assert gmacs["adaptive"] <= gmacs["sight"]
+    clock, layer = Clock(counts=True), torch.nn.Conv2d(3, 5, 3, padding=1)
+    with torch.inference_mode():
+        clock("classifier_s", layer, torch.zeros(2, 3, 10, 20))
+    assert clock.gmacs == pytest.approx(2 * 5 * 10 * 20 * 3 * 3 * 3 / 1e9)

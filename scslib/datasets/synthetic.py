@@ -65,6 +65,7 @@ class Synthetic:
     action_share: part of each video that shows its action. decoy_share: part of the rest filled with
     other classes' movements; decoy_bias: part of these that show one and the same class per video.
     sound_in_action, sound_in_decoy: how often the class's sound is heard in such a shot.
+    silent_share: part of the videos that have no audio track.
     """
 
     classes: int = 6
@@ -76,6 +77,7 @@ class Synthetic:
     decoy_bias: float = 0.7
     sound_in_action: float = 0.75
     sound_in_decoy: float = 0.5
+    silent_share: float = 0.0
     seed: int = 0
     encoding: Encoding = Encoding()
 
@@ -93,6 +95,7 @@ class Synthetic:
             "decoy_bias",
             "sound_in_action",
             "sound_in_decoy",
+            "silent_share",
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be in 0..1")
@@ -185,7 +188,9 @@ def _make_video(job: tuple[Synthetic, int, str, Path]) -> list[tuple[float, floa
     spec, number, label, path = job
     shots = plan_video(spec, number, label)
     if not path.exists():
-        write_video(path, draw_video(spec, number, shots), sound_of(spec, number, shots), spec.encoding)
+        silent = np.random.default_rng([spec.seed, number, 3]).random() < spec.silent_share
+        sound = None if silent else sound_of(spec, number, shots)
+        write_video(path, draw_video(spec, number, shots), sound, spec.encoding)
     return [(shot.start_s, shot.end_s) for shot in shots if shot.kind == "action"]
 
 

@@ -1,7 +1,6 @@
 """What a classifier costs: parameters and multiply-adds, counted and not looked up.
 
-PyTorch's counter runs on the meta device, where tensors have shapes and no memory. It counts a
-multiply-add as two operations; literature counts one (GMACs, often called GFLOPs), and so do we.
+The counter (see `clock`) runs on the meta device, where tensors have shapes and no memory.
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
+from scslib.clock import Clock
 from scslib.models.classifiers import CLASSIFIERS, ClassifierInput, build_classifier
 from scslib.models.width import FULL_WIDTH
 
@@ -33,13 +32,14 @@ def measure(
 
     Default: the registry's view. Raises `ValueError` for a name that is not known.
     """
+    clock = Clock(counts=True)
     with torch.device("meta"):
         network = build_classifier(architecture, classes, width).eval()
         view = view or CLASSIFIERS[architecture].view
         clip = torch.empty(view.crops, 3, view.frames, view.crop, view.crop)
-        with FlopCounterMode(display=False) as counter:
+        with clock.counting():
             network(clip)
-    return Cost(sum(p.numel() for p in network.parameters()), counter.get_total_flops() / 2e9)
+    return Cost(sum(p.numel() for p in network.parameters()), clock.gmacs)
 
 
 def cost_table(classes: int = 400, width: int = FULL_WIDTH) -> list[dict]:
