@@ -95,6 +95,11 @@ def test_methods_table_has_the_papers_rows(smoke):
     assert by_method.loc["oracle", "accuracy"] >= by_method["accuracy"].max() - 1e-9
 
 
+def test_smoke_gives_what_benchmarks_expected_says(smoke, work):
+    stdout, _ = scs("regress", "smoke", work=work)
+    assert "methods are as" in stdout
+
+
 def test_running_again_does_nothing_and_a_changed_parameter_starts_where_it_matters(smoke, work):
     stdout, _ = scs("run", "--preset", "smoke", work=work)
     assert stdout.count("done before") == len(list((ROOT / "notebooks").glob("*.ipynb")))
