@@ -20,6 +20,7 @@ import pandas as pd
 import papermill
 import yaml
 
+from scslib.files import replacing
 from scslib.workspace import Run, WorkspaceError, read_table, resolve
 
 REPEATS = ("data_seed", "classifier_seed")  # parameters that say "the same again"
@@ -96,9 +97,8 @@ def save_results(frame: pd.DataFrame, folder: str | Path) -> None:
         if len(kinds) > 1:
             typed[name] = typed[name].map(str, na_action="ignore")
     for name, write in (("results.csv", frame.to_csv), ("results.parquet", typed.to_parquet)):
-        part = folder / f"{name}.part"
-        write(part, index=False)
-        part.replace(folder / name)
+        with replacing(folder / name, own=True) as part:
+            write(part, index=False)
 
 
 def mean_over_seeds(

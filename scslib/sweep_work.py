@@ -17,6 +17,7 @@ from pathlib import Path
 
 import click
 
+from scslib.files import replacing
 from scslib.results import known_parameters, load_runs, save_results
 from scslib.run import RunError, execute
 from scslib.sweep import Plan, Step, time_left
@@ -304,9 +305,8 @@ def _link(place: Path, key: str) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(text + "\n", encoding="utf-8")
-    os.replace(part, path)
+    with replacing(path, own=True) as part:
+        part.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ Loading it runs no code.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from safetensors.torch import save_file
 
 from scslib.cascade import Cascade, cascade_of
 from scslib.features import FeatureSpec
+from scslib.files import replacing
 from scslib.models.reading import CheckpointError, bounded
 from scslib.models.samplers import VISUAL, Sampler
 from scslib.scoring import SAMPLERS, ClipSampler, load_networks, sampler_features
@@ -82,10 +82,8 @@ def export(source: str | Path, path: str | Path, *, seed: int = 0) -> Path:
     for name, network in trained.networks.items():
         about["networks"][name] = network.settings | {"outputs": network.head.out_features}
         weights |= {f"{name}.{key}": value.contiguous() for key, value in network.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.stem + ".part.safetensors")
-    save_file(weights, temporary, {"scslib": json.dumps(about)})
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        save_file(weights, temporary, {"scslib": json.dumps(about)})
     return path
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from tqdm import tqdm
 
 from scslib import distributed
 from scslib.features import sampler_inputs
+from scslib.files import replacing
 from scslib.losses import pair_targets, rank_loss
 from scslib.models.classifiers import ClassifierInput
 from scslib.models.reading import CheckpointError, read_weights
@@ -141,11 +141,9 @@ def _take_up(path: Path, key: str, parts: dict) -> list[float]:
 def _write_down(path: Path, key: str, losses: list[float], parts: dict) -> None:
     if distributed.rank() > 0:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
     states = {name: part.state_dict() for name, part in parts.items()}
-    torch.save({"key": key, "losses": losses} | states, temporary)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        torch.save({"key": key, "losses": losses} | states, temporary)
 
 
 def classifier_batches(

@@ -24,6 +24,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
+from scslib.files import lies_in, replacing
 from scslib.parallel import cores
 
 PACKAGES = ("torch", "torchvision", "torchaudio", "av", "numpy", "pandas", "papermill")
@@ -62,11 +63,7 @@ class Run:
     def inside(self, *names: str) -> Path:
         """A path in the folder. Raises `WorkspaceError` where it, or a link on the way, leads out."""
         path = self.folder.joinpath(*names)
-        try:
-            within = path.resolve().is_relative_to(self.folder.resolve())
-        except (OSError, RuntimeError, ValueError):  # no path at all, or links in a circle
-            within = False
-        if not within:
+        if not lies_in(self.folder, path):
             raise WorkspaceError(f"{path}: leads out of the run's folder")
         return path
 
@@ -175,7 +172,5 @@ def _json(value) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")

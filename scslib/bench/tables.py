@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
@@ -11,6 +10,7 @@ from statistics import median
 
 import pandas as pd
 
+from scslib.files import replacing
 from scslib.workspace import environment, root
 
 
@@ -51,8 +51,6 @@ def with_provenance(table: pd.DataFrame, command: str) -> pd.DataFrame:
 def save(table: pd.DataFrame, name: str, out: Path | None) -> Path:
     """Write `table` to `out`, or to benchmarks/results/NAME.csv; complete or not at all."""
     path = out or root() / "benchmarks" / "results" / f"{name}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    table.to_csv(temporary, index=False, float_format="%.6g")
-    os.replace(temporary, path)
+    with replacing(path) as part:
+        table.to_csv(part, index=False, float_format="%.6g")
     return path

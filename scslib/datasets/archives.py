@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from scslib.datasets.lists import leads_out
+from scslib.files import lies_in, replacing
 
 CHUNK = 1 << 20  # bytes copied at a time
 LARGEST = 1 << 40  # bytes that an archive may unpack to, if nobody says otherwise
@@ -90,13 +91,10 @@ def _write(members: list[_Member], folder: Path, opened: Callable[[_Member], Bin
     """Only contents are taken over: no owners, no rights, no times."""
     for member in members:
         target = folder / member.name
-        if not target.resolve().is_relative_to(folder.resolve()):
+        if not lies_in(folder, target):
             raise ArchiveError(f"{target}: a link that leads out of {folder}")
         if member.kind == "folder":
             target.mkdir(parents=True, exist_ok=True)
             continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(target.name + ".part")
-        with opened(member) as source, temporary.open("wb") as file:
+        with replacing(target) as part, opened(member) as source, part.open("wb") as file:
             shutil.copyfileobj(source, file, CHUNK)  # both formats give at most the declared size
-        temporary.replace(target)

@@ -25,6 +25,7 @@ from scslib.datasets import sources
 from scslib.datasets.lists import Row
 from scslib.datasets.manifest import Dataset, DatasetError, write_dataset
 from scslib.datasets.sources import Source
+from scslib.files import lies_in
 
 LONGEST_ID = 50  # characters of a video_id before it is cut
 LONGEST_OWN_ID = 100  # of one that the dataset gave itself
@@ -176,7 +177,7 @@ def untested(videos: pd.DataFrame) -> list[str]:
 
 def refuse_inside(folder: Path, root: Path, why: str) -> None:
     """Raises `DatasetError` where the dataset's `folder` lies inside the sources' folder."""
-    if folder.resolve().is_relative_to(root.resolve()):
+    if lies_in(root, folder):
         raise DatasetError(f"{folder}: must not lie inside {root}, {why}")
 
 

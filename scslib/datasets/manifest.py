@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+
+from scslib.files import lies_in
 
 COLUMNS = ["video_id", "path", "label", "split"]
 
@@ -56,12 +59,20 @@ class Dataset:
 
     def path(self, video_id: str) -> Path:
         """Where a video lies. Raises `KeyError` for an id that the dataset does not have."""
-        return self.folder / self.videos.set_index("video_id").loc[video_id, "path"]
+        return self.folder / self._paths[video_id]
 
     def segments_of(self, video_id: str) -> np.ndarray:
         """(S, 2) float64: start and end, in seconds, of the annotated segments of one video."""
-        rows = self.segments[self.segments["video_id"] == video_id]
-        return rows[["start_s", "end_s"]].to_numpy(float)
+        return self._spans.get(video_id, np.zeros((0, 2)))
+
+    @cached_property
+    def _paths(self) -> dict[str, str]:
+        return dict(zip(self.videos["video_id"], self.videos["path"], strict=True))
+
+    @cached_property
+    def _spans(self) -> dict[str, np.ndarray]:
+        groups = self.segments.groupby("video_id")[["start_s", "end_s"]]
+        return {video_id: rows.to_numpy(float) for video_id, rows in groups}
 
 
 def load_dataset(folder: str | Path) -> Dataset:
@@ -74,7 +85,7 @@ def load_dataset(folder: str | Path) -> Dataset:
     """
     folder = Path(folder)
     for name in ("dataset.json", "videos.csv", "segments.csv"):
-        if _leads_out(folder, name):
+        if not lies_in(folder, folder / name):
             raise DatasetError(f"{folder / name}: leads out of the dataset's folder")
     about = _read_json(folder / "dataset.json")
     _check_about(folder / "dataset.json", about)
@@ -101,7 +112,7 @@ def load_dataset(folder: str | Path) -> Dataset:
         if name not in trained:
             raise DatasetError(f"{videos_csv}: class {name!r} has no video in split 'train'")
     for path in videos["path"]:
-        if _leads_out(folder, path):
+        if not lies_in(folder, folder / path):
             raise DatasetError(f"{videos_csv}: path {path!r} leads out of the dataset's folder")
     if not any((folder / path).is_file() for path in videos["path"]):
         raise DatasetError(
@@ -194,14 +205,6 @@ def training_parts(videos: pd.DataFrame, held_out: float, validation: float = 0.
     _, chosen = hold_out(held[several], validation)
     rest = held[~held["video_id"].isin(chosen["video_id"])].reset_index(drop=True)
     return Parts(kept, rest, chosen)
-
-
-def _leads_out(folder: Path, path: str) -> bool:
-    """Whether `path`, or a link on the way, leads out of `folder` (which may itself be a link)."""
-    try:
-        return not (folder / path).resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError, ValueError):  # no path at all, or links in a circle
-        return True
 
 
 def _check_about(path: Path, about: dict) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from scslib.datasets.listing import place
 from scslib.datasets.manifest import Dataset, DatasetError, load_dataset, write_dataset
 from scslib.datasets.sources import Source, write_left_out
+from scslib.files import lies_in
 from scslib.shards import Read, Video, run_shards
 from scslib.video.probe import expected_clips, index_clips, probe
 from scslib.video.recode import Recoding, recode
@@ -36,7 +37,7 @@ def prepare(
     `DatasetError` where `folder` lies in `source` or holds what was prepared otherwise.
     """
     dataset, folder = load_dataset(source), Path(folder)
-    if folder.resolve().is_relative_to(dataset.folder.resolve()):
+    if lies_in(dataset.folder, folder):
         raise DatasetError(f"{folder}: must not lie inside {dataset.folder}")
     made_with = {"source": str(dataset.name), **asdict(setting)}
     _begin(folder, made_with)

@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from scslib.files import replacing
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.probe import DISK
 
@@ -77,17 +78,13 @@ def writing(path: str | Path, **options) -> Iterator[av.container.OutputContaine
     `options` are those of `av.open`.
     """
     path = Path(path)
-    temporary = path.with_name(path.stem + ".part" + path.suffix)
     try:
-        with av.open(str(temporary), "w", **options) as container:
+        with replacing(path) as part, av.open(str(part), "w", **options) as container:
             yield container
-        os.replace(temporary, path)
     except (av.FFmpegError, OSError) as error:
         if error.errno in DISK:
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def add_pictures(container: av.container.OutputContainer, encoding: Encoding) -> av.VideoStream:

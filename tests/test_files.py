@@ -1,0 +1,45 @@
+"""Paths that stay in their folder, and files that are there all or not at all."""
+
+import os
+
+import pytest
+
+from scslib.files import lies_in, replacing
+
+
+def test_a_path_lies_in_a_folder_wherever_links_lead(tmp_path):
+    inner, outer = tmp_path / "inner", tmp_path / "outer"
+    inner.mkdir()
+    outer.mkdir()
+    (inner / "out").symlink_to(outer)
+    (inner / "round").symlink_to(inner / "round")
+    (tmp_path / "link").symlink_to(inner)
+    assert lies_in(inner, inner / "a" / "b") and lies_in(tmp_path / "link", inner / "a")
+    assert lies_in(inner, inner / "a" / ".." / "b")
+    for path in (outer, inner / ".." / "a", inner / "out" / "a", inner / "round", inner / "a\0b"):
+        assert not lies_in(inner, path), path
+
+
+def test_a_file_is_replaced_when_all_is_written(tmp_path):
+    path = tmp_path / "new" / "a.csv"
+    for text in ("one", "two"):
+        with replacing(path) as part:
+            part.write_text(text)
+            assert path.is_file() == (text == "two")
+        assert path.read_text() == text and os.listdir(path.parent) == ["a.csv"]
+    with pytest.raises(ZeroDivisionError), replacing(path, own=True) as part:
+        part.write_text("three")
+        _ = 1 / 0
+    assert path.read_text() == "two" and os.listdir(path.parent) == ["a.csv"]
+
+
+def test_a_link_in_the_way_is_not_written_through(tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    with replacing(tmp_path / "a.csv") as part:
+        pass_through = part
+        part.write_text("first")
+    pass_through.symlink_to(tmp_path / "secret")
+    with replacing(tmp_path / "a.csv") as part:
+        part.write_text("second")
+    assert (tmp_path / "secret").read_text() == "secret"
+    assert (tmp_path / "a.csv").read_text() == "second"
