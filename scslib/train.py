@@ -111,7 +111,7 @@ def train_samplers(
     """Train every network of one seed with both objectives, and save it in RUN/checkpoints.
 
     The joint network starts from the AC networks of the single inputs. Goes on from what
-    RUN/cache/samplers has; see `training.fit` for `every`. Returns the losses (steps,) by name, such as
+    RUN/cache/samplers has; see `fitting.fit` for `every`. Returns the losses (steps,) by name, such as
     "motion, RANK".
     """
     learnt = material.features, material.labels, material.targets
