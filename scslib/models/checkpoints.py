@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import nn
 
+from scslib.files import replacing
 from scslib.models.classifiers import HEADS, ClassifierInput, build_classifier, head_name, replace_head
 from scslib.models.published import Family, recognise, rename, unwrap
 from scslib.models.reading import (
@@ -160,11 +161,10 @@ def fingerprint(path: str | Path) -> str:
 
 
 def _save(path: str | Path, network: nn.Module, about: dict) -> None:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_model(network, str(path))
-    text = json.dumps(about, indent=2, ensure_ascii=False)
-    path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    path, text = Path(path), json.dumps(about, indent=2, ensure_ascii=False)
+    with replacing(path) as weights, replacing(path.with_suffix(".json")) as description:
+        save_model(network, str(weights))
+        description.write_text(text + "\n", encoding="utf-8")
 
 
 def _about(path: str | Path, kind: str) -> dict:
