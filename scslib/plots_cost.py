@@ -133,7 +133,7 @@ def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> np.ndar
 
 
 def pareto(table: pd.DataFrame, *, no_methods: Sequence[str] = ("oracle", "shuffled")) -> Figure:
-    """Accuracy over seconds, and over multiply-adds, a video: one point with its interval a row.
+    """Accuracy over seconds, and over multiply-adds, a video: a point with its interval for each row.
 
     table: rows `method, accuracy, accuracy_low, accuracy_high, seconds_per_video, gmacs`; `label`, if it
     is not the method. The line joins the points that no other beats; `no_methods` cannot be on it.
@@ -146,23 +146,28 @@ def pareto(table: pd.DataFrame, *, no_methods: Sequence[str] = ("oracle", "shuff
         fair = table[~table["method"].isin(no_methods)]
         front = fair[pareto_front(fair[cost], fair["accuracy"])].sort_values(cost)
         axis.step(front[cost], 100 * front["accuracy"], where="post", color=MUTED, linewidth=1)
-        for row in table.to_dict("records"):
-            colour = colour_of(row["method"])
-            limits = 100 * row["accuracy_low"], 100 * row["accuracy_high"]
-            axis.vlines(row[cost], *limits, color=colour, linewidth=1.5, alpha=0.4)
-            face = "white" if row["method"] in no_methods else colour
-            axis.plot(row[cost], 100 * row["accuracy"], "o", color=colour, markerfacecolor=face)
+        for method, rows in table.groupby("method", sort=False):
+            style = _style(method, hollow=method in no_methods)
+            limits = 100 * rows["accuracy_low"], 100 * rows["accuracy_high"]
+            axis.vlines(rows[cost], *limits, color=style["color"], linewidth=1.5, alpha=0.3)
+            axis.plot(rows[cost], 100 * rows["accuracy"], color=style["color"], alpha=0.4)
+            axis.plot(rows[cost], 100 * rows["accuracy"], label=method, **style)
         for index, row in front.iterrows():
-            where = {"textcoords": "offset points", "ha": "right", "fontsize": 8}
-            axis.annotate(labels[index], (row[cost], 100 * row["accuracy"]), (-4, 4), **where)
+            where = {"textcoords": "offset points", "fontsize": 8}
+            axis.annotate(labels[index], (row[cost], 100 * row["accuracy"]), (3, 5), **where)
         axis.set(xscale="log", xlabel=f"{unit} per video", ylim=(0, 103))
         _plain(axis.xaxis)
     axes[0].set_ylabel("accuracy, %")
-    for method in dict.fromkeys(table["method"]):
-        face = "white" if method in no_methods else colour_of(method)
-        axes[0].plot([], [], "o", color=colour_of(method), markerfacecolor=face, label=method)
-    figure.legend(ncols=6, loc="outside lower center", frameon=False, fontsize=9)
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, ncols=6, loc="outside lower center", frameon=False, fontsize=9)
     return figure
+
+
+def _style(method: str, *, hollow: bool) -> dict:
+    """A method's mark: its colour, a square for the other objective, hollow for what is no method."""
+    colour, other = colour_of(method), method.endswith(("-ac", "-rank"))
+    face = "white" if hollow else colour
+    return {"color": colour, "marker": "s" if other else "o", "markerfacecolor": face, "linestyle": ""}
 
 
 def _plain(*axes: Axis) -> None:
