@@ -37,8 +37,8 @@ def load_runs(folders: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     """A row for each run, method and seed, of runs and of sweeps (their finished runs).
 
     folders: paths, or names under runs/; a CSV file, such as a sweep's results.csv that was kept, is
-    taken as it is. Columns: `sweep` (empty for a single run), `run`, every
-    parameter of the executed notebooks (lists as JSON), the columns of results/methods.csv, versions,
+    taken as it is. Columns: `sweep` (empty for a single run), `run`, every parameter of the executed
+    notebooks (lists as JSON; of `data` the folder's name), the columns of results/methods.csv, versions,
     hardware, `commit`, and `notebook_seconds`: how long the run's notebooks took, shared ones too.
     Raises `WorkspaceError` for a folder that is no run, or one before notebook 06.
     """
@@ -65,6 +65,8 @@ def _table(folder: Path, name: str, *, sweep: str) -> pd.DataFrame:
     methods = run.load_table("methods")
     columns = {"sweep": sweep, "run": name}
     parameters, seconds = _of_notebooks(folder / "notebooks")
+    if "data" in parameters:  # where it lies is no result
+        parameters["data"] = Path(parameters["data"]).name
     columns |= {name: _plain(value) for name, value in parameters.items() if name not in methods}
     environment = run.load_json("env.json")
     about = environment.pop("packages", {}) | environment | {"notebook_seconds": seconds}

@@ -17,6 +17,7 @@ finished steps beside it (other values, same step before) have in their caches i
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import json
 import re
@@ -35,7 +36,7 @@ KEYS = ("question", "preset", "grid", "sets", "parameters", "seeds", "notebooks"
 # Seconds of the notebooks 00, 01, ... on one core, as long as a sweep has measured nothing itself.
 SECONDS = {
     "smoke": (15, 20, 10, 25, 10, 25, 35, 30, 60, 50, 10, 60, 30),
-    "laptop": (15, 180, 10, 240, 200, 500, 300, 40, 1000, 1000, 90, 300, 60),
+    "laptop": (15, 160, 10, 240, 140, 430, 370, 40, 1000, 1000, 90, 300, 60),
 }
 
 
@@ -200,7 +201,7 @@ def _chain(fixed: dict, values: dict, known: dict, base: str, folder: Path) -> I
 def time_left(plan: Plan, waiting: list[str], at_once: int) -> float:
     """About how many seconds the steps `waiting` will take, by their like, or else by `SECONDS`.
 
-    No less than the longest chain of them, and than all of them on `at_once` cores.
+    As `run_sweep` goes: whoever of the `at_once` is free begins the step that can begin first.
     """
     measured = {}
     for key, step in plan.steps.items():
@@ -208,14 +209,17 @@ def time_left(plan: Plan, waiting: list[str], at_once: int) -> float:
             seconds = json.loads((plan.place(key) / "step.json").read_text())["seconds"]
             measured.setdefault(step.notebook.stem, []).append(seconds)
     table = SECONDS["smoke" if plan.sweep.preset == "smoke" else "laptop"]
-    chains, total = {}, 0.0
-    for key in waiting:
+    free, todo, ends = [0.0] * at_once, list(waiting), {}
+    while todo:
+        ready = [key for key in todo if plan.steps[key].parent not in todo]
+        key = min(ready, key=lambda key: ends.get(plan.steps[key].parent, 0.0))
         step = plan.steps[key]
         like = measured.get(step.notebook.stem)
         seconds = median(like) if like else table[min(int(step.notebook.name[:2]), len(table) - 1)]
-        chains[key] = seconds + chains.get(step.parent, 0.0)
-        total += seconds
-    return max(total / at_once, *chains.values(), 0.0)
+        ends[key] = max(heapq.heappop(free), ends.get(step.parent, 0.0)) + seconds
+        heapq.heappush(free, ends[key])
+        todo.remove(key)
+    return max(ends.values(), default=0.0)
 
 
 def describe(plan: Plan, at_once: int) -> str:

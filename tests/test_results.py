@@ -28,7 +28,7 @@ def make_run(folder, *, given, accuracies, seconds=(1.5, 2.0)):
     (folder / "results").mkdir()
     for name, duration in zip(("05_a", "06_b"), seconds, strict=True):
         lines = "run: str = 'r'  # folder\nk: int = 4  # clips\nlr: float = 1.0e-3  # rate\n"
-        lines += "checkpoints: list = []  # files"
+        lines += "checkpoints: list = []  # files\ndata: str = '/some/where/d'  # folder"
         cell = nbformat.v4.new_code_cell(lines, metadata={"tags": ["parameters"]})
         notebook = nbformat.v4.new_notebook(cells=[cell])
         notebook.metadata["papermill"] = {"parameters": given | {"run": "x"}, "duration": duration}
@@ -52,6 +52,7 @@ def test_runs_become_one_table_with_all_that_belongs_to_them(two):
     assert frame["run"].tolist() == ["one", "one", "two"] and frame["seed"].tolist() == [0, 1, 0]
     assert frame["k"].tolist() == [4, 4, 8] and (frame["lr"] == 0.001).all()
     assert frame["checkpoints"].tolist() == ["[]", "[]", '["f.pt"]']
+    assert (frame["data"] == "d").all()  # no path of one machine
     assert (frame["torch"] == "2.11.0").all() and (frame["cores"] == 2).all()
     assert (frame["notebook_seconds"] == 3.5).all() and not {"workers"} & set(frame)
 

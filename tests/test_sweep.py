@@ -373,7 +373,7 @@ def test_time_left_comes_from_the_table_then_from_what_was_measured(kit, monkeyp
     table = (0, 10, 0, 20, 0, 0, 30)
     monkeypatch.setattr("scslib.sweep.SECONDS", {"smoke": table, "laptop": ()})
     assert time_left(plan, plan.needed(), 1) == 10 + 20 + 3 * 30
-    assert time_left(plan, plan.needed(), 2) == 60  # of 120 on two; and the chain is 60
+    assert time_left(plan, plan.needed(), 2) == 90  # two of the three at once, then the third
     assert time_left(plan, plan.needed(), 9) == 60
     done = [key for key, step in plan.steps.items() if step.label == "06_judge (k=1)"][0]
     plan.place(done).mkdir(parents=True)
