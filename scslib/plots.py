@@ -265,5 +265,5 @@ def accuracy_over_k(table: pd.DataFrame, *, clips: float) -> Figure:
     axis.set_xticks(ks, [str(k) for k in ks])
     axis.minorticks_off()
     axis.set(xlabel="K, clips that f sees", ylabel="accuracy, %", ylim=(0, 103))
-    figure.legend(ncols=6, loc="outside lower center", frameon=False, fontsize=9)
+    figure.legend(ncols=7, loc="outside lower center", frameon=False, fontsize=9)
     return figure

@@ -152,9 +152,11 @@ def pareto(table: pd.DataFrame, *, no_methods: Sequence[str] = ("oracle", "shuff
             axis.vlines(rows[cost], *limits, color=style["color"], linewidth=1.5, alpha=0.3)
             axis.plot(rows[cost], 100 * rows["accuracy"], color=style["color"], alpha=0.4)
             axis.plot(rows[cost], 100 * rows["accuracy"], label=method, **style)
+        named = -1.0
         for index, row in front.iterrows():
-            where = {"textcoords": "offset points", "fontsize": 8}
-            axis.annotate(labels[index], (row[cost], 100 * row["accuracy"]), (3, 5), **where)
+            if row["accuracy"] - named >= 0.025:  # else the names lie upon each other
+                named, where = row["accuracy"], {"textcoords": "offset points", "fontsize": 8}
+                axis.annotate(labels[index], (row[cost], 100 * named), (3, 5), **where)
         axis.set(xscale="log", xlabel=f"{unit} per video", ylim=(0, 103))
         _plain(axis.xaxis)
     axes[0].set_ylabel("accuracy, %")
