@@ -173,13 +173,13 @@ def sample_files(
     """
     trained = load_trained(sampler, seed=seed)
     trained.sampler(wanted.method, k=wanted.k)  # a wrong name is found before anything is read
-    params = {"run": str(sampler), "seed": seed, "weights": _weights(trained), **asdict(wanted)}
+    params = {"seed": seed, "weights": _weights(trained), **asdict(wanted)}
     params["threads"] = cores() if len(videos) == 1 else 1
     rows = [
         Video(f"{n:06d}", Path(path).absolute(), {"name": name}) for n, (path, name) in enumerate(videos)
     ]
     folder = Path(folder) / "saliency"
-    options = {"workers": workers, "title": "sampling", "made": _made}
+    options = {"given": {"run": str(sampler)}, "workers": workers, "title": "sampling", "made": _made}
     done = run_shards(_sample, rows, folder, params=params, **options)
     for (path, name), row in zip(videos, done.status.itertuples(), strict=True):
         table = None

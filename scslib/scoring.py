@@ -96,10 +96,9 @@ def dense_scores(
 ) -> Shards:
     """f's answers on every clip of every video: shards of `probabilities` (N, C) float32 and of the
     pooled `features` (N, D) float16 that they were made from."""
-    params = {"checkpoint": str(checkpoint), "weights": fingerprint(checkpoint)}
-    params["arrays"] = ["probabilities", "features"]
-    rows = videos_of(dataset, videos)
-    return run_shards(_dense_scores, rows, folder, params=params, workers=workers, title="scoring clips")
+    params = {"weights": fingerprint(checkpoint), "arrays": ["probabilities", "features"]}
+    options = {"given": {"checkpoint": str(checkpoint)}, "workers": workers, "title": "scoring clips"}
+    return run_shards(_dense_scores, videos_of(dataset, videos), folder, params=params, **options)
 
 
 def _dense_scores(path: Path, params: dict) -> Read:

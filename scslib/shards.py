@@ -129,6 +129,7 @@ def run_shards(
     folder: str | Path,
     *,
     params: dict,
+    given: dict | None = None,
     workers: int = 0,
     title: str,
     engine: Engine | None = None,
@@ -139,8 +140,9 @@ def run_shards(
     Finished shards are not done again, but for those with a file that has changed since. A `VideoError`
     is that video's status, not the step's end; so is the death of the process that read it. `params`
     must be JSON; they go to `work`, a video's own ones among them, and into the hash, together with the
-    list of videos. engine: by default what `Engine.current` says; workers: 0, one for each core. made:
-    of a video and the parameters, whether what `work` left elsewhere is still there.
+    list of videos. given: what goes to `work` only, because it changes no result, such as where weights
+    lie whose checksum is in `params`. engine: by default what `Engine.current` says; workers: 0, one for
+    each core. made: of a video and the parameters, whether what `work` left elsewhere is still there.
     """
     engine = engine or Engine.current()
     videos = [Video(v[0], Path(v[1]), *v[2:]) for v in videos]
@@ -154,7 +156,8 @@ def run_shards(
     _sweep(folder)
     rows, jobs = {}, []
     for number, start in enumerate(range(0, len(videos), VIDEOS_PER_SHARD)):
-        job = _Job(work, videos[start : start + VIDEOS_PER_SHARD], folder, number, params, digest)
+        some, wanted = videos[start : start + VIDEOS_PER_SHARD], params | (given or {})
+        job = _Job(work, some, folder, number, wanted, digest)
         done = _finished(job, again=engine.retry, made=made)
         if done is None:
             jobs.append(job)

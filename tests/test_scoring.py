@@ -79,3 +79,19 @@ def test_dense_scores_are_f_of_each_clip_on_its_own(dataset, tmp_path, crops):
             for y, x in cuts
         ]
         np.testing.assert_allclose(scores[i], np.mean(alone, axis=0)[0], atol=2e-3)
+
+
+def test_scores_are_those_of_the_weights_wherever_they_lie(dataset, tmp_path):
+    """A copy of f has been asked before; f with other weights, or shown something else, has not."""
+    view, same, folders = ClassifierInput(8, 48, 32), {}, {}
+    for name, seed, shown in (("f", 0, view), ("copy", 0, view), ("other", 1, view), ("small", 0, None)):
+        torch.manual_seed(seed)
+        network, path = build_classifier("mc3_18", 3, 4).eval(), tmp_path / name / "f.safetensors"
+        shown = shown or ClassifierInput(8, 40, 32)
+        save_classifier(path, network, architecture="mc3_18", width=4, classes="abc", view=shown)
+        shards = dense_scores(dataset, dataset.split("test"), path, tmp_path / "d", workers=1)
+        folders[name], same[name] = shards.folder, shards.get("b", "probabilities")
+    assert folders["copy"] == folders["f"] and len(set(folders.values())) == 3
+    assert len(list(tmp_path.glob("d-*"))) == 3
+    np.testing.assert_array_equal(same["copy"], same["f"])
+    assert np.abs(same["other"] - same["f"]).max() > 1e-4

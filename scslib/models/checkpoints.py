@@ -154,10 +154,13 @@ def load_sampler(path: str | Path) -> tuple[Sampler, dict]:
 
 
 def fingerprint(path: str | Path) -> str:
-    """Of the weights' bytes: results computed with other weights must not be taken for these."""
+    """Of the weights, and of what is said of them: other results must not be taken for theirs."""
     if str(path).startswith(BY_NAME):  # torchvision's addresses hold the weights' checksum
         return hashlib.sha256(named_weights(str(path)).url.encode()).hexdigest()[:16]
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    found = hashlib.sha256(Path(path).read_bytes())
+    described = Path(path).with_suffix(".json")
+    found.update(described.read_bytes() if described.is_file() else b"")
+    return found.hexdigest()[:16]
 
 
 def _save(path: str | Path, network: nn.Module, about: dict) -> None:
