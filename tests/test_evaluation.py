@@ -127,7 +127,7 @@ def test_prediction_is_the_argmax_of_the_mean_of_the_picked_rows(world, predicti
 
 def costs_of(predictions):
     costs = pd.DataFrame({"method": predictions["method"].unique()})
-    return costs.assign(seconds_per_video=1.0, speedup_vs_dense=2.0, overhead_vs_uniform=3.0)
+    return costs.assign(seconds_per_video=1.0, speedup_vs_dense=2.0, overhead_vs_uniform=3.0, gmacs=4.0)
 
 
 def test_a_video_that_f_could_not_score_is_counted_not_forgotten(world):
@@ -150,7 +150,9 @@ def test_a_silent_video_leaves_the_audio_sampler_with_uniform(world):
 def test_summary_has_every_column_that_others_rely_on(predictions):
     table = summarise(predictions, costs_of(predictions), k=4, videos=VIDEOS)
     wanted = "method seed k clips videos accuracy accuracy_low accuracy_high seconds_per_video "
-    wanted += "speedup_vs_dense overhead_vs_uniform videos_failed videos_partial videos_uniform coverage"
+    wanted += (
+        "speedup_vs_dense overhead_vs_uniform gmacs videos_failed videos_partial videos_uniform coverage"
+    )
     assert set(wanted.split()) <= set(table.columns)
     assert table["method"].tolist()[:2] == ["random", "random"]
     covered = table.set_index(["method", "seed"])["covered"]
