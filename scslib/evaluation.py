@@ -182,7 +182,7 @@ def overlap(start: np.ndarray, end: np.ndarray, spans: np.ndarray) -> np.ndarray
     return np.clip(shared, 0, None).sum(1)
 
 
-def wilson(correct: int, videos: int) -> tuple[float, float]:
+def wilson(correct: float, videos: int) -> tuple[float, float]:
     """95 % confidence interval of a share of `correct` among `videos` (Wilson, 1927)."""
     if videos == 0:
         return float("nan"), float("nan")

@@ -1,8 +1,8 @@
 """`scs regress`: does a preset still give what it gave? Held against benchmarks/expected/PRESET.csv.
 
-A method's interval is the hull of its seeds' Wilson intervals (results/methods.csv): other threads
-round otherwise and train another f, so that the accuracy itself does not come again, and only what
-leaves the interval means something. A few videos give wide intervals that catch little.
+A method's interval is Wilson's, of its mean over seeds and for as many videos as it has answers: other
+threads round otherwise and train another f, so that the accuracy itself does not come again, and only
+what leaves the interval means something. A few videos give wide intervals that catch little.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from scslib.evaluation import wilson
 from scslib.run import PRESETS, RunError
 from scslib.workspace import root
 
@@ -32,12 +33,12 @@ def expectation(methods: pd.DataFrame) -> pd.DataFrame:
     groups = methods.groupby("method", sort=False)
     table = groups.agg(
         accuracy=("accuracy", "mean"),
-        low=("accuracy_low", "min"),
-        high=("accuracy_high", "max"),
         seeds=("seed", "nunique"),
         videos=("videos", "max"),
         k=("k", "max"),
     )
+    pairs = zip(table["accuracy"], table["videos"], strict=True)
+    table[["low", "high"]] = [wilson(share * videos, videos) for share, videos in pairs]
     return table.reset_index()[COLUMNS]
 
 
