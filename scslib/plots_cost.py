@@ -19,6 +19,7 @@ STAGE_COLOURS = {
     "decode_s": "#d4a72c",
     "classifier_s": "#57606a",
 }
+COSTS = {"seconds_per_video": "seconds per video", "gmacs": "10⁹ multiply-adds per video"}
 
 
 def accuracy_against_time(table: pd.DataFrame) -> Figure:
@@ -106,23 +107,6 @@ def cost_over_length(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def accuracy_over_cost(table: pd.DataFrame, *, shown: Sequence[str]) -> Figure:
-    """A point with its interval for each method of `shown`: accuracy over seconds a video.
-
-    table: rows `method, accuracy, accuracy_low, accuracy_high, seconds_per_video`.
-    """
-    figure, axis = plt.subplots(figsize=(8, 4))
-    for row in table[table["method"].isin(shown)].itertuples(index=False):
-        colour, accuracy = COLOURS.get(row.method, MUTED), 100 * row.accuracy
-        limits = 100 * row.accuracy_low, 100 * row.accuracy_high
-        axis.vlines(row.seconds_per_video, *limits, color=colour, linewidth=1.5, alpha=0.5)
-        axis.plot(row.seconds_per_video, accuracy, "o", color=colour, markersize=8, label=row.method)
-    axis.set(xscale="log", xlabel="seconds per video", ylabel="accuracy, %", ylim=(0, 103))
-    _plain(axis.xaxis)
-    figure.legend(ncols=7, loc="outside lower center", frameon=False, fontsize=9)
-    return figure
-
-
 def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> np.ndarray:
     """(M,) bool: of M methods, those that no other beats: for less cost, or at no more cost."""
     costs, accuracies = np.asarray(costs, float), np.asarray(accuracies, float)
@@ -132,17 +116,20 @@ def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> np.ndar
     return ~(no_dearer & no_worse & better).any(1)
 
 
-def pareto(table: pd.DataFrame, *, no_methods: Sequence[str] = ("oracle", "shuffled")) -> Figure:
-    """Accuracy over seconds, and over multiply-adds, a video: a point with its interval for each row.
+def pareto(
+    table: pd.DataFrame,
+    *,
+    costs: Sequence[str] = tuple(COSTS),
+    no_methods: Sequence[str] = ("oracle", "shuffled"),
+) -> Figure:
+    """Accuracy over each of `costs` (names in `COSTS`): a point with its interval for each row.
 
-    table: rows `method, accuracy, accuracy_low, accuracy_high, seconds_per_video, gmacs`; `label`, if it
-    is not the method. The line joins the points that no other beats; `no_methods` cannot be on it.
+    table: rows `method, accuracy, accuracy_low, accuracy_high` and the costs; `label`, if it is not the
+    method. The line joins the points that no other beats; `no_methods` cannot be on it.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(9, 4.8), sharey=True)
-    labels = table["label"] if "label" in table else table["method"]
-    for axis, cost, unit in zip(
-        axes, ("seconds_per_video", "gmacs"), ("seconds", "10⁹ multiply-adds"), strict=True
-    ):
+    figure, axes = plt.subplots(1, len(costs), figsize=(9, 4.8), sharey=True, squeeze=False)
+    axes, labels = axes[0], table["label"] if "label" in table else table["method"]
+    for axis, cost in zip(axes, costs, strict=True):
         fair = table[~table["method"].isin(no_methods)]
         front = fair[pareto_front(fair[cost], fair["accuracy"])].sort_values(cost)
         axis.step(front[cost], 100 * front["accuracy"], where="post", color=MUTED, linewidth=1)
@@ -157,7 +144,7 @@ def pareto(table: pd.DataFrame, *, no_methods: Sequence[str] = ("oracle", "shuff
             if row["accuracy"] - named >= 0.025:  # else the names lie upon each other
                 named, where = row["accuracy"], {"textcoords": "offset points", "fontsize": 8}
                 axis.annotate(labels[index], (row[cost], 100 * named), (3, 5), **where)
-        axis.set(xscale="log", xlabel=f"{unit} per video", ylim=(0, 103))
+        axis.set(xscale="log", xlabel=COSTS[cost], ylim=(0, 103))
         _plain(axis.xaxis)
     axes[0].set_ylabel("accuracy, %")
     handles, names = axes[0].get_legend_handles_labels()

@@ -108,12 +108,11 @@ def mean_over_seeds(
 ) -> pd.DataFrame:
     """The mean of `value` in each group of `by`, with a 95 % interval over seeds (Student's t).
 
-    Columns: `by`, `n`, and of VALUE `VALUE`, `VALUE_low`, `VALUE_high`, as the figures of `plots` take
-    them. Where a group holds several `data_seed` or
-    `classifier_seed`, these are the n repeats, after a mean over the samplers' seeds: samplers that
-    share one f are not independent. One repeat has no interval (NaN); a method without chance in it,
-    such as uniform with one f, has one of width zero. Raises `ValueError` where a group holds the
-    same seeds twice, because runs differ in something that `by` does not name.
+    Columns: `by`, `n`, `VALUE`, `VALUE_low`, `VALUE_high`, as the figures of `plots` take them. Where a
+    group holds several `data_seed` or `classifier_seed`, these are the n repeats, after a mean over the
+    samplers' seeds: samplers that share one f are not independent. One repeat has no interval (NaN); a
+    method without chance in it, such as uniform with one f, has one of width zero. Raises `ValueError`
+    where a group holds the same seeds twice, because runs differ in something that `by` does not name.
     """
     from scipy import stats
 

@@ -209,7 +209,7 @@ def time_left(plan: Plan, waiting: list[str], at_once: int) -> float:
             seconds = json.loads((plan.place(key) / "step.json").read_text())["seconds"]
             measured.setdefault(step.notebook.stem, []).append(seconds)
     table = SECONDS["smoke" if plan.sweep.preset == "smoke" else "laptop"]
-    free, todo, ends = [0.0] * at_once, list(waiting), {}
+    free, todo, ends = [0.0] * at_once, dict.fromkeys(waiting), {}
     while todo:
         ready = [key for key in todo if plan.steps[key].parent not in todo]
         key = min(ready, key=lambda key: ends.get(plan.steps[key].parent, 0.0))
@@ -218,7 +218,7 @@ def time_left(plan: Plan, waiting: list[str], at_once: int) -> float:
         seconds = median(like) if like else table[min(int(step.notebook.name[:2]), len(table) - 1)]
         ends[key] = max(heapq.heappop(free), ends.get(step.parent, 0.0)) + seconds
         heapq.heappush(free, ends[key])
-        todo.remove(key)
+        del todo[key]
     return max(ends.values(), default=0.0)
 
 

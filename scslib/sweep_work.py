@@ -298,10 +298,8 @@ def _last_words(folder: Path, status: int) -> str:
 
 
 def _link(place: Path, key: str) -> None:
-    part = place.with_name(f"{place.name}.part")
-    part.unlink(missing_ok=True)
-    part.symlink_to(Path("..") / "steps" / key)
-    os.replace(part, place)
+    with replacing(place, own=True) as part:
+        part.symlink_to(Path("..") / "steps" / key)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -145,9 +145,7 @@ def table(**accuracies):
     rows = []
     for method, values in accuracies.items():
         for seed, value in enumerate(np.atleast_1d(values)):
-            interval = {"accuracy_low": value - 0.1, "accuracy_high": value + 0.1}
-            row = {"method": method, "seed": seed, "k": 4, "videos": 20, "accuracy": value}
-            rows.append(row | interval)
+            rows.append({"method": method, "seed": seed, "k": 4, "videos": 20, "accuracy": value})
     return pd.DataFrame(rows)
 
 

@@ -4,6 +4,7 @@ Moments are drawn at random; `make soak` draws twenty of each kind. SCS_SEED mak
 """
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -133,9 +134,9 @@ def test_the_whole_run_is_killed(videos, tiny_run, undisturbed, tmp_path, times)
 @pytest.mark.parametrize("times", [FEW, TWENTY])
 def test_workers_are_killed(videos, tiny_run, undisturbed, tmp_path, times):
     """Two a run, because a video that three died of is taken for the cause."""
-    killed = 0
+    killed, runs = 0, itertools.count()
     while killed < times:
-        keep, here = tmp_path / str(killed), killed
+        keep, here = tmp_path / str(next(runs)), killed
         with begun(videos, tiny_run, keep, more=int(RNG.integers(1, 4))) as process:
             while killed < here + TRIES - 1 and process.poll() is None:
                 time.sleep(RNG.uniform(0.0, 0.5))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
-import av
 import numpy as np
 
 from scslib.datasets.pieces import Piece, piece_pictures
@@ -17,7 +15,7 @@ from scslib.datasets.sources import Source, survey
 from scslib.datasets.synthetic import Synthetic, draw_video, plan_video, sound_of
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.probe import VideoError, open_video, video_stream
-from scslib.video.write import Encoding, write_video
+from scslib.video.write import Encoding, write_video, writing
 
 
 def encoded(
@@ -77,8 +75,7 @@ def lengthened(source: Path, seconds: float) -> Path:
     if target.exists():
         return target
     seconds = Fraction(seconds).limit_denominator(1000)
-    temporary = target.with_name(f"{target.stem}.part{target.suffix}")
-    with av.open(str(temporary), "w", options={"fflags": "+bitexact"}) as out:
+    with writing(target, options={"fflags": "+bitexact"}) as out:
         offset, streams = Fraction(0), {}
         while offset < seconds:
             with open_video(source) as container:
@@ -98,5 +95,4 @@ def lengthened(source: Path, seconds: float) -> Path:
                     packet.stream = streams[packet.stream.index]
                     out.mux(packet)
             offset += period
-    os.replace(temporary, target)
     return target
