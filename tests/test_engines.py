@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 import pytest
@@ -34,7 +34,7 @@ def videos(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Three nodes on this machine, the last of which can be lost."""
+    """Three nodes on this machine, and those of them that can be lost."""
     os.environ |= SETTINGS
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
@@ -76,22 +76,28 @@ def test_every_video_has_one_status(videos, local):
     assert "of 40 frames" in local.status["reason"][2] and "gone.mp4" in local.status["reason"][4]
 
 
+def lose_one(made, nodes, folder, over) -> int:
+    """Lose a node as soon as there are results; returns how many there were then."""
+    import ray
+
+    while not list(folder.rglob("*.json")) and not over.wait(0.05):
+        pass
+    ours = ray.get_runtime_context().get_node_id()  # any of those of this machine
+    made.remove_node(next(n for n in nodes if n.node_id != ours), allow_graceful=False)
+    return len(list(folder.rglob("*.json")))
+
+
 def test_ray_gives_the_same_bytes_when_a_node_is_lost(videos, local, cluster, tmp_path):
     made, nodes = cluster
-    lost = []
-
-    def lose():
-        while not list(tmp_path.rglob("*.json")):
-            time.sleep(0.05)
-        made.remove_node(nodes[-1], allow_graceful=False)
-        lost.append(len(list(tmp_path.rglob("*.json"))))
-
-    thread = threading.Thread(target=lose)
-    thread.start()
     many = [v._replace(video_id=f"{v.video_id}-{n}") for n in range(4) for v in videos]
-    result = read(many, tmp_path / "many", Engine("ray", made.address))
-    thread.join()
-    assert lost[0] < 10 and len(result.status) == 80  # it was lost on the way
+    over = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(lose_one, made, nodes, tmp_path, over)
+        try:
+            result = read(many, tmp_path / "many", Engine("ray", made.address))
+        finally:
+            over.set()
+    assert 0 < done.result() < 10 and len(result.status) == 80  # it was lost on the way
     assert content(result) == content(read(many, tmp_path / "here", Engine()))
     same = read(videos, tmp_path / "few", Engine("ray", made.address))
     assert content(same) == content(local)

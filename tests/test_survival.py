@@ -95,18 +95,20 @@ def goes_on(videos, run, keep, before: dict, undisturbed: dict) -> None:
 
 @contextlib.contextmanager
 def begun(videos, run, keep, more: int):
-    """The command, from the moment that it has finished `more` shards."""
+    """The command, from the moment that it has finished `more` shards; what it says is in `keep`.said.
+
+    No pipes, which would stay open as long as one of its processes lives.
+    """
     before = len(shards(keep))
-    process = subprocess.Popen(
-        command(videos, run, keep), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    with open(f"{keep}.said", "w") as said:
+        process = subprocess.Popen(command(videos, run, keep), stdout=said, stderr=said)
     try:
         while len(list(keep.glob("saliency-*/*.json"))) < before + more and process.poll() is None:
             time.sleep(0.01)
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 def workers_of(pid: int) -> list[psutil.Process]:
@@ -116,19 +118,19 @@ def workers_of(pid: int) -> list[psutil.Process]:
 
 @pytest.mark.parametrize("times", [FEW, TWENTY])
 def test_the_whole_run_is_killed(videos, tiny_run, undisturbed, tmp_path, times):
-    done = {}
+    done, keep = {}, tmp_path / "keep"
     for _ in range(times):
-        with begun(videos, tiny_run, tmp_path, more=0 if times > 2 else 2) as process:
+        with begun(videos, tiny_run, keep, more=0 if times > 2 else 2) as process:
             time.sleep(RNG.uniform(0, 0.5) if times == 2 else RNG.uniform(2, 6))
             family = psutil.Process(process.pid).children(recursive=True)
             process.send_signal(signal.SIGKILL)
             process.wait()
         _, alive = psutil.wait_procs(family, timeout=10)
         assert not alive  # nobody reads on for one who is gone
-        now = shards(tmp_path)
+        now = shards(keep)
         assert {k: now[k] for k in done} == done  # what was finished was not done again
         done = now
-    goes_on(videos, tiny_run, tmp_path, done, undisturbed)
+    goes_on(videos, tiny_run, keep, done, undisturbed)
 
 
 @pytest.mark.parametrize("times", [FEW, TWENTY])
@@ -143,7 +145,8 @@ def test_workers_are_killed(videos, tiny_run, undisturbed, tmp_path, times):
                 with contextlib.suppress(psutil.Error, IndexError, ValueError):
                     RNG.choice(workers_of(process.pid)).kill()
                     killed += 1
-            said = process.communicate()[1]
+            process.wait()
+        said = Path(f"{keep}.said").read_text()
         assert said.splitlines()[-1] == "20 of 80 videos could not be read", said
         assert alike(shards(keep), undisturbed) and not leftovers(keep)
 
