@@ -1,8 +1,9 @@
 """`scs regress`: does a preset still give what it gave? Held against benchmarks/expected/PRESET.csv.
 
-A method's interval is Wilson's, of its mean over seeds and for as many videos as it has answers: other
-threads round otherwise and train another f, so that the accuracy itself does not come again, and only
-what leaves the interval means something. A few videos give wide intervals that catch little.
+Other threads round otherwise and train another f, so that a figure itself does not come again, and only
+what leaves its interval means something: Wilson's, of the mean over seeds, for half as many videos as
+the method has answers, because two runs are compared and each is off by chance. A few videos give wide
+intervals that catch little.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from scslib.evaluation import wilson
 from scslib.run import PRESETS, RunError
 from scslib.workspace import root
 
-COLUMNS = ["method", "accuracy", "low", "high", "seeds", "videos", "k"]
+FIGURES = ["accuracy", "in_segments"]  # what f makes of the clips, and where they lie
+COLUMNS = ["method", "figure", "value", "low", "high", "seeds", "videos", "k"]
 
 
 def expected_path(preset: str) -> Path:
@@ -28,47 +30,52 @@ def expected_path(preset: str) -> Path:
 def expectation(methods: pd.DataFrame) -> pd.DataFrame:
     """What to expect of runs like this one, from its results/methods.csv: the columns `COLUMNS`.
 
-    Accuracies are shares, 0..1; `videos` those with an answer.
+    A row for each method and figure. `value` is a share, 0..1: of right answers, or of the chosen clips
+    that lie in the action (not there where no video says when it happens; a video's clips count as one
+    draw). `videos`: those with an answer.
     """
     groups = methods.groupby("method", sort=False)
-    table = groups.agg(
-        accuracy=("accuracy", "mean"),
-        seeds=("seed", "nunique"),
-        videos=("videos", "max"),
-        k=("k", "max"),
-    )
-    pairs = zip(table["accuracy"], table["videos"], strict=True)
-    table[["low", "high"]] = [wilson(share * videos, videos) for share, videos in pairs]
-    return table.reset_index()[COLUMNS]
+    about = groups.agg(seeds=("seed", "nunique"), videos=("videos", "max"), k=("k", "max"))
+    rows = []
+    for figure in FIGURES:
+        for method, value in groups[figure].mean().items():
+            seeds, videos, k = about.loc[method]
+            low, high = wilson(value * videos / 2, videos / 2)
+            rows.append((method, figure, value, low, high, seeds, videos, k))
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table[table["value"].notna() | (table["figure"] == "accuracy")].reset_index(drop=True)
 
 
 def differences(methods: pd.DataFrame, expected: pd.DataFrame) -> list[str]:
     """One line for each way in which results/methods.csv is not as expected; none: all is well.
 
-    A method is missing, or outside its interval; its line names those with which it changed places,
-    of which the interval does not overlap with its own. (Of two such methods one is outside, so that
-    no order is lost without a line.) Raises `RunError` where the two tables cannot be compared.
+    A method is missing, or a figure of it is outside its interval; the line names the methods with which
+    it changed places, of which the interval does not overlap with its own. (Of two such methods one is
+    outside, so that no order is lost without a line.) Raises `RunError` where the two tables cannot be
+    compared.
     """
-    found, wanted = expectation(methods).set_index("method"), expected.set_index("method")
-    missing = [method for method in wanted.index if method not in found.index]
-    lines = [f"{method}: not in the run" for method in missing]
+    keys = ["method", "figure"]
+    found, wanted = expectation(methods).set_index(keys), expected.set_index(keys)
+    missing = wanted.index.difference(found.index, sort=False)
+    lines = [f"{method}: no {figure} in the run" for method, figure in missing]
     wanted = wanted.drop(index=missing)
     found = found.loc[wanted.index]
     for name in ("k", "videos", "seeds"):
-        for method in wanted.index[found[name] != wanted[name]][:1]:
+        for key in wanted.index[found[name] != wanted[name]][:1]:
             raise RunError(
-                f"{name} ({found[name][method]} for {method}) is not that of the expected results "
-                f"({wanted[name][method]})"
+                f"{name} ({found.loc[key, name]} for {key[0]}) is not that of the expected results "
+                f"({wanted.loc[key, name]})"
             )
-    accuracy = found["accuracy"]
-    for method, row in wanted.iterrows():
-        # the CSV holds six digits
-        if not row["low"] - 1e-6 <= accuracy[method] <= row["high"] + 1e-6:
-            line = f"{method}: accuracy {accuracy[method]:.3f} is outside {row['low']:.3f} to "
-            line += f"{row['high']:.3f} (was {row['accuracy']:.3f})"
-            below = wanted.index[(wanted["high"] < row["low"]) & (accuracy > accuracy[method])]
-            above = wanted.index[(wanted["low"] > row["high"]) & (accuracy < accuracy[method])]
-            if swapped := [*below, *above]:
-                line += f"; changed places with {', '.join(swapped)}"
-            lines.append(line)
+    for figure, rows in wanted.groupby("figure", sort=False):
+        rows, values = rows.droplevel("figure"), found["value"].xs(figure, level="figure")
+        for method, row in rows.iterrows():
+            # the CSV holds six digits
+            if not row["low"] - 1e-6 <= values[method] <= row["high"] + 1e-6:
+                line = f"{method}: {figure} {values[method]:.3f} is outside {row['low']:.3f} to "
+                line += f"{row['high']:.3f} (was {row['value']:.3f})"
+                below = rows.index[(rows["high"] < row["low"]) & (values > values[method])]
+                above = rows.index[(rows["low"] > row["high"]) & (values < values[method])]
+                if swapped := [*below, *above]:
+                    line += f"; changed places with {', '.join(swapped)}"
+                lines.append(line)
     return lines

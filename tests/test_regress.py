@@ -39,13 +39,14 @@ class Scores(dict):
 def world():
     """(dataset, f's scores, what is seen and heard of each clip: (CLIPS, 3) by video)."""
     rng = np.random.default_rng(0)
-    rows, scores, seen, heard = [], Scores(), {}, {}
+    rows, spans, scores, seen, heard = [], [], Scores(), {}, {}
     for number in range(VIDEOS):
         video_id, label = f"v{number}", number % len(CLASSES)
         rows.append((video_id, f"{video_id}.mp4", CLASSES[label], "test"))
         p = rng.dirichlet(np.ones(4), CLIPS)
         p[:, rng.integers(len(CLASSES))] += 0.8
         inside = rng.choice(CLIPS, SALIENT, replace=False)
+        spans += [(video_id, float(clip), clip + 1.0) for clip in inside]
         p[inside] = 0.05
         p[inside, label] = 0.85
         scores[video_id] = p / p.sum(1, keepdims=True)
@@ -53,7 +54,7 @@ def world():
             sense[video_id] = rng.normal(0, noise, (CLIPS, 3))
             sense[video_id][inside, 0] += 1
     videos = pd.DataFrame(rows, columns=["video_id", "path", "label", "split"])
-    segments = pd.DataFrame(columns=["video_id", "start_s", "end_s"])
+    segments = pd.DataFrame(spans, columns=["video_id", "start_s", "end_s"])
     return Dataset(None, "toy", CLASSES, videos, segments), scores, seen, heard
 
 
@@ -111,11 +112,12 @@ def named(lines):
 
 def test_what_came_out_is_what_is_expected(methods, expected):
     assert regress.differences(methods, expected) == []
-    row = expected.set_index("method").loc["visual"]
-    mine = methods[methods["method"] == "visual"]
-    assert row["accuracy"] == pytest.approx(mine["accuracy"].mean())
-    assert (row["low"], row["high"]) == (mine["accuracy_low"].min(), mine["accuracy_high"].max())
+    rows = expected.set_index(["figure", "method"])
+    mine, row = methods[methods["method"] == "visual"], rows.loc["accuracy", "visual"]
+    assert row["value"] == pytest.approx(mine["accuracy"].mean())
+    assert row["low"] < mine["accuracy_low"].min() <= row["value"]
     assert (row["seeds"], row["videos"], row["k"]) == (3, VIDEOS, K)
+    assert rows.loc["in_segments", "dense"]["value"] == pytest.approx(SALIENT / CLIPS)
 
 
 def test_ranks_sign_turned_is_caught(world, expected, monkeypatch):
@@ -141,18 +143,18 @@ def test_sound_of_other_clips_is_caught(world, expected):
 
 
 def table(**accuracies):
-    """results/methods.csv of 20 videos; an accuracy, or one for each seed."""
+    """results/methods.csv of 20 videos without segments; an accuracy, or one for each seed."""
     rows = []
     for method, values in accuracies.items():
         for seed, value in enumerate(np.atleast_1d(values)):
             rows.append({"method": method, "seed": seed, "k": 4, "videos": 20, "accuracy": value})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(in_segments=np.nan)
 
 
-def test_the_interval_is_wilsons_of_the_mean_over_seeds():
-    """11 right of 20: 0.342 to 0.742."""
+def test_the_interval_is_wilsons_of_the_mean_over_seeds_for_half_the_videos():
+    """5.5 right of 10: 0.2737 to 0.7986."""
     expected = regress.expectation(table(m=[0.5, 0.6]))
-    for value, lines in ((0.343, 0), (0.741, 0), (0.341, 1), (0.743, 1), (float("nan"), 1)):
+    for value, lines in ((0.275, 0), (0.797, 0), (0.272, 1), (0.800, 1), (float("nan"), 1)):
         assert len(regress.differences(table(m=[value, value]), expected)) == lines, value
 
 
@@ -170,7 +172,20 @@ def test_order_matters_only_where_the_intervals_are_apart():
 
 def test_a_method_that_is_gone_is_named_and_a_new_one_is_welcome():
     expected = regress.expectation(table(old=0.5, kept=0.5))
-    assert regress.differences(table(kept=0.5, new=0.1), expected) == ["old: not in the run"]
+    assert regress.differences(table(kept=0.5, new=0.1), expected) == ["old: no accuracy in the run"]
+
+
+def test_clips_that_lie_elsewhere_are_caught_though_the_answers_are_the_same():
+    """4 of 10: 0.168 to 0.687."""
+    expected = regress.expectation(table(m=0.5, n=0.5).assign(in_segments=[0.4, 0.9]))
+    there = table(m=0.5, n=0.5).assign(in_segments=[0.6, 0.9])
+    assert regress.differences(there, expected) == []
+    said = "m: in_segments 0.100 is outside 0.168 to 0.687 (was 0.400)"
+    assert regress.differences(there.assign(in_segments=[0.1, 0.9]), expected) == [said]
+    assert regress.differences(table(m=0.5, n=0.5), expected) == [
+        "m: no in_segments in the run",
+        "n: no in_segments in the run",
+    ]
 
 
 def test_what_cannot_be_compared_is_refused():
@@ -196,8 +211,8 @@ def kit(tmp_path, monkeypatch):
         nbformat.v4.new_code_cell(
             "from pathlib import Path\n"
             "(Path(run) / 'results').mkdir(exist_ok=True)\n"
-            "head = 'method,seed,k,videos,accuracy,accuracy_low,accuracy_high'\n"
-            "(Path(run) / 'results' / 'methods.csv').write_text(head + '\\nm,0,4,20,0.5,0.3,0.7\\n')"
+            "head = 'method,seed,k,videos,accuracy,in_segments'\n"
+            "(Path(run) / 'results' / 'methods.csv').write_text(head + '\\nm,0,4,20,0.5,0.25\\n')"
         ),
     ]
     about = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -216,13 +231,14 @@ def test_the_command_runs_the_preset_updates_and_fails_by_name(kit):
     assert scs("--update").exit_code == 0
     path = kit / "benchmarks" / "expected" / "smoke.csv"
     assert path.read_text().splitlines() == [
-        "method,accuracy,low,high,seeds,videos,k",
-        "m,0.5,0.299298,0.700702,1,20,4",
+        "method,figure,value,low,high,seeds,videos,k",
+        "m,accuracy,0.5,0.236593,0.763407,1,20,4",
+        "m,in_segments,0.25,0.0809478,0.557819,1,20,4",
     ]
     assert "1 methods are as" in scs().output
     assert json.loads((kit / "runs" / "regress-smoke" / "env.json").read_text())["cores"]
     results = kit / "runs" / "regress-smoke" / "results" / "methods.csv"
-    results.write_text(results.read_text().replace("0.5,", "0.2,"))
+    results.write_text(results.read_text().replace("0.5,", "0.1,"))
     done = scs("regress-smoke")
-    assert done.exit_code != 0 and "m: accuracy 0.200 is outside" in done.output
+    assert done.exit_code != 0 and "m: accuracy 0.100 is outside" in done.output
     assert "1 differences" in str(done.exception)
