@@ -26,8 +26,10 @@ from scslib.parallel import cores
 from scslib.shards import Read, Video, run_shards
 from scslib.trained import METHODS, Trained, load_trained
 from scslib.video import recode
+from scslib.video.clips import ClipIndex, expected_clips
+from scslib.video.container import VideoError
 from scslib.video.frames import decode_clips, short_side
-from scslib.video.probe import ClipIndex, VideoError, expected_clips, probe
+from scslib.video.probe import probe
 
 
 @dataclass(frozen=True, eq=False)

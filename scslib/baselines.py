@@ -19,7 +19,7 @@ from scslib.clock import Clock
 from scslib.features import FeatureSpec, VideoFeatures, read_video
 from scslib.scoring import FileScores
 from scslib.shards import Shards
-from scslib.video.probe import ClipIndex
+from scslib.video.clips import ClipIndex
 
 Features = Shards | VideoFeatures
 

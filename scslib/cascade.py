@@ -25,7 +25,8 @@ from scslib.fusion import as_saliency
 from scslib.models.samplers import Sampler
 from scslib.scoring import ClipSampler, FileScores, load_networks
 from scslib.shards import Shards
-from scslib.video.probe import ClipIndex, probe
+from scslib.video.clips import ClipIndex
+from scslib.video.probe import probe
 
 # a sampler and ascending clip numbers, to (the clips that could be read, their saliencies)
 Score = Callable[[ClipSampler, np.ndarray], FileScores]

@@ -20,9 +20,10 @@ from scslib.models.samplers import MODALITIES, VISUAL
 from scslib.parallel import ahead, workers
 from scslib.shards import Read, Shards, Video, run_shards
 from scslib.video.audio import FLOOR, MELS, STEPS, iter_logmel
+from scslib.video.clips import ClipIndex, expected_clips, index_clips
 from scslib.video.compressed import CompressedClip, iter_compressed
 from scslib.video.frames import short_side
-from scslib.video.probe import ClipIndex, VideoInfo, expected_clips, index_clips, probe
+from scslib.video.probe import VideoInfo, probe
 from scslib.video.residual import BLOCK
 
 Result = TypeVar("Result")

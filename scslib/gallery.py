@@ -25,7 +25,8 @@ from matplotlib.image import imsave
 
 from scslib import sampling
 from scslib.evaluation import overlap
-from scslib.video.probe import ClipIndex, VideoError, index_clips
+from scslib.video.clips import ClipIndex, index_clips
+from scslib.video.container import VideoError
 from scslib.video.recode import Recoding, Span, recode
 
 LARGEST = 64_000_000  # bytes of an entry's file; those of the kit have some hundred kB

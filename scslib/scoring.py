@@ -20,8 +20,9 @@ from scslib.models.checkpoints import fingerprint, load_classifier, load_sampler
 from scslib.models.classifiers import ClassifierInput, forward_features, spread
 from scslib.models.samplers import VISUAL, Sampler
 from scslib.shards import Read, Shards, run_shards
+from scslib.video.clips import ClipIndex, expected_clips, index_clips
 from scslib.video.frames import decode_clips, iter_clips, short_side
-from scslib.video.probe import ClipIndex, expected_clips, index_clips, probe
+from scslib.video.probe import probe
 
 CLIPS_AT_ONCE = 16
 # the networks whose scores make each sampler (paper, sec. 3.2, 3.3; "audio-visual" is joint training)

@@ -38,7 +38,7 @@ from safetensors.numpy import save_file
 
 from scslib.engines import Engine
 from scslib.isolation import TRIES, Child, Lost, busy_with
-from scslib.video.probe import VideoError
+from scslib.video.container import VideoError
 
 VIDEOS_PER_SHARD = 8
 OPEN = 64  # shards that are kept open for reading

@@ -17,7 +17,8 @@ from scslib.features import FeatureSpec, read_video
 from scslib.models.reading import CheckpointError
 from scslib.models.samplers import MODALITIES
 from scslib.trained import load_trained
-from scslib.video.probe import VideoError, index_clips
+from scslib.video.clips import index_clips
+from scslib.video.container import VideoError
 
 PICTURES = panning(96, 64)
 PLAIN = {"x264-params": "crf=16:keyint=12:min-keyint=12:scenecut=0:bframes=0"}

@@ -11,7 +11,7 @@ import torchaudio
 from streams import BEEP_S, RATE
 
 from scslib.video.audio import iter_logmel
-from scslib.video.probe import Clip, index_clips
+from scslib.video.clips import Clip, index_clips
 from scslib.video.write import Encoding, write_video
 
 SILENCE = np.log(1e-6)

@@ -6,7 +6,7 @@ from streams import encode, panning
 
 from scslib.baselines import empirical, motion_energy, packet_size
 from scslib.features import FeatureSpec, VideoFeatures, read_video
-from scslib.video.probe import index_clips
+from scslib.video.clips import index_clips
 
 
 def video(clips: int) -> VideoFeatures:

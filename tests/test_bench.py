@@ -11,7 +11,9 @@ from scslib.bench.videos import encoded, lengthened
 from scslib.cli import main
 from scslib.features import FeatureSpec, read_video
 from scslib.models.samplers import MODALITIES
-from scslib.video.probe import VideoError, index_clips, probe
+from scslib.video.clips import index_clips
+from scslib.video.container import VideoError
+from scslib.video.probe import probe
 from scslib.video.write import Encoding
 
 BASE_S, FRAMES, CLIPS = 3.2, 96, 6  # 50 packets of sound, 8 groups of pictures, 6 clips

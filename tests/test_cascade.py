@@ -10,7 +10,7 @@ from scslib.features import FeatureSpec, VideoFeatures, read_video
 from scslib.models.samplers import MODALITIES, VISUAL, Sampler
 from scslib.sampling import top_k
 from scslib.scoring import ClipSampler
-from scslib.video.probe import index_clips
+from scslib.video.clips import index_clips
 
 
 class Says:

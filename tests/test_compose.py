@@ -21,7 +21,8 @@ from scslib.datasets.manifest import DatasetError
 from scslib.datasets.pieces import Piece, piece_pictures, piece_sound
 from scslib.datasets.sources import Source
 from scslib.video.audio import SAMPLE_RATE, iter_samples
-from scslib.video.probe import index_clips, probe
+from scslib.video.clips import index_clips
+from scslib.video.probe import probe
 from scslib.video.write import Encoding, write_video
 
 SMALL = Encoding(width=64, height=48, frame_rate=8, gop=8)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from streams import FRAMES, GOP, PAN, encode, every_frame, panning
 
+from scslib.video.clips import index_clips
 from scslib.video.compressed import iter_compressed
-from scslib.video.probe import index_clips
 from scslib.video.vectors import estimate, vectors
 
 COLUMNS = "source w h src_x src_y dst_x dst_y motion_x motion_y motion_scale".split()

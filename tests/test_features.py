@@ -6,7 +6,7 @@ import pytest
 from scslib import features
 from scslib.features import FeatureSpec, map_chunks, read_video
 from scslib.models.samplers import MODALITIES
-from scslib.video.probe import index_clips
+from scslib.video.clips import index_clips
 
 SPEC = FeatureSpec(clip_len=4)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from streams import FRAMES, encode, every_frame, panning
 
+from scslib.video.clips import ClipIndex, index_clips
 from scslib.video.frames import decode_clips, iter_clips, short_side
-from scslib.video.probe import index_clips
 
 SIZE = (64, 96)
 ORDERS = ([9], [3], [5, 1], [0, 4], [7, 3, 7, 2], list(range(10)))
@@ -74,17 +74,15 @@ def test_short_video_is_filled_up_with_its_last_frame(tmp_path):
 
 def test_no_frame_is_decoded_that_is_not_needed(movie, monkeypatch):
     """Seeking is the point: the last clip of the stream costs one GOP, not the whole file."""
-    from scslib.video import probe
-
     seen = []
-    original = probe.ClipIndex.positions
+    original = ClipIndex.positions
 
     def counted(self, frames):
         for position, frame in original(self, frames):
             seen.append(position)
             yield position, frame
 
-    monkeypatch.setattr(probe.ClipIndex, "positions", counted)
+    monkeypatch.setattr(ClipIndex, "positions", counted)
     decode_clips(index_clips(movie.path, clip_len=4), [9], size=(48, 64))
     assert seen == [36, 37, 38, 39]
 

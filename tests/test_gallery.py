@@ -14,7 +14,8 @@ from streams import BEEP_S, beep, numbers
 
 from scslib.gallery import evenly, load_gallery, make_entry, save_gallery
 from scslib.player import curve, marks, show_clips, ticks, within
-from scslib.video.probe import VideoError, probe
+from scslib.video.container import VideoError
+from scslib.video.probe import probe
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,9 @@ from scslib.features import FeatureSpec, read_features
 from scslib.isolation import Limits
 from scslib.shards import Read, run_shards
 from scslib.video.audio import iter_logmel
+from scslib.video.clips import index_clips
+from scslib.video.container import VideoError
 from scslib.video.frames import decode_clips, iter_clips
-from scslib.video.probe import VideoError, index_clips
 from scslib.video.recode import cut
 
 SEED = int(os.environ.get("SCS_MUTATE_SEED", "0"))

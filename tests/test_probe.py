@@ -5,12 +5,14 @@ import dataclasses
 import av
 import numpy as np
 import pytest
-from streams import FRAMES, GOP, RATE, encode, every_frame, panning, tone
+from streams import FRAMES, RATE, encode, every_frame, panning, tone
 
 from scslib.video.audio import iter_logmel
+from scslib.video.clips import index_clips
 from scslib.video.compressed import iter_compressed
-from scslib.video.frames import decode_clips, decoded, iter_clips
-from scslib.video.probe import VideoError, _packets, index_clips, open_video, probe
+from scslib.video.container import VideoError, open_video
+from scslib.video.frames import decode_clips, iter_clips
+from scslib.video.probe import probe
 from scslib.video.write import Encoding, write_video
 
 
@@ -20,44 +22,6 @@ def test_probe_says_what_was_encoded(pan):
     assert info.frame_rate == e.frame_rate and info.audio_codec == "aac" and info.has_audio
     assert info.duration_s == pytest.approx(FRAMES / RATE, abs=0.01)
     assert info.size_bytes == len(pan.path.read_bytes()) and info.path == pan.path
-
-
-@pytest.mark.parametrize(
-    "clip_len, stride", [(16, None), (4, None), (4, 3), (4, 9), (40, None), (41, 5)]
-)
-def test_clips_are_laid_out_as_a_loop_does(pan, clip_len, stride):
-    index = index_clips(pan.path, clip_len=clip_len, clip_stride=stride)
-    starts = [s for s in range(0, FRAMES, stride or clip_len) if s + clip_len <= FRAMES] or [0]
-    assert len(index) == len(index.clips) == len(starts)
-    for clip, start in zip(index.clips, starts, strict=True):
-        stop = min(start + clip_len, FRAMES)
-        assert index.frames(clip.index) == range(start, stop)
-        assert clip.start_s == pytest.approx(start / RATE, abs=1e-3)
-        assert clip.end_s == pytest.approx(stop / RATE, abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    "frame_rate, frames", [(RATE, 8), (RATE / 2, 16), (2 * RATE, 4), (9, 11), (1e6, 1)]
-)
-def test_a_clip_lasts_as_long_at_any_frame_rate(movie, frame_rate, frames):
-    """8 pictures at `frame_rate` are as many frames of the video as last equally long."""
-    index = index_clips(movie.path, clip_len=8, frame_rate=frame_rate)
-    assert index.clip_len == index.clip_stride == frames
-    assert len(index) == 1 + (FRAMES - frames) // frames
-
-
-def test_index_equals_a_full_decode(tmp_path):
-    path = encode(tmp_path / "b.mp4", panning(96, 64), "libx264", {"bf": "2", "g": str(GOP)})
-    index, frames = index_clips(path), every_frame(path)
-    assert list(index.pts) == [f.pts for f in frames]
-    assert list(index.key) == [bool(f.key_frame) for f in frames]
-    assert 0 < index.size.sum() < path.stat().st_size
-
-
-@pytest.mark.parametrize("name, value", [("clip_len", 0), ("clip_stride", -2)])
-def test_lengths_are_checked(movie, name, value):
-    with pytest.raises(ValueError, match=rf"{name} \({value}\)"):
-        index_clips(movie.path, **{name: value})
 
 
 def hls(target) -> str:
@@ -192,31 +156,6 @@ def test_a_clip_that_cannot_be_decoded_is_an_error_not_a_black_picture(tmp_path)
     index = dataclasses.replace(index_clips(whole, clip_len=4), path=part)
     with pytest.raises(VideoError, match="breaks off before clip 9"):
         decode_clips(index, [0, 9], size=(64, 96))
-
-
-def test_a_stream_that_begins_later_is_the_end_of_the_file(movie):
-    """PyAV 18 then raises IndexError in its flush, but not always: it reads memory beyond its own.
-
-    So the container here is one that raises it every time.
-    """
-
-    class Flushing:
-        def __init__(self, container):
-            self.container = container
-
-        def demux(self, stream):
-            yield from self.container.demux(stream)
-            raise IndexError("list index out of range")
-
-        def decode(self, stream):
-            yield from self.container.decode(stream)
-            raise IndexError("list index out of range")
-
-    with av.open(str(movie.path)) as container:
-        packets = [p for p in _packets(Flushing(container), container.streams.video[0]) if p.size]
-    with av.open(str(movie.path)) as container:
-        frames = list(decoded(Flushing(container), container.streams.video[0]))
-    assert len(packets) == len(frames) == FRAMES
 
 
 def test_flipped_bytes_never_end_in_a_traceback_of_another_type(tmp_path, movie):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from streams import BEEP_S, FRAMES, GOP, RATE, beep, every_frame, heard, numbers, panning, tone, write
 
-from scslib.video.probe import VideoError
+from scslib.video.container import VideoError
 from scslib.video.recode import Recoding, cut, recode
 
 WIDTH, HEIGHT = 96, 64

@@ -13,7 +13,7 @@ from scslib import shards
 from scslib.engines import Engine
 from scslib.isolation import Limits
 from scslib.shards import Read, Video, run_shards
-from scslib.video.probe import VideoError
+from scslib.video.container import VideoError
 
 
 def work(path, params):

@@ -17,9 +17,11 @@ from scslib import features
 from scslib.features import FeatureSpec, read_video
 from scslib.models.samplers import MODALITIES
 from scslib.video.audio import iter_logmel
+from scslib.video.clips import Clip, expected_clips, index_clips
 from scslib.video.compressed import iter_compressed
+from scslib.video.container import VideoError
 from scslib.video.frames import decode_clips, iter_clips
-from scslib.video.probe import Clip, VideoError, expected_clips, index_clips, probe
+from scslib.video.probe import probe
 from scslib.video.vectors import EXPORTED
 
 HEIGHT, WIDTH, CLIP = 64, 96, 4

@@ -30,7 +30,8 @@ from scslib.datasets.synthetic import (
     sound_of,
 )
 from scslib.video.audio import SAMPLE_RATE
-from scslib.video.probe import index_clips, probe
+from scslib.video.clips import index_clips
+from scslib.video.probe import probe
 from scslib.video.write import Encoding
 
 CONTROL_VIDEOS = 96

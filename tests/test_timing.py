@@ -12,7 +12,7 @@ from scslib.models.costs import measure
 from scslib.models.samplers import Sampler
 from scslib.scoring import ClipSampler
 from scslib.timing import time_methods
-from scslib.video.probe import index_clips
+from scslib.video.clips import index_clips
 
 VIEW = ClassifierInput(frames=4, short_side=32, crop=32, frame_rate=0.0)
 

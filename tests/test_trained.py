@@ -18,7 +18,7 @@ from scslib.models.reading import CheckpointError
 from scslib.models.samplers import MODALITIES
 from scslib.scoring import ClipSampler
 from scslib.trained import METHODS, export, load_trained
-from scslib.video.probe import index_clips
+from scslib.video.clips import index_clips
 from scslib.workspace import WorkspaceError
 
 

@@ -19,7 +19,8 @@ from scslib.bench.process import run_child
 from scslib.bench.readers import CONTESTANTS, Contestant
 from scslib.bench.tables import medians
 from scslib.bench.videos import encoded
-from scslib.video.probe import VideoError, probe
+from scslib.video.container import VideoError
+from scslib.video.probe import probe
 from scslib.video.write import Encoding
 
 # the paper's streams: I-frames 12 frames apart, no B-frames

@@ -47,8 +47,8 @@ def _floor(path: str) -> Iterator[int]:
 
 def _compressed(**options) -> Callable[[str], Iterator[int]]:
     def read(path: str) -> Iterator[int]:
+        from scslib.video.clips import index_clips
         from scslib.video.compressed import iter_compressed
-        from scslib.video.probe import index_clips
 
         index = index_clips(path)
         for clip in iter_compressed(index, **options):

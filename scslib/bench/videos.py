@@ -14,7 +14,7 @@ from scslib.datasets.pieces import Piece, piece_pictures
 from scslib.datasets.sources import Source, survey
 from scslib.datasets.synthetic import Synthetic, draw_video, plan_video, sound_of
 from scslib.video.audio import SAMPLE_RATE
-from scslib.video.probe import VideoError, open_video, video_stream
+from scslib.video.container import VideoError, open_video, video_stream
 from scslib.video.write import Encoding, write_video, writing
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from scslib.datasets.sources import Source
 from scslib.video.audio import SAMPLE_RATE, iter_samples
+from scslib.video.container import VideoError, open_video, video_stream
 from scslib.video.frames import RgbConverter, decoded
-from scslib.video.probe import VideoError, open_video, video_stream
 from scslib.video.write import Encoding
 
 SEEK_FROM = 10.0  # seconds: nearer pictures are reached by decoding from the beginning

@@ -21,7 +21,8 @@ from scslib.datasets.manifest import Dataset, DatasetError, load_dataset, write_
 from scslib.datasets.sources import Source, write_left_out
 from scslib.files import lies_in
 from scslib.shards import Read, Video, run_shards
-from scslib.video.probe import expected_clips, index_clips, probe
+from scslib.video.clips import expected_clips, index_clips
+from scslib.video.probe import probe
 from scslib.video.recode import Recoding, recode
 
 SETTING = Recoding(short_side=256, gop=12, codec="h264", quality=23)

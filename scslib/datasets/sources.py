@@ -18,8 +18,9 @@ import pandas as pd
 
 from scslib.datasets.manifest import DatasetError
 from scslib.isolation import Lost, map_processes
+from scslib.video.container import VideoError, open_video, video_stream
 from scslib.video.frames import decoded
-from scslib.video.probe import VideoError, open_video, probe, video_stream
+from scslib.video.probe import probe
 
 WHOLE = 0.9  # a file that decodes less than this part of what it declares is broken
 LONGEST_S = 600.0  # of a longer file only the first ten minutes are decoded and used

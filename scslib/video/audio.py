@@ -18,8 +18,9 @@ import numpy as np
 import torch
 import torchaudio
 
+from scslib.video.clips import Clip
+from scslib.video.container import VideoError, audio_stream, open_video
 from scslib.video.frames import decoded
-from scslib.video.probe import Clip, VideoError, audio_stream, open_video
 
 SAMPLE_RATE = 16_000  # Hz
 WINDOW, FFT = 256, 512  # samples: a Hann window of 16 ms, padded for 40 bands to be resolved

@@ -37,8 +37,9 @@ import numpy as np
 from av.video.frame import PictureType
 
 from scslib import sampling
+from scslib.video.clips import ClipIndex
+from scslib.video.container import open_video, video_stream
 from scslib.video.frames import RgbConverter, visit
-from scslib.video.probe import ClipIndex, open_video, video_stream
 from scslib.video.residual import (
     block_motion,
     block_residual,

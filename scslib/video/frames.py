@@ -10,7 +10,8 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from scslib.video.probe import ClipIndex, VideoError, open_video, video_stream
+from scslib.video.clips import ClipIndex
+from scslib.video.container import VideoError, open_video, video_stream
 
 
 def iter_clips(index: ClipIndex, *, size: tuple[int, int]) -> Iterator[np.ndarray]:
@@ -137,7 +138,7 @@ def decoded(container: av.container.InputContainer, stream: av.VideoStream) -> I
             return
         yield from frames
         yield from container.decode(stream)
-    except (av.FFmpegError, IndexError):  # IndexError: see `probe._packets`
+    except (av.FFmpegError, IndexError):  # IndexError: see `clips._packets`
         return
 
 

@@ -17,8 +17,10 @@ import numpy as np
 from av.video.frame import PictureType
 
 from scslib.video.audio import iter_samples
+from scslib.video.clips import ClipIndex, index_clips
+from scslib.video.container import VideoError, open_video, video_stream
 from scslib.video.frames import RgbConverter, short_side, visit
-from scslib.video.probe import ClipIndex, VideoError, index_clips, open_video, probe, video_stream
+from scslib.video.probe import probe
 from scslib.video.write import Encoding, add_pictures, writing
 
 TICK = Fraction(1, 60_000)  # of 24, 25, 30 and 29.97 pictures a second each takes a whole number

@@ -14,7 +14,7 @@ import numpy as np
 
 from scslib.files import replacing
 from scslib.video.audio import SAMPLE_RATE
-from scslib.video.probe import DISK
+from scslib.video.container import DISK
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,128 @@
+"""Opening a video file safely, and what its header says of the streams.
+
+Every file that the kit reads is opened by `open_video`. Files come from users, so the container
+formats are a whitelist, the only protocol is `file`, and a path is always made absolute: a text file
+named `clip.mp4` that is really a playlist or a concat script is refused, not followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import av.logging
+
+av.logging.set_level(av.logging.PANIC)  # libav prints to stderr; we raise or record instead
+
+FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg"
+
+# What a file may claim before memory is set aside for it
+MOST_PIXELS = 8192 * 8192  # of a picture, as it is stored and as it is shown
+MOST_FRAMES = 24 * 3600 * 120  # of a file: a day at 120 a second
+MOST_RATE = 1000  # frames a second
+LIMITED = {"max_pixels": str(MOST_PIXELS)}  # for decoders, also where a stream changes its size
+
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}  # no fault of a video's
+
+
+class VideoError(ValueError):
+    """A file that cannot be used; the message names the file and what is wrong with it, in one line.
+
+    File names come from strangers, too: what is not printable in them is written as `\\x..`.
+    """
+
+    def __init__(self, message: str):
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
+
+
+@contextlib.contextmanager
+def open_video(path: str | Path) -> Iterator[av.container.InputContainer]:
+    """Open `path` for reading; any error of libav inside the block becomes a `VideoError`.
+
+    Raises `VideoError` when the file is missing, empty, not a known container, or broken. Errors of
+    arithmetic are the file's, too: of sizes and times that cannot be.
+    """
+    path = _local(path)
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"} | LIMITED
+    try:
+        with av.open(str(path), options=options, metadata_errors="replace") as container:
+            yield container
+    except av.FFmpegError as error:
+        if error.errno in DISK:  # of what is written meanwhile
+            raise OSError(error.errno, os.strerror(error.errno)) from error
+        raise VideoError(f"{path}: not a readable video ({error.strerror})") from error
+    except (ArithmeticError, UnicodeError) as error:
+        raise VideoError(f"{path}: not a readable video ({error})") from error
+
+
+def _local(path: str | Path) -> Path:
+    """The absolute path of a regular file that is not empty, or a `VideoError`."""
+    if "://" in str(path):
+        raise VideoError(f"{path}: a URL, and only local files are read")
+    try:
+        path = Path(path).resolve()
+        if not path.is_file():
+            raise VideoError(f"{path}: no such file")
+        if path.stat().st_size == 0:
+            raise VideoError(f"{path}: the file is empty")
+    except VideoError:
+        raise
+    except OSError as error:  # too long a name, a folder that may not be looked into
+        raise VideoError(f"{path}: {error.strerror}") from error
+    except (RuntimeError, ValueError) as error:  # links that lead in a circle, no name of a file
+        raise VideoError(f"{path}: not the path of a file") from error
+    return path
+
+
+def video_stream(container: av.container.InputContainer) -> av.VideoStream:
+    """The first real video stream (cover pictures do not count), single-threaded.
+
+    One thread for each file: the kit is parallel over files, and frame threads have deadlocked.
+    Its decoder refuses pictures of more than `MOST_PIXELS`.
+    """
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise VideoError(f"{container.name}: the video stream is in no format known here")
+            check_size(container.name, stream.width, stream.height)
+            stream.thread_count = 1
+            stream.codec_context.options = dict(LIMITED)
+            return stream
+    raise VideoError(f"{container.name}: no video stream")
+
+
+def check_size(name: str, width: int, height: int) -> None:
+    """Raises `VideoError` for a picture of more than `MOST_PIXELS`."""
+    if width * height > MOST_PIXELS:
+        wanted = f"pictures of {width} x {height} pixels"
+        raise VideoError(f"{name}: {wanted}, more than {MOST_PIXELS // 1_000_000} million are refused")
+
+
+def declared_rate(container: av.container.InputContainer, stream: av.VideoStream) -> float:
+    """Frames a second as declared, 0 where nothing is. Raises `VideoError` for what cannot be."""
+    rate = float(stream.average_rate or stream.guessed_rate or 0)
+    if not 0 <= rate <= MOST_RATE:
+        raise VideoError(f"{container.name}: {rate:g} frames a second, must be 0 to {MOST_RATE}")
+    return rate
+
+
+def audio_stream(container: av.container.InputContainer) -> av.AudioStream | None:
+    """The first audio stream that can be decoded, or None."""
+    return next((s for s in container.streams.audio if s.codec_context is not None), None)
+
+
+def declared_duration(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> tuple[float, bool]:
+    """Seconds that the header promises, and whether of the pictures alone (else of sound, too)."""
+    if stream.duration is not None:
+        exact = bool({"mp4", "avi"} & set(container.format.name.split(",")))
+        return float(stream.duration * stream.time_base), exact
+    seconds = (container.duration or 0) / av.time_base
+    if "matroska" in container.format.name:  # says when it ends
+        seconds -= (container.start_time or 0) / av.time_base
+    return max(0.0, seconds), False
