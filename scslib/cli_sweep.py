@@ -77,7 +77,7 @@ def regress(run_folder: str | None, preset: str, update: bool) -> None:
         command = shlex.join(["scs", *sys.argv[1:]])
         name, params = f"regress-{preset}", runner.preset(preset)
         run = runner.run_notebooks(name, params, command=command, numbers=EVALUATION)
-    methods = run.load_table("methods")
+    methods = run.load_table("methods", *regression.FIGURES)
     if update:
         path.parent.mkdir(parents=True, exist_ok=True)
         regression.expectation(methods).to_csv(path, index=False, float_format="%.6g")

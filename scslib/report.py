@@ -49,6 +49,8 @@ COLUMNS = {
     "slides: speedup_vs_dense": "slides: speed-up",
     "slides: overhead_vs_uniform": "slides: time vs uniform",
 }
+SUMMARY = [name for name in COLUMNS if name != "interval" and not name.startswith("slides: ")]
+SUMMARY += ["accuracy_low", "accuracy_high", "seeds", "videos_uniform"]
 HELD_OUT = "held-out training videos"
 ACCURACIES = ("choices", "accuracy_over_k", "classifiers", "aggregations")  # results/*.csv of 08 to 10
 
@@ -105,7 +107,7 @@ def write_report(run: Run, *, most: int = 20_000_000) -> Path:
 
     most: bytes. Videos of the gallery that would make the page larger are left out, and it says so.
     """
-    summary, methods = run.load_table("summary"), run.load_table("methods")
+    summary, methods = run.load_table("summary", *SUMMARY), run.load_table("methods")
     table, videos = readable(summary), run.load_table("videos")
     notes, figures = run.notes(), _figures(run)
     environment, params = (run.load_json(name) for name in ("env.json", "params.json"))

@@ -78,11 +78,16 @@ class Run:
         path = self.inside("results", f"{name}.csv")
         _write(path, table.to_csv(index=False, float_format="%.6g"))
 
-    def load_table(self, name: str) -> pd.DataFrame:
+    def load_table(self, name: str, *columns: str) -> pd.DataFrame:
+        """results/NAME.csv. Raises `WorkspaceError` where it is not there, or lacks one of `columns`."""
         path = self.inside("results", f"{name}.csv")
         if not path.is_file():
             raise WorkspaceError(f"{path}: no such file; run the notebooks in order (scs run)")
-        return read_table(path)
+        table = read_table(path)
+        if lacking := [column for column in columns if column not in table]:
+            words = f"no column {', '.join(lacking)}, as from another version of the kit"
+            raise WorkspaceError(f"{path}: {words}; run notebook 06 again")
+        return table
 
     def save_figure(self, name: str, figure) -> None:
         """Write figures/NAME.png."""

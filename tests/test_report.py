@@ -3,10 +3,12 @@
 import re
 
 import pandas as pd
+import pytest
 from runs import HOSTILE, example_run, example_tables
 
 from scslib.gallery import load_gallery
 from scslib.report import readable, shortfalls, write_report
+from scslib.workspace import WorkspaceError
 
 
 def test_it_holds_everything_and_asks_for_nothing(movie, tmp_path):
@@ -112,3 +114,12 @@ def test_a_table_that_misses_more_than_the_others_is_named(tmp_path):
     torn = example_tables(tmp_path / "torn", unread=UNREAD)
     torn.save_table("choices", pd.DataFrame({"coverage": [0.675, 0.9]}))  # as the line says
     assert len(shortfalls(torn)) == 1 and shortfalls(torn)[0].startswith("coverage 67.5 %: 2 of 10")
+
+
+def test_a_table_of_another_version_of_the_kit_is_refused_by_its_column(tmp_path):
+    run = example_tables(tmp_path / "run")
+    run.save_table("summary", run.load_table("summary").drop(columns=["coverage", "seeds"]))
+    with pytest.raises(
+        WorkspaceError, match=r"summary\.csv: no column coverage, seeds, .* run notebook 06"
+    ):
+        write_report(run)
