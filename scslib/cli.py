@@ -66,7 +66,7 @@ def run(
     from scslib import run as runner
     from scslib.datasets.manifest import load_dataset
     from scslib.evaluation import reading_note
-    from scslib.report import HELD_OUT, readable, shortfalls, write_report
+    from scslib.report import HELD_OUT, guessing_note, readable, shortfalls, write_report
 
     params = runner.preset(preset)
     params |= {name: yaml.safe_load(value) for name, value in parameters}
@@ -88,6 +88,8 @@ def run(
         click.echo(line)
     if training:
         click.echo(f"{training}: see results/videos.csv")
+    if guessing := guessing_note(done.notes()):
+        click.echo(guessing)
     click.echo(f"\nreport: {write_report(done)}")  # again: with the figures of the last notebooks
     if missing and require_complete:
         raise click.ClickException("; ".join(missing))

@@ -15,6 +15,7 @@ import math
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from scslib import fusion, sampling
 from scslib.aggregation import mean_of_clips
@@ -296,6 +297,20 @@ def reading_note(status: pd.DataFrame, videos: str = "test videos") -> str:
         of = "" if parts else f" of {len(status)} {videos} could be read"
         parts.append(f"{partial}{of} only in part")
     return ", ".join(parts)
+
+
+def p_of_guessing(answers: pd.DataFrame) -> float:
+    """The p-value, 0..1, of f's answers being no better than the most frequent class for every clip.
+
+    answers: rows `video_id, label, answer`, one for each clip, classes as numbers. A one-sided t-test
+    over the shares of right clips of the videos, since the clips of one video are much alike; NaN for
+    fewer than two videos.
+    """
+    right = (answers["label"] == answers["answer"]).groupby(answers["video_id"]).mean()
+    if len(right) < 2:
+        return math.nan
+    most = answers.groupby("video_id")["label"].first().value_counts(normalize=True).max()
+    return float(stats.ttest_1samp(right, most, alternative="greater").pvalue)
 
 
 def coverage_note(status: pd.DataFrame, see: str = "videos") -> str:

@@ -51,6 +51,7 @@ COLUMNS = {
 }
 SUMMARY = [name for name in COLUMNS if name != "interval" and not name.startswith("slides: ")]
 SUMMARY += ["accuracy_low", "accuracy_high", "seeds", "videos_uniform"]
+SURE = 0.01  # the largest p with which f counts as knowing something
 HELD_OUT = "held-out training videos"
 ACCURACIES = ("choices", "accuracy_over_k", "classifiers", "aggregations")  # results/*.csv of 08 to 10
 
@@ -102,6 +103,17 @@ def shortfalls(run: Run) -> list[str]:
     return lines
 
 
+def guessing_note(notes: dict) -> str:
+    """A line for a run whose f is not clearly better than guessing (notebook 03); else "".
+
+    notes: `Run.notes`, of which `p_of_guessing` is that of `evaluation.p_of_guessing`.
+    """
+    p = notes.get("p_of_guessing", 0.0)
+    if not isinstance(p, float) or p < SURE:
+        return ""
+    return f"f may be guessing about videos that it has not seen (p = {p:.2g}, see notebook 03)"
+
+
 def write_report(run: Run, *, most: int = 20_000_000) -> Path:
     """Write RUN/report.html from the run's files, and return its path. All text in it is escaped.
 
@@ -134,6 +146,7 @@ def write_report(run: Run, *, most: int = 20_000_000) -> Path:
             dataset=notes.get("dataset", ""),
             videos=int(methods[["videos", "videos_failed"]].iloc[0].sum()),
             coverage=coverage_note(videos),
+            guessing=guessing_note(notes),
             training=reading_note(videos[videos["split"] == "held out"], HELD_OUT),
             fallen_back=_fallen_back(summary),
             k=int(methods["k"].iloc[0]),

@@ -13,6 +13,7 @@ from scslib.evaluation import (
     intervals,
     over_seeds,
     overlap,
+    p_of_guessing,
     percent,
     pick_clips,
     reading_note,
@@ -371,3 +372,27 @@ def test_the_videos_that_samplers_learn_from_have_a_note_of_their_own():
 
 def test_a_coverage_just_below_all_is_not_called_all():
     assert percent(0.9999) == "99.9 %" and percent(1) == "100.0 %" and percent(0.945) == "94.5 %"
+
+
+def answers_of(rng, knows, labels):
+    """f's answers to 10 clips of each video: all alike, and right in the share `knows` of the videos."""
+    guesses = np.where(rng.random(len(labels)) < knows, labels, rng.integers(4, size=len(labels)))
+    names = [f"v{number}" for number in range(len(labels))]
+    table = pd.DataFrame({"video_id": names, "label": labels, "answer": guesses})
+    return table.loc[table.index.repeat(10)]
+
+
+def test_one_who_guesses_is_taken_for_one_who_knows_as_often_as_p_says():
+    """Clips of a video count as one: taken for many, every second guesser would pass."""
+    rng, labels = np.random.default_rng(0), np.arange(40) % 4
+    guessers = np.array([p_of_guessing(answers_of(rng, 0.0, labels)) for _ in range(400)])
+    assert 0.02 < (guessers < 0.05).mean() < 0.08
+    knowers = np.array([p_of_guessing(answers_of(rng, 0.5, labels)) for _ in range(100)])
+    assert (knowers < 0.01).mean() > 0.95
+
+
+def test_the_most_frequent_class_for_every_clip_is_guessing():
+    labels = np.where(np.arange(40) < 30, 0, 1)
+    answers = answers_of(np.random.default_rng(0), 1.0, labels).assign(answer=0)
+    assert p_of_guessing(answers) == pytest.approx(0.5, abs=0.01)
+    assert np.isnan(p_of_guessing(answers[:10]))

@@ -7,7 +7,7 @@ import pytest
 from runs import HOSTILE, example_run, example_tables
 
 from scslib.gallery import load_gallery
-from scslib.report import readable, shortfalls, write_report
+from scslib.report import guessing_note, readable, shortfalls, write_report
 from scslib.workspace import WorkspaceError
 
 
@@ -123,3 +123,18 @@ def test_a_table_of_another_version_of_the_kit_is_refused_by_its_column(tmp_path
         WorkspaceError, match=r"summary\.csv: no column coverage, seeds, .* run notebook 06"
     ):
         write_report(run)
+
+
+def test_a_classifier_that_guesses_is_said_at_the_top(tmp_path):
+    run = example_tables(tmp_path / "run")
+    for p, line in (
+        (None, ""),
+        (0.009, ""),
+        ("0.5", ""),
+        (0.47, "may be guessing"),
+        (float("nan"), "nan"),
+    ):
+        run.note(p_of_guessing=p)
+        assert line in guessing_note(run.notes()) and bool(line) == bool(guessing_note(run.notes()))
+        top = write_report(run).read_text().split("<main")[0]
+        assert ("may be guessing" in top) == bool(line), p
