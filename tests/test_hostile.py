@@ -96,7 +96,7 @@ def test_the_watch_sees_a_concat_script_followed(place, watch, server):
 
 def test_the_watch_sees_a_data_reference_followed(place, watch, server):
     path = place.folder / "clip.mov"
-    path.write_bytes(hostile.refers_to(place.secret))
+    path.write_bytes(hostile.videos.refers_to(place.secret))
     with av.open(str(path), options={"enable_drefs": "1", "use_absolute_path": "1"}) as container:
         list(container.demux(video=0))
     assert "secret.mp4" in watch.seen()

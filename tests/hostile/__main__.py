@@ -1,0 +1,5 @@
+"""Print docs/hostile.md."""
+
+from hostile import page
+
+print(page(), end="")
