@@ -64,8 +64,8 @@ def run(
 ) -> None:
     """Run the notebooks in order, headless."""
     from scslib import run as runner
+    from scslib.coverage import reading_note
     from scslib.datasets.manifest import load_dataset
-    from scslib.evaluation import reading_note
     from scslib.report import HELD_OUT, guessing_note, readable, shortfalls, write_report
 
     params = runner.preset(preset)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scslib.evaluation import coverage_note, percent, reading_note
+from scslib.coverage import coverage_note, percent, reading_note
 from scslib.gallery import load_gallery
 from scslib.paper import beside
 from scslib.player import data_uri, render_entry, templates

@@ -60,3 +60,9 @@ def example_run(folder: Path, movie: Path, answers=ANSWERS) -> Run:
     save_gallery(run.folder / "gallery", entries)
     run.note(gallery={"method": "audio-visual", "seed": 0, "of": len(answers)})
     return run
+
+
+def statuses(*rows, expected=40):
+    """`Shards.status` of (video_id, status, clips)."""
+    table = pd.DataFrame(rows, columns=["video_id", "status", "clips"])
+    return table.assign(reason="", clips_expected=expected, seconds=1.0)

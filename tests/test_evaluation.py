@@ -3,22 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
+from runs import statuses
 
+from scslib.coverage import coverage_note, coverage_title, video_status
 from scslib.datasets.manifest import Dataset
 from scslib.evaluation import (
-    coverage_note,
-    coverage_title,
     evaluate,
     fused_table,
     intervals,
     over_seeds,
     overlap,
     p_of_guessing,
-    percent,
     pick_clips,
-    reading_note,
     summarise,
-    video_status,
     wilson,
 )
 
@@ -35,12 +32,6 @@ class Scores(dict):
     @property
     def status(self):
         return statuses(*[(v, "ok", CLIPS) for v in self])
-
-
-def statuses(*rows, expected=CLIPS):
-    """`Shards.status` of (video_id, status, clips)."""
-    table = pd.DataFrame(rows, columns=["video_id", "status", "clips"])
-    return table.assign(reason="", clips_expected=expected, seconds=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -339,39 +330,6 @@ def test_the_note_says_what_is_missing_and_agrees_with_the_table(torn, tmp_path)
     both = pd.concat([held, status.assign(split="test")])
     both.to_csv(tmp_path / "videos.csv", index=False)
     assert coverage_note(pd.read_csv(tmp_path / "videos.csv")) == line
-
-
-@pytest.mark.parametrize(
-    "rows, note",
-    [
-        ([], ""),
-        ([("failed", 0)], "coverage 98.0 %: 1 of 50 test videos could not be read (1 failed)"),
-        (
-            [("failed", 0), ("timeout", 0), *[("partial", 2)] * 3],
-            "coverage 93.0 %: 2 of 50 test videos could not be read (1 failed, 1 timeout), "
-            "3 only in part",
-        ),
-        ([("partial", 1)] * 2, "coverage 97.0 %: 2 of 50 test videos could be read only in part"),
-    ],
-)
-def test_the_line_of_a_run(rows, note):
-    rows = [*rows, *[("ok", 4)] * (50 - len(rows))]
-    status = statuses(*[(f"v{i}", *row) for i, row in enumerate(rows)], expected=4)
-    assert coverage_note(status) == (note and note + ": see results/videos.csv")  # f alone: notebook 04
-    features = statuses(*[(f"v{i}", "ok", 4) for i in range(50)], expected=4)
-    whole = video_status(*(type("Shards", (), {"status": s}) for s in (status, features)))
-    assert coverage_note(whole) == (note and note + ": see results/videos.csv")
-
-
-def test_the_videos_that_samplers_learn_from_have_a_note_of_their_own():
-    status = statuses(("h0", "failed", 0), ("h1", "partial", 2), ("h2", "ok", 4), expected=4)
-    note = "1 of 3 training videos could not be read (1 failed), 1 only in part"
-    assert reading_note(status, "training videos") == note
-    assert reading_note(status[2:], "training videos") == ""
-
-
-def test_a_coverage_just_below_all_is_not_called_all():
-    assert percent(0.9999) == "99.9 %" and percent(1) == "100.0 %" and percent(0.945) == "94.5 %"
 
 
 def answers_of(rng, knows, labels):
