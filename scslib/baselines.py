@@ -1,6 +1,6 @@
 """Saliency without a network: what the paper's samplers have to beat, and what costs even less.
 
-A baseline has the `name`, `modalities` and `saliency(features, video_id)` of a `scoring.ClipSampler`,
+A baseline has the `name`, `modalities` and `saliency(features, video_id)` of a `saliency.ClipSampler`,
 so that tables and timings take both. None of them looks at sound or at a label.
 
     packet-size     compressed bytes of the clip's frames        nothing is decoded
@@ -17,7 +17,7 @@ import numpy as np
 
 from scslib.clock import Clock
 from scslib.features import FeatureSpec, VideoFeatures, read_video
-from scslib.scoring import FileScores
+from scslib.saliency import FileScores
 from scslib.shards import Shards
 from scslib.video.clips import ClipIndex
 
@@ -35,7 +35,7 @@ class Baseline:
     def score_file(
         self, index: ClipIndex, spec: FeatureSpec, *, threads: int = 1, clock: Clock | None = None
     ) -> FileScores:
-        """The saliency of a file's clips; see `scoring.ClipSampler.score_file`."""
+        """The saliency of a file's clips; see `saliency.ClipSampler.score_file`."""
         clock = clock or Clock()
         features = clock("read_s", read_video, index, spec, self.modalities, threads=threads)
         saliency = clock("sampler_s", self.saliency, features, "")

@@ -22,14 +22,14 @@ from scslib import sampling
 from scslib.clock import Clock
 from scslib.features import FeatureSpec, VideoFeatures
 from scslib.fusion import as_saliency
-from scslib.models.samplers import Sampler
-from scslib.scoring import ClipSampler, FileScores, load_networks
+from scslib.saliency import ClipSampler, FileScores, ScoredSampler, load_networks
 from scslib.shards import Shards
 from scslib.video.clips import ClipIndex
 from scslib.video.probe import probe
 
+STAGES = ("iframes", "logmel", "joint")  # the networks
 # a sampler and ascending clip numbers, to (the clips that could be read, their saliencies)
-Score = Callable[[ClipSampler, np.ndarray], FileScores]
+Score = Callable[[ClipSampler | ScoredSampler, np.ndarray], FileScores]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +42,8 @@ class Cascade:
     """
 
     name: str
-    scouts: tuple[ClipSampler, ...]
-    judge: ClipSampler
+    scouts: tuple[ClipSampler | ScoredSampler, ...]
+    judge: ClipSampler | ScoredSampler
     k: int
     packets: float = 0.75
     scouted: float = 0.25
@@ -104,18 +104,17 @@ class Cascade:
         return order[np.sort(np.unique(order, return_index=True)[1])]
 
 
-def cascade_of(networks: Mapping[str, Sampler], *, objective: str, k: int, **settings) -> Cascade:
-    """`cascade` from single networks, by name: I-frames and sound scout, the joint one judges."""
-    made = [ClipSampler(n, objective, (networks[n],)) for n in ("iframes", "logmel", "joint")]
-    return Cascade("cascade", tuple(made[:2]), made[2], k, **settings)
+def cascade_of(samplers: Mapping[str, ClipSampler | ScoredSampler], *, k: int, **settings) -> Cascade:
+    """`cascade` of samplers of one network each: I-frames and sound scout, the joint network judges."""
+    *scouts, judge = (samplers[name] for name in STAGES)
+    return Cascade("cascade", tuple(scouts), judge, k, **settings)
 
 
 def load_cascade(folder: Path, *, objective: str, seed: int, k: int, **settings) -> Cascade:
     """The same from a run's folder of checkpoints."""
-    names = ("iframes", "logmel", "joint")
-    networks = load_networks(names, folder, objective=objective, seed=seed)
-    networks = dict(zip(names, networks, strict=True))
-    return cascade_of(networks, objective=objective, k=k, **settings)
+    networks = load_networks(STAGES, folder, objective=objective, seed=seed)
+    samplers = {n: ClipSampler(n, objective, (net,)) for n, net in zip(STAGES, networks, strict=True)}
+    return cascade_of(samplers, k=k, **settings)
 
 
 def _standard(saliency: np.ndarray) -> np.ndarray:

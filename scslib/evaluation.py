@@ -8,6 +8,7 @@ on real files, stage by stage: see `timing`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from scslib.baselines import Baseline
 from scslib.cascade import Cascade
 from scslib.coverage import share_read
 from scslib.datasets.manifest import Dataset
-from scslib.scoring import ClipSampler
+from scslib.saliency import ClipSampler, ScoredSampler
 from scslib.shards import Shards
 
 BASELINES = ("random", "uniform", "dense", "oracle")
@@ -42,7 +43,10 @@ def pick_clips(
 
 
 def saliency_table(
-    samplers: list[ClipSampler | Baseline | Cascade], features: Shards, videos: list[str], seed: int
+    samplers: Sequence[ClipSampler | ScoredSampler | Baseline | Cascade],
+    features: Shards,
+    videos: list[str],
+    seed: int,
 ) -> pd.DataFrame:
     """The saliency of every clip: rows `seed, method, video_id, clip, start_s, end_s, saliency`.
 

@@ -1,32 +1,24 @@
-"""Scoring every clip: by the classifier (dense, costly) and by the samplers (cheap)."""
+"""The costly classifier f: the clips that it learns from, and its scores of every clip (dense)."""
 
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from scslib.clock import Clock
 from scslib.datasets.manifest import Dataset
-from scslib.features import FeatureSpec, VideoFeatures, map_chunks, sampler_inputs, videos_of
-from scslib.models.checkpoints import fingerprint, load_classifier, load_sampler
+from scslib.features import videos_of
+from scslib.models.checkpoints import fingerprint, load_classifier
 from scslib.models.classifiers import ClassifierInput, forward_features, spread
-from scslib.models.samplers import VISUAL, Sampler
 from scslib.shards import Read, Shards, run_shards
 from scslib.video.clips import ClipIndex, expected_clips, index_clips
 from scslib.video.frames import decode_clips, iter_clips, short_side
 from scslib.video.probe import probe
 
 CLIPS_AT_ONCE = 16
-# the networks whose scores make each sampler (paper, sec. 3.2, 3.3; "audio-visual" is joint training)
-SAMPLERS = {"audio": ("logmel",), "visual": VISUAL, "audio-visual": ("joint",)}
 
 
 def read_training_clips(
@@ -145,101 +137,3 @@ def classify(network: torch.nn.Module, view: ClassifierInput, clips: np.ndarray)
 @lru_cache(maxsize=1)
 def _cached_classifier(checkpoint: str, weights: str):
     return load_classifier(checkpoint)
-
-
-@dataclass(frozen=True, eq=False)
-class ClipSampler:
-    """One or more networks of one objective whose scores are averaged, e.g. the three visual ones."""
-
-    name: str
-    objective: str
-    networks: tuple[Sampler, ...]
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(m for network in self.networks for m in network.modalities))
-
-    @torch.inference_mode()
-    def saliency(
-        self, features: Shards | VideoFeatures, video_id: str, clips: Sequence[int] | None = None
-    ) -> np.ndarray:
-        """(N,) float64: AC, the highest of the C averaged class probabilities; RANK, the mean score.
-
-        Of the rows `clips` of the features, or of all.
-        """
-        rows = range(len(features.get(video_id, "times"))) if clips is None else clips
-        out, device = [torch.zeros(0)], next(self.networks[0].parameters()).device
-        for start in range(0, len(rows), CLIPS_AT_ONCE):
-            picks = [(video_id, int(i)) for i in rows[start : start + CLIPS_AT_ONCE]]
-            inputs = sampler_inputs(features, picks, self.modalities)
-            inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
-            scores = [network(inputs) for network in self.networks]
-            if self.objective == "ac":
-                out.append(torch.stack([s.softmax(1) for s in scores]).mean(0).amax(1))
-            else:
-                out.append(torch.stack([s[:, 0] for s in scores]).mean(0))
-        return torch.cat([scores.cpu() for scores in out]).double().numpy()
-
-    def score_file(
-        self,
-        index: ClipIndex,
-        spec: FeatureSpec,
-        clips: Sequence[int] | None = None,
-        *,
-        threads: int = 1,
-        clock: Clock | None = None,
-    ) -> FileScores:
-        """The saliency of a file's clips, read and scored a few hundred at a time.
-
-        Of ascending numbers `clips`, or of all. `clock` is charged `read_s` and `sampler_s`; several
-        threads read and score at once, and the time is charged as they spent it.
-        """
-        clock, found = clock or Clock(), [FileScores(np.zeros(0, int), np.zeros(0))]
-        begin, busy = time.perf_counter(), []
-
-        def score(chunk: VideoFeatures) -> FileScores:
-            start = time.perf_counter()
-            with clock.counting():
-                saliency = self.saliency(chunk, "")
-            busy.append(time.perf_counter() - start)
-            return FileScores(chunk.get("", "clip"), saliency)
-
-        found += map_chunks(score, index, spec, self.modalities, clips, threads=threads)
-        took, networks = time.perf_counter() - begin, sum(busy) / threads
-        clock.seconds["sampler_s"] += networks
-        clock.seconds["read_s"] += took - networks
-        return FileScores(*(np.concatenate(column) for column in zip(*found, strict=True)))
-
-
-class FileScores(NamedTuple):
-    """Ascending clip numbers (n,) that could be read, and their saliencies (n,)."""
-
-    clips: np.ndarray
-    saliency: np.ndarray
-
-
-def sampler_checkpoint(folder: Path, network: str, *, objective: str, seed: int) -> Path:
-    """Where the weights of one network lie: FOLDER/NETWORK-OBJECTIVE-seedN.safetensors."""
-    return folder / f"{network}-{objective}-seed{seed}.safetensors"
-
-
-def load_clip_sampler(name: str, folder: Path, *, objective: str, seed: int) -> ClipSampler:
-    """The sampler `audio`, `visual` or `audio-visual` from a run's folder of checkpoints."""
-    if name not in SAMPLERS:
-        raise ValueError(f"sampler ({name!r}) must be one of {sorted(SAMPLERS)}")
-    networks = load_networks(SAMPLERS[name], folder, objective=objective, seed=seed)
-    return ClipSampler(name, objective, networks)
-
-
-def load_networks(
-    names: Sequence[str], folder: Path, *, objective: str, seed: int
-) -> tuple[Sampler, ...]:
-    """Single networks of a run: `iframes`, `motion`, `residual`, `logmel`, `joint`."""
-    paths = [sampler_checkpoint(folder, n, objective=objective, seed=seed) for n in names]
-    return tuple(load_sampler(path)[0] for path in paths)
-
-
-def sampler_features(folder: Path, name: str, *, objective: str, seed: int) -> dict:
-    """How the videos were read that a sampler was trained on: the fields of a `FeatureSpec`."""
-    path = sampler_checkpoint(folder, SAMPLERS[name][0], objective=objective, seed=seed)
-    return load_sampler(path)[1]["features"]

@@ -19,7 +19,8 @@ from scslib.cascade import Cascade
 from scslib.clock import STAGES, Clock
 from scslib.features import FeatureSpec
 from scslib.models.classifiers import ClassifierInput
-from scslib.scoring import CLIPS_AT_ONCE, ClipSampler, classify, clips_for
+from scslib.saliency import ClipSampler
+from scslib.scoring import CLIPS_AT_ONCE, classify, clips_for
 from scslib.video.clips import ClipIndex
 from scslib.video.frames import decode_clips, iter_clips, short_side
 from scslib.video.probe import probe

@@ -23,7 +23,8 @@ from scslib.datasets.manifest import Dataset, Parts, load_dataset, training_part
 from scslib.features import FeatureSpec, extract_features
 from scslib.models.checkpoints import load_classifier, save_sampler
 from scslib.models.samplers import MODALITIES
-from scslib.scoring import dense_scores, sampler_checkpoint
+from scslib.saliency import sampler_checkpoint
+from scslib.scoring import dense_scores
 from scslib.shards import Shards
 from scslib.training import Recipe, Schedule, train_sampler
 from scslib.video.probe import probe

@@ -18,12 +18,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from scslib.cascade import Cascade, cascade_of
+from scslib.cascade import STAGES, Cascade, cascade_of
 from scslib.features import FeatureSpec
 from scslib.files import replacing
 from scslib.models.reading import CheckpointError, bounded
 from scslib.models.samplers import VISUAL, Sampler
-from scslib.scoring import SAMPLERS, ClipSampler, load_networks, sampler_features
+from scslib.saliency import SAMPLERS, ClipSampler, load_networks, sampler_features
 from scslib.workspace import Run, WorkspaceError, resolve
 
 NETWORKS = (*VISUAL, "logmel", "joint")
@@ -45,7 +45,8 @@ class Trained:
         if method not in METHODS:
             raise ValueError(f"sampler ({method!r}) must be one of {METHODS}")
         if method == "cascade":
-            return cascade_of(self.networks, objective=self.objective, k=k)
+            single = {n: ClipSampler(n, self.objective, (self.networks[n],)) for n in STAGES}
+            return cascade_of(single, k=k)
         networks = tuple(self.networks[name] for name in SAMPLERS[method])
         return ClipSampler(method, self.objective, networks)
 

@@ -8,8 +8,8 @@ from scslib.cascade import Cascade
 from scslib.clock import Clock
 from scslib.features import FeatureSpec, VideoFeatures, read_video
 from scslib.models.samplers import MODALITIES, VISUAL, Sampler
+from scslib.saliency import ClipSampler
 from scslib.sampling import top_k
-from scslib.scoring import ClipSampler
 from scslib.video.clips import index_clips
 
 

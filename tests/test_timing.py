@@ -10,7 +10,7 @@ from scslib.features import FeatureSpec
 from scslib.models.classifiers import ClassifierInput, build_classifier
 from scslib.models.costs import measure
 from scslib.models.samplers import Sampler
-from scslib.scoring import ClipSampler
+from scslib.saliency import ClipSampler
 from scslib.timing import time_methods
 from scslib.video.clips import index_clips
 

@@ -16,7 +16,7 @@ from scslib.features import FeatureSpec, read_video
 from scslib.models.checkpoints import load_sampler
 from scslib.models.reading import CheckpointError
 from scslib.models.samplers import MODALITIES
-from scslib.scoring import ClipSampler
+from scslib.saliency import ClipSampler
 from scslib.trained import METHODS, export, load_trained
 from scslib.video.clips import index_clips
 from scslib.workspace import WorkspaceError

@@ -12,7 +12,7 @@ from scslib.features import VideoFeatures, sampler_inputs
 from scslib.models.checkpoints import load_sampler, save_sampler
 from scslib.models.classifiers import ClassifierInput, build_classifier
 from scslib.models.samplers import BACKBONES, PictureTrunk, Sampler, SoundTrunk
-from scslib.scoring import ClipSampler
+from scslib.saliency import ClipSampler
 from scslib.training import (
     Recipe,
     Schedule,

@@ -24,7 +24,7 @@ from scslib.models.samplers import Sampler
 from scslib.paper import beside
 from scslib.parallel import cores
 from scslib.run import preset
-from scslib.scoring import SAMPLERS, ClipSampler
+from scslib.saliency import SAMPLERS, ClipSampler
 from scslib.timing import time_methods
 from scslib.video.write import Encoding
 

@@ -1,0 +1,102 @@
+"""What samplers say of clips: from networks that run, and looked up in what they said before."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from streams import panning, tone, write
+
+from scslib.cascade import STAGES, cascade_of, load_cascade
+from scslib.datasets.manifest import write_dataset
+from scslib.features import FeatureSpec, extract_features
+from scslib.saliency import (
+    NETWORKS,
+    SAMPLERS,
+    load_clip_sampler,
+    load_networks,
+    network_scores,
+    saliency_of,
+    scored,
+)
+
+PLAIN = {"x264-params": "crf=16:keyint=12:min-keyint=12:scenecut=0:bframes=0"}
+WHICH = {"objective": "rank", "seed": 1}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """A film with sound, one without, one that cannot be read."""
+    folder = tmp_path_factory.mktemp("three")
+    write(folder / "loud.mp4", panning(96, 64), "libx264", PLAIN, sounds=[(tone(), 0.0)])
+    write(folder / "silent.mp4", panning(96, 64), "libx264", PLAIN)
+    (folder / "text.mp4").write_text("no video")
+    splits = {"loud": "train", "text": "test", "silent": "test"}
+    rows = [(name, f"{name}.mp4", "pan", split) for name, split in splits.items()]
+    return write_dataset(
+        folder,
+        name="three",
+        classes=("pan",),
+        videos=pd.DataFrame(rows, columns=["video_id", "path", "label", "split"]),
+        segments=pd.DataFrame(columns=["video_id", "start_s", "end_s"]),
+        licence="CC0-1.0",
+        origin="this test",
+    )
+
+
+@pytest.fixture(scope="module")
+def features(dataset, tmp_path_factory):
+    folder, spec = tmp_path_factory.mktemp("features") / "f", FeatureSpec(clip_len=4)
+    return extract_features(dataset, dataset.videos, folder, spec, workers=1)
+
+
+@pytest.fixture(scope="module")
+def scores(dataset, features, tiny_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scores") / "s"
+    return network_scores(dataset, features, tiny_run / "checkpoints", folder, workers=1, **WHICH)
+
+
+@pytest.mark.parametrize("video_id", ["loud", "silent"])
+def test_what_is_looked_up_is_what_the_networks_say(features, scores, tiny_run, video_id):
+    for name in SAMPLERS:
+        if (name, video_id) == ("audio", "silent"):
+            continue
+        running = load_clip_sampler(name, tiny_run / "checkpoints", **WHICH)
+        known = scored(name, scores, objective="rank")
+        assert known.modalities == running.modalities and known.name == name
+        expected = running.saliency(features, video_id)
+        assert len(expected) == 10 and np.ptp(expected) > 1e-3
+        np.testing.assert_allclose(known.saliency(features, video_id), expected, atol=1e-6)
+        some = known.saliency(features, video_id, np.array([7, 2]))
+        np.testing.assert_allclose(some, expected[[7, 2]], atol=1e-6)
+    single = {name: scored(name, scores, objective="rank") for name in STAGES}
+    cascade = load_cascade(tiny_run / "checkpoints", k=2, **WHICH)
+    found = cascade_of(single, k=2).saliency(features, video_id)
+    np.testing.assert_array_equal(found, cascade.saliency(features, video_id))
+
+
+def test_every_network_is_there_but_for_the_one_that_hears_where_nothing_sounds(scores, tiny_run):
+    assert scores.status["video_id"].tolist() == ["loud", "silent"]
+    networks = load_networks(NETWORKS, tiny_run / "checkpoints", **WHICH)
+    for name, network in zip(NETWORKS, networks, strict=True):
+        assert network.modalities == NETWORKS[name]
+        assert scores.get("loud", name).shape == (10, 1)
+        assert scores.has("silent", name) == (name != "logmel")
+
+
+def test_they_are_kept_and_those_of_other_weights_are_others(dataset, features, scores, tiny_run):
+    written = [path.stat().st_mtime_ns for path in sorted(scores.folder.iterdir())]
+    where = scores.folder.parent / "s"
+    for seed, same in ((1, True), (0, False)):
+        which = WHICH | {"seed": seed, "workers": 1}
+        again = network_scores(dataset, features, tiny_run / "checkpoints", where, **which)
+        assert (again.folder == scores.folder) == same
+    assert [path.stat().st_mtime_ns for path in sorted(scores.folder.iterdir())] == written
+
+
+def test_ac_averages_probabilities_and_rank_scores():
+    """Paper, sec. 3.2: of two networks and two clips, by hand."""
+    one, two = torch.tensor([[2.0, 0.0], [0.0, 0.0]]), torch.tensor([[0.0, 1.0], [0.0, 3.0]])
+    p = 1 / (1 + np.exp([-2.0, 1.0, 0.0, 3.0]))  # of the first class: one's clip 0, two's; clip 1
+    expected = [max(m, 1 - m) for m in ((p[0] + p[1]) / 2, (p[2] + p[3]) / 2)]
+    np.testing.assert_allclose(saliency_of([one, two], "ac"), expected, atol=1e-6)
+    np.testing.assert_allclose(saliency_of([one[:, :1], two[:, :1]], "rank"), [1.0, 0.0])
