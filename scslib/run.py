@@ -8,6 +8,7 @@ import json
 import os
 import re
 import reprlib
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -108,6 +109,17 @@ def run_notebooks(out: str | Path, params: dict, *, command: str, numbers: str =
         took, total = time.monotonic() - start, time.monotonic() - begin
         click.echo(f"\r{label}: {took:.0f} s ({total / 60:.1f} min so far)")
     return run
+
+
+def afresh(out: str | Path) -> None:
+    """Remove the shards of the run `out` if another state of the library made them.
+
+    Shards are kept by their parameters, and a change of what computes them is none.
+    """
+    run = open_run(out)
+    if run.notes().get("library") != library():
+        shutil.rmtree(run.inside("cache"), ignore_errors=True)
+        run.note(library=library())
 
 
 def library() -> str:
