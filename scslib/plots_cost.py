@@ -143,8 +143,9 @@ def pareto(
         for index, row in front.iterrows():
             if row["accuracy"] - named >= 0.025:  # else the names lie upon each other
                 named, where = row["accuracy"], {"textcoords": "offset points", "fontsize": 8}
-                axis.annotate(labels[index], (row[cost], 100 * named), (3, 5), **where)
-        axis.set(xscale="log", xlabel=COSTS[cost], ylim=(0, 103))
+                place = {"ha": "right", "va": "bottom"}  # above and left of them nothing can be
+                axis.annotate(labels[index], (row[cost], 100 * named), (-3, 2), **where | place)
+        axis.set(xscale="log", xlabel=COSTS[cost], ylim=(0, 103), xlim=(table[cost].min() / 2.5, None))
         _plain(axis.xaxis)
     axes[0].set_ylabel("accuracy, %")
     handles, names = axes[0].get_legend_handles_labels()
