@@ -91,7 +91,7 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
 def shortfalls(run: Run) -> list[str]:
     """A line for the test videos that the run's accuracies miss; none if they stand on all of them.
 
-    It is `evaluation.coverage_note`; a line more for each table of a notebook that misses more.
+    It is `coverage.coverage_note`; a line more for each table of a notebook that misses more.
     """
     note = coverage_note(run.load_table("videos"))
     lines, known = [note] if note else [], run.load_table("summary")["coverage"].min()
