@@ -64,7 +64,7 @@ class Cascade:
     def saliency(self, features: Shards | VideoFeatures, video_id: str) -> np.ndarray:
         """(N,) float64, from features that were read before; only the order of clips means anything."""
 
-        def score(sampler: ClipSampler, clips: np.ndarray) -> FileScores:
+        def score(sampler: ClipSampler | ScoredSampler, clips: np.ndarray) -> FileScores:
             return FileScores(clips, sampler.saliency(features, video_id, clips))
 
         order = self._order(features.get(video_id, "bytes"), features.has(video_id, "logmel"), score)
@@ -105,7 +105,10 @@ class Cascade:
 
 
 def cascade_of(samplers: Mapping[str, ClipSampler | ScoredSampler], *, k: int, **settings) -> Cascade:
-    """`cascade` of samplers of one network each: I-frames and sound scout, the joint network judges."""
+    """`cascade` of samplers of one network each: I-frames and sound scout, the joint network judges.
+
+    Of `ScoredSampler`s only its `saliency` can be asked for, not `score_file`.
+    """
     *scouts, judge = (samplers[name] for name in STAGES)
     return Cascade("cascade", tuple(scouts), judge, k, **settings)
 

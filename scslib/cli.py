@@ -66,7 +66,7 @@ def run(
     from scslib import run as runner
     from scslib.coverage import reading_note
     from scslib.datasets.manifest import load_dataset
-    from scslib.report import HELD_OUT, guessing_note, readable, shortfalls, write_report
+    from scslib.report import HELD_OUT, SUMMARY, guessing_note, readable, shortfalls, write_report
 
     params = runner.preset(preset)
     params |= {name: yaml.safe_load(value) for name, value in parameters}
@@ -81,7 +81,7 @@ def run(
         if require_complete:
             raise click.ClickException("require-complete: no table yet, it comes from notebook 06")
         return
-    click.echo("\n" + readable(done.load_table("summary")).to_string(index=False))
+    click.echo("\n" + readable(done.load_table("summary", *SUMMARY)).to_string(index=False))
     missing, videos = shortfalls(done), done.load_table("videos")
     training = reading_note(videos[videos["split"] == "held out"], HELD_OUT)
     for line in [] if require_complete else missing:

@@ -268,10 +268,12 @@ def p_of_guessing(answers: pd.DataFrame) -> float:
 
     answers: rows `video_id, label, answer`, one for each clip, classes as numbers. A one-sided t-test
     over the shares of right clips of the videos, since the clips of one video are much alike; NaN for
-    fewer than two videos.
+    fewer than two videos. Where all videos have the same share, 0 or 1: whether it is the higher one.
     """
     right = (answers["label"] == answers["answer"]).groupby(answers["video_id"]).mean()
     if len(right) < 2:
         return math.nan
     most = answers.groupby("video_id")["label"].first().value_counts(normalize=True).max()
+    if np.ptp(right) == 0:
+        return float(right.iloc[0] <= most)
     return float(stats.ttest_1samp(right, most, alternative="greater").pvalue)

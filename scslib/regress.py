@@ -54,11 +54,14 @@ def differences(methods: pd.DataFrame, expected: pd.DataFrame) -> list[str]:
     outside, so that no order is lost without a line.) Raises `RunError` where the two tables cannot be
     compared.
     """
+    if missing := set(COLUMNS) - set(expected):
+        columns = ", ".join(sorted(missing))
+        raise RunError(f"expected results have no column {columns}: --update makes them anew")
     keys = ["method", "figure"]
     found, wanted = expectation(methods).set_index(keys), expected.set_index(keys)
-    missing = wanted.index.difference(found.index, sort=False)
-    lines = [f"{method}: no {figure} in the run" for method, figure in missing]
-    wanted = wanted.drop(index=missing)
+    gone = wanted.index.difference(found.index, sort=False)
+    lines = [f"{method}: no {figure} in the run" for method, figure in gone]
+    wanted = wanted.drop(index=gone)
     found = found.loc[wanted.index]
     for name in ("k", "videos", "seeds"):
         for key in wanted.index[found[name] != wanted[name]][:1]:

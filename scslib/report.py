@@ -94,7 +94,7 @@ def shortfalls(run: Run) -> list[str]:
     It is `coverage.coverage_note`; a line more for each table of a notebook that misses more.
     """
     note = coverage_note(run.load_table("videos"))
-    lines, known = [note] if note else [], run.load_table("summary")["coverage"].min()
+    lines, known = [note] if note else [], run.load_table("summary", "coverage")["coverage"].min()
     for name in ACCURACIES:
         if (run.folder / "results" / f"{name}.csv").is_file():
             lowest = run.load_table(name)["coverage"].min()

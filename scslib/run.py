@@ -114,11 +114,14 @@ def run_notebooks(out: str | Path, params: dict, *, command: str, numbers: str =
 def afresh(out: str | Path) -> None:
     """Remove the shards of the run `out` if another state of the library made them.
 
-    Shards are kept by their parameters, and a change of what computes them is none.
+    Shards are kept by their parameters, and a change of what computes them is none. Synthetic videos
+    stay, as they do for every run.
     """
     run = open_run(out)
+    cache = run.inside("cache")
     if run.notes().get("library") != library():
-        shutil.rmtree(run.inside("cache"), ignore_errors=True)
+        if cache.exists():
+            shutil.rmtree(cache)
         run.note(library=library())
 
 

@@ -1,9 +1,9 @@
 """The samplers' saliency of a clip, from one network or from several whose scores are averaged.
 
-    ClipSampler      runs its networks, on features in memory or on a file
+    ClipSampler      runs its networks, on features that were read before or on a file
     ScoredSampler    looks up what the networks said of every clip before: `network_scores`
 
-Both have `name`, `modalities` and `saliency(features, video_id, clips)`, as baselines and cascades do.
+Both have `name`, `modalities` and `saliency(features, video_id)`, as baselines and cascades do.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def sampler_features(folder: Path, name: str, *, objective: str, seed: int) -> d
 
 @dataclass(frozen=True, eq=False)
 class ScoredSampler:
-    """The same of networks, by name, that have scored every clip before: `scores`."""
+    """The same of networks, by name, that have scored every clip before: `scores`; not of a file."""
 
     name: str
     objective: str
@@ -192,8 +192,8 @@ def network_scores(
     Shards of `iframes`, `motion`, `residual`, `logmel`, `joint`: (N, C) float32 each, see `outputs_of`.
     No `logmel` of a video without sound. checkpoints: the run's folder of them.
     """
-    rows = dataset.videos[dataset.videos["video_id"].isin(features.status["video_id"])]
-    rows = rows[[video_id in features for video_id in rows["video_id"]]]
+    known = features.status["video_id"][~features.status["video_id"].isin(features.failed["video_id"])]
+    rows = dataset.videos[dataset.videos["video_id"].isin(known)]
     shard = features.status.set_index("video_id")["shard"]
     videos = [
         video._replace(own={"video_id": video.video_id, "shard": int(shard[video.video_id])})

@@ -86,6 +86,13 @@ class Shards:
         """The rows of videos without arrays: `failed` and `timeout`."""
         return self.status[~self.status["status"].isin(READ)]
 
+    def but(self, *others: Shards) -> Shards:
+        """The same without the videos that `others` have failed on, whose status and reason they get."""
+        lost = pd.concat([other.failed for other in others]).drop_duplicates("video_id")
+        lost, status = lost.set_index("video_id"), self.status.set_index("video_id")
+        status.loc[lost.index, ["status", "reason", "clips"]] = lost[["status", "reason", "clips"]]
+        return Shards(self.folder, status.reset_index())
+
     def has(self, video_id: str, name: str) -> bool:
         """Whether there is such an array of a video."""
         return f"{video_id}/{name}" in self._open(video_id).names

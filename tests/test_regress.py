@@ -195,6 +195,8 @@ def test_what_cannot_be_compared_is_refused():
         regress.differences(table(m=0.5).assign(k=8), expected)
     with pytest.raises(RunError, match=r"seeds \(2 for m\)"):
         regress.differences(table(m=[0.5, 0.5]), expected)
+    with pytest.raises(RunError, match="no column figure, value: --update"):
+        regress.differences(table(m=0.5), expected.drop(columns=["figure", "value"]))
     with pytest.raises(RunError, match="huge"):
         regress.expected_path("huge")
 

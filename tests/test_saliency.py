@@ -9,6 +9,8 @@ from streams import panning, tone, write
 from scslib.cascade import STAGES, cascade_of, load_cascade
 from scslib.datasets.manifest import write_dataset
 from scslib.features import FeatureSpec, extract_features
+from scslib.models.checkpoints import save_sampler
+from scslib.models.samplers import Sampler
 from scslib.saliency import (
     NETWORKS,
     SAMPLERS,
@@ -83,14 +85,37 @@ def test_every_network_is_there_but_for_the_one_that_hears_where_nothing_sounds(
         assert scores.has("silent", name) == (name != "logmel")
 
 
-def test_they_are_kept_and_those_of_other_weights_are_others(dataset, features, scores, tiny_run):
+def test_they_are_kept_and_those_of_other_weights_or_features_are_others(
+    dataset, features, scores, tiny_run, tmp_path
+):
     written = [path.stat().st_mtime_ns for path in sorted(scores.folder.iterdir())]
     where = scores.folder.parent / "s"
     for seed, same in ((1, True), (0, False)):
         which = WHICH | {"seed": seed, "workers": 1}
         again = network_scores(dataset, features, tiny_run / "checkpoints", where, **which)
         assert (again.folder == scores.folder) == same
+    spec = FeatureSpec(clip_len=4, accumulate=True)
+    otherwise = extract_features(dataset, dataset.videos, tmp_path / "f", spec, workers=1)
+    which = WHICH | {"workers": 1}
+    again = network_scores(dataset, otherwise, tiny_run / "checkpoints", where, **which)
+    assert again.folder != scores.folder
     assert [path.stat().st_mtime_ns for path in sorted(scores.folder.iterdir())] == written
+
+
+def test_with_ac_every_network_has_a_score_for_each_class(dataset, features, tmp_path):
+    about = {"objective": "ac", "classes": ["a", "b", "c"], "features": {"clip_len": 4}}
+    for seed, (name, modalities) in enumerate(NETWORKS.items()):
+        torch.manual_seed(seed)
+        path = tmp_path / f"{name}-ac-seed0.safetensors"
+        save_sampler(path, Sampler(modalities, 3, 4, 4), **about)
+    which = {"objective": "ac", "seed": 0}
+    scores = network_scores(dataset, features, tmp_path, tmp_path / "s", workers=1, **which)
+    assert scores.get("loud", "joint").shape == (10, 3)
+    for name in SAMPLERS:
+        expected = load_clip_sampler(name, tmp_path, **which).saliency(features, "loud")
+        assert 1 / 3 <= expected.min() and expected.max() <= 1
+        found = scored(name, scores, objective="ac").saliency(features, "loud")
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_ac_averages_probabilities_and_rank_scores():

@@ -189,3 +189,18 @@ def test_more_shards_than_are_kept_open(tmp_path, monkeypatch):
     monkeypatch.setattr(shards, "OPEN", 1)
     result = run(tmp_path, names=("a", "b", "c", "d", "e"))
     assert [result.get(name, "x").shape for name in "aceb"] == [(3, 2)] * 4
+
+
+def test_what_a_later_step_fails_on_is_gone_from_an_earlier_one(tmp_path):
+    earlier = run(tmp_path, names=("a", "bad", "b", "short"))
+    (tmp_path / "bad-b").write_text("b")
+    params = {"value": 1.0, "log": str(tmp_path / "log")}
+    rows = [Video("a", tmp_path / "a"), Video("b", tmp_path / "bad-b")]
+    later = run_shards(work, rows, tmp_path / "later-step", params=params, workers=1, title="x")
+    both = earlier.but(later)
+    status = both.status.set_index("video_id")
+    assert status["status"].tolist() == ["ok", "failed", "failed", "partial"]
+    assert status.loc["b", "clips"] == 0 and "bad-b: broken" in status.loc["b", "reason"]
+    assert "a" in both and "b" not in both and "b" in earlier
+    np.testing.assert_array_equal(both.get("a", "x"), earlier.get("a", "x"))
+    assert earlier.but(run(tmp_path, names=("a",))).status.equals(earlier.status)
