@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 
 def lies_in(folder: Path, path: Path) -> bool:
@@ -20,10 +21,10 @@ def lies_in(folder: Path, path: Path) -> bool:
 def replacing(path: Path, *, own: bool = False) -> Iterator[Path]:
     """A path beside `path` to write to: it takes the place of `path` when all went well, else it goes.
 
-    The folder is made. `own`: under a name of this process, where several write the same file.
+    The folder is made. `own`: under a name that nobody else has, where several write the same file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    name = f"{path.stem}.{os.getpid()}" if own else path.stem
+    name = f"{path.stem}.{uuid4().hex[:12]}" if own else path.stem
     temporary = path.with_name(f"{name}.part{path.suffix}")
     temporary.unlink(missing_ok=True)  # if it is a link, it is not followed
     try:

@@ -33,6 +33,16 @@ def test_a_file_is_replaced_when_all_is_written(tmp_path):
     assert path.read_text() == "two" and os.listdir(path.parent) == ["a.csv"]
 
 
+def test_two_who_write_the_same_file_do_not_take_each_others(tmp_path):
+    path = tmp_path / "a.csv"
+    with replacing(path, own=True) as one:
+        one.write_text("one")
+        with replacing(path, own=True) as two:
+            two.write_text("two")
+        assert path.read_text() == "two"
+    assert path.read_text() == "one" and os.listdir(tmp_path) == ["a.csv"]
+
+
 def test_a_link_in_the_way_is_not_written_through(tmp_path):
     (tmp_path / "secret").write_text("secret")
     with replacing(tmp_path / "a.csv") as part:

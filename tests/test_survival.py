@@ -97,7 +97,8 @@ def goes_on(videos, run, keep, before: dict, undisturbed: dict) -> None:
 def begun(videos, run, keep, more: int):
     """The command, from the moment that it has finished `more` shards; what it says is in `keep`.said.
 
-    No pipes, which would stay open as long as one of its processes lives.
+    Whatever then still runs is killed, and gone when this ends. No pipes: one would stay open, and be
+    waited for, as long as any of the processes lives.
     """
     before = len(shards(keep))
     with open(f"{keep}.said", "w") as said:
@@ -107,8 +108,12 @@ def begun(videos, run, keep, more: int):
             time.sleep(0.01)
         yield process
     finally:
+        family = []
+        with contextlib.suppress(psutil.Error):
+            family = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()
+        psutil.wait_procs(family, timeout=30)
 
 
 def workers_of(pid: int) -> list[psutil.Process]:
@@ -162,6 +167,7 @@ def disk(tmp_path):
         words = ["mount", "-t", "tmpfs", "-o", again + options, "scs-test", str(folder)]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
+            assert not mounted, done.stderr
             pytest.skip(f"no right to mount a small disk here ({done.stderr.strip()})")
         mounted.append(options)
         return folder
@@ -189,8 +195,8 @@ def test_a_full_disk(videos, tiny_run, undisturbed, disk):
 
 def test_a_disk_that_must_not_be_written(videos, tiny_run, undisturbed, disk):
     keep = disk("size=8m")
-    with begun(videos, tiny_run, keep, more=1) as process:
-        process.kill()
+    with begun(videos, tiny_run, keep, more=1):
+        pass
     before = shards(keep)
     disk("size=8m,ro")
     refused(videos, tiny_run, keep, "Read-only file system")
