@@ -192,8 +192,7 @@ def network_scores(
     Shards of `iframes`, `motion`, `residual`, `logmel`, `joint`: (N, C) float32 each, see `outputs_of`.
     No `logmel` of a video without sound. checkpoints: the run's folder of them.
     """
-    known = features.status["video_id"][~features.status["video_id"].isin(features.failed["video_id"])]
-    rows = dataset.videos[dataset.videos["video_id"].isin(known)]
+    rows = dataset.videos[dataset.videos["video_id"].map(features.__contains__)]
     shard = features.status.set_index("video_id")["shard"]
     videos = [
         video._replace(own={"video_id": video.video_id, "shard": int(shard[video.video_id])})
@@ -212,13 +211,12 @@ def _network_scores(path: Path, params: dict) -> Read:
     video_id = params["video_id"]
     status = pd.DataFrame([{"video_id": video_id, "shard": params["shard"], "status": "ok"}])
     features = Shards(Path(params["folder"]), status)
-    rows, arrays = range(len(features.get(video_id, "times"))), {}
-    for name in NETWORKS:
-        if NETWORKS[name] != ("logmel",) or features.has(video_id, "logmel"):
-            network = _cached_network(params["checkpoints"][name], params["weights"][name])
-            with torch.inference_mode():
-                (output,) = outputs_of([network], features, video_id, rows)
-            arrays[name] = output.numpy()
+    rows, heard = range(len(features.get(video_id, "times"))), features.has(video_id, "logmel")
+    names = [name for name in NETWORKS if heard or NETWORKS[name] != ("logmel",)]
+    networks = [_cached_network(params["checkpoints"][n], params["weights"][n]) for n in names]
+    with torch.inference_mode():
+        outputs = outputs_of(networks, features, video_id, rows)
+    arrays = {name: output.numpy() for name, output in zip(names, outputs, strict=True)}
     return Read(arrays, len(rows), len(rows))
 
 

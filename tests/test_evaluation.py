@@ -347,6 +347,8 @@ def test_one_who_guesses_is_taken_for_one_who_knows_as_often_as_p_says():
     assert 0.02 < (guessers < 0.05).mean() < 0.08
     knowers = np.array([p_of_guessing(answers_of(rng, 0.5, labels)) for _ in range(100)])
     assert (knowers < 0.01).mean() > 0.95
+    right = answers_of(rng, 1.0, labels)
+    assert p_of_guessing(right) == 0.0 and p_of_guessing(right.assign(answer=-1)) == 1.0
 
 
 def test_the_most_frequent_class_for_every_clip_is_guessing():
