@@ -29,7 +29,6 @@ from scslib.video import recode
 from scslib.video.clips import ClipIndex, expected_clips
 from scslib.video.container import VideoError
 from scslib.video.frames import decode_clips, short_side
-from scslib.video.probe import probe
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +71,7 @@ class Picked:
 
     def sheet(self, *, height: int = 120) -> Figure:
         """A contact sheet of the chosen clips under the saliency curve of the whole video."""
-        info, clips = probe(self.path), self.table["clip"].tolist()
+        info, clips = self.index.info, self.table["clip"].tolist()
         pictures = decode_clips(self.index, clips, size=short_side(info.width, info.height, height))
         rows = self.table.itertuples(index=False)
         captions = [f"{r.rank}.  {r.start_s:.1f}–{r.end_s:.1f} s" for r in rows]
@@ -117,9 +116,9 @@ def sample(
         raise ValueError(f"k ({k}) must be > 0")
     trained = sampler if isinstance(sampler, Trained) else load_trained(sampler)
     chooser = trained.sampler(method, k=k)
-    if "logmel" in chooser.modalities and not probe(video).has_audio:
-        chooser = trained.sampler("visual", k=k)
     index = trained.spec.index(video)
+    if "logmel" in chooser.modalities and not index.info.has_audio:
+        chooser = trained.sampler("visual", k=k)
     clips, saliency = chooser.score_file(index, trained.spec, threads=threads or cores())
     if not len(clips):
         raise VideoError(f"{video}: not one clip could be decoded")

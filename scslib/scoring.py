@@ -16,7 +16,6 @@ from scslib.models.classifiers import ClassifierInput, forward_features, spread
 from scslib.shards import Read, Shards, run_shards
 from scslib.video.clips import ClipIndex, expected_clips, index_clips
 from scslib.video.frames import decode_clips, iter_clips, short_side
-from scslib.video.probe import probe
 
 CLIPS_AT_ONCE = 16
 
@@ -62,7 +61,6 @@ def read_training_clips(
 
 
 def _training_clips(path: Path, params: dict) -> Read:
-    info = probe(path)
     stride = max(1, params["frames"] // 4)  # starts between the evaluated clips' starts, too
     frames = {"clip_len": params["frames"], "frame_rate": params["frame_rate"]}
     index = index_clips(path, clip_stride=stride, **frames)
@@ -77,7 +75,7 @@ def _training_clips(path: Path, params: dict) -> Read:
     others = np.setdiff1d(np.arange(len(index)), drawn)
     count = min(params["per_video"] - len(drawn), len(others))
     picks = np.sort([*drawn, *rng.choice(others, size=count, replace=False)]).astype(int)
-    size = short_side(info.width, info.height, params["short_side"])
+    size = short_side(index.info.width, index.info.height, params["short_side"])
     pixels = decode_clips(index, picks, size=size)
     pixels = pixels[:, spread(pixels.shape[1], params["frames"])]
     start = np.array([index.clips[i].start_s for i in picks])
@@ -96,9 +94,9 @@ def dense_scores(
 
 def _dense_scores(path: Path, params: dict) -> Read:
     network, view, _ = _cached_classifier(params["checkpoint"], params["weights"])
-    info = probe(path)
     index = clips_for(path, view)
-    stream = iter_clips(index, size=short_side(info.width, info.height, view.short_side))
+    size = short_side(index.info.width, index.info.height, view.short_side)
+    stream = iter_clips(index, size=size)
     scores, features = [np.zeros((0, 0), np.float32)], [np.zeros((0, 0), np.float16)]
     while clips := list(itertools.islice(stream, CLIPS_AT_ONCE)):
         answer = classify_with_features(network, view, np.stack(clips))

@@ -158,7 +158,7 @@ def test_every_way_of_reading_gives_the_same(kind, tmp_path, monkeypatch):
     turns = more.get("turned", 0) // 90
     assert info.rotation == 90 * turns and (info.coded_width, info.coded_height) == (width, height)
     assert (info.width, info.height) == ((height, width) if turns % 2 else (width, height))
-    assert expected_clips(index) == len(index)
+    assert expected_clips(index) == len(index) and index.info == info
     full = np.stack([upright(frame) for frame in every_frame(path)])
     assert len(full) == FRAMES and full.shape[1:3] == (info.height, info.width)
     clips = same_clips(index, full)

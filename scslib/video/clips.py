@@ -18,10 +18,10 @@ from scslib.video.container import (
     MOST_FRAMES,
     VideoError,
     declared_duration,
-    declared_rate,
     open_video,
     video_stream,
 )
+from scslib.video.probe import FirstFrame, VideoInfo, describe
 
 
 class Clip(NamedTuple):
@@ -40,6 +40,7 @@ class ClipIndex:
     key: (F,) bool, where a decoder can start.
     size: (F,) int64, compressed bytes of each frame.
     declared: how many frames the file's header promises; more than F where it was cut short.
+    info: what else the file declares, from the same opening (`probe`).
 
     With clip_len = 4, clip_stride = 4 and F = 10 the video has two clips and two frames left over:
 
@@ -58,6 +59,7 @@ class ClipIndex:
     clip_len: int
     clip_stride: int
     declared: int
+    info: VideoInfo
     timed: bool = True  # False: the frames carry no presentation times (AVI with B-frames)
 
     def __len__(self) -> int:
@@ -134,8 +136,9 @@ def index_clips(
         raise ValueError(f"frame_rate ({frame_rate}) must be >= 0")
     with open_video(path) as container:
         stream = video_stream(container)
-        rows, begun, end = [], False, 0
+        rows, begun, end, first = [], False, 0, FirstFrame(container)
         for packet in _packets(container, stream):
+            first(packet)
             if packet.is_keyframe and not begun:
                 rows, begun = [], True  # what lies before the first one cannot be decoded
             stamp = packet.pts if packet.pts is not None else packet.dts
@@ -147,16 +150,17 @@ def index_clips(
         if not rows:
             raise VideoError(f"{container.name}: the video stream has no packets")
         table = np.array(sorted(rows), dtype=np.int64)
-        own_rate = declared_rate(container, stream) or 25.0
-        pace = own_rate / frame_rate if frame_rate else 1.0
+        info = describe(container, stream, first.frame)
+        pace = info.frame_rate / frame_rate if frame_rate else 1.0
         return ClipIndex(
             path=Path(container.name),
             pts=table[:, 0],
             key=table[:, 1].astype(bool),
             size=table[:, 2],
             time_base=float(stream.time_base),
-            frame_s=1 / own_rate,
+            frame_s=1 / info.frame_rate,
             declared=_declared(container, stream, table[:, 0], end),
+            info=info,
             clip_len=max(1, round(clip_len * pace)),
             clip_stride=max(1, round(clip_stride * pace)),
             timed=not (container.format.name == "avi" and stream.codec_context.has_b_frames),

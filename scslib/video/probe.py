@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,44 +57,68 @@ def probe(path: str | Path) -> VideoInfo:
     """Read the headers of `path`. Raises `VideoError` where there is no usable video stream."""
     with open_video(path) as container:
         stream = video_stream(container)
-        rate = declared_rate(container, stream)
-        if not (stream.width and stream.height):
-            most = f"or has pictures of more than {MOST_PIXELS // 1_000_000} million pixels"
-            raise VideoError(f"{container.name}: the video stream declares no size, {most}")
-        if not rate:
-            raise VideoError(f"{container.name}: the video stream declares no frame rate")
-        audio = audio_stream(container)
-        rotation = _rotation(container, stream)
-        aspect = float(stream.sample_aspect_ratio or 1)
-        if not 1 / 16 <= aspect <= 16:  # nonsense in the header
-            aspect = 1.0
-        width, height = round(stream.width * aspect), stream.height
-        check_size(container.name, width, height)
-        if rotation % 180:
-            width, height = height, width
-        return VideoInfo(
-            path=Path(container.name),
-            container=container.format.name,
-            codec=stream.codec_context.name,
-            width=width,
-            height=height,
-            frame_rate=rate,
-            duration_s=declared_duration(container, stream)[0],
-            audio_codec=audio.codec_context.name if audio else None,
-            size_bytes=Path(container.name).stat().st_size,
-            coded_width=stream.width,
-            coded_height=stream.height,
-            rotation=rotation,
-            reordered=bool(stream.codec_context.has_b_frames),
-        )
+        looker = FirstFrame(container)
+        try:
+            for packet in container.demux(stream) if looker.looking else ():
+                looker(packet)
+                if not looker.looking:
+                    break
+        except (av.FFmpegError, IndexError):  # broken there, or see `clips._packets`
+            pass
+        return describe(container, stream, looker.frame)
 
 
-def _rotation(container: av.container.InputContainer, stream: av.VideoStream) -> int:
-    """0, 90, 180 or 270; the first picture says it, and only these containers can carry it."""
-    if not {"mp4", "matroska"} & set(container.format.name.split(",")):
-        return 0
-    try:
-        frame = next(container.decode(stream), None)
-    except (av.FFmpegError, IndexError):
-        return 0
-    return round(frame.rotation / 90) * 90 % 360 if frame is not None else 0
+def describe(
+    container: av.container.InputContainer, stream: av.VideoStream, first: av.VideoFrame | None
+) -> VideoInfo:
+    """What an open container declares of its pictures; `first` is what a `FirstFrame` has found.
+
+    Raises `VideoError` where it declares no size or no rate, or what cannot be.
+    """
+    rate = declared_rate(container, stream)
+    if not (stream.width and stream.height):
+        most = f"or has pictures of more than {MOST_PIXELS // 1_000_000} million pixels"
+        raise VideoError(f"{container.name}: the video stream declares no size, {most}")
+    if not rate:
+        raise VideoError(f"{container.name}: the video stream declares no frame rate")
+    audio = audio_stream(container)
+    rotation = round(first.rotation / 90) * 90 % 360 if first is not None else 0
+    aspect = float(stream.sample_aspect_ratio or 1)
+    if not 1 / 16 <= aspect <= 16:  # nonsense in the header
+        aspect = 1.0
+    width, height = round(stream.width * aspect), stream.height
+    check_size(container.name, width, height)
+    if rotation % 180:
+        width, height = height, width
+    return VideoInfo(
+        path=Path(container.name),
+        container=container.format.name,
+        codec=stream.codec_context.name,
+        width=width,
+        height=height,
+        frame_rate=rate,
+        duration_s=declared_duration(container, stream)[0],
+        audio_codec=audio.codec_context.name if audio else None,
+        size_bytes=Path(container.name).stat().st_size,
+        coded_width=stream.width,
+        coded_height=stream.height,
+        rotation=rotation,
+        reordered=bool(stream.codec_context.has_b_frames),
+    )
+
+
+class FirstFrame:
+    """Decodes the packets that it is given until the first picture comes: its rotation is the video's.
+
+    Only where the container can carry one. `looking` says whether a packet more is wanted.
+    """
+
+    def __init__(self, container: av.container.InputContainer):
+        self.looking = bool({"mp4", "matroska"} & set(container.format.name.split(",")))
+        self.frame: av.VideoFrame | None = None
+
+    def __call__(self, packet: av.Packet) -> None:
+        if self.looking:
+            with contextlib.suppress(av.FFmpegError):
+                self.frame = next(iter(packet.decode()), None)
+            self.looking = self.frame is None

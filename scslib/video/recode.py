@@ -20,7 +20,6 @@ from scslib.video.audio import iter_samples
 from scslib.video.clips import ClipIndex, index_clips
 from scslib.video.container import VideoError, open_video, video_stream
 from scslib.video.frames import RgbConverter, short_side, visit
-from scslib.video.probe import probe
 from scslib.video.write import Encoding, add_pictures, writing
 
 TICK = Fraction(1, 60_000)  # of 24, 25, 30 and 29.97 pictures a second each takes a whole number
@@ -71,7 +70,7 @@ def recode(
         spans = [_whole(index)]
     with writing(target, format="mp4", options=PLAYABLE) as output:
         pictures = _encoded(index, spans, setting, output)
-        _mux(output, pictures, _sound(index.path, spans, setting.sound_kbits, output))
+        _mux(output, pictures, _sound(index, spans, setting.sound_kbits, output))
 
 
 def cut(source: str | Path | ClipIndex, target: str | Path, span: Span) -> bool:
@@ -86,7 +85,7 @@ def cut(source: str | Path | ClipIndex, target: str | Path, span: Span) -> bool:
         return False
     with writing(target, format="mp4", options=PLAYABLE) as output, open_video(index.path) as container:
         pictures = _copied(index, span, container, output)
-        _mux(output, pictures, _sound(index.path, [span], Recoding.sound_kbits, output))
+        _mux(output, pictures, _sound(index, [span], Recoding.sound_kbits, output))
     return True
 
 
@@ -110,7 +109,7 @@ def _frames(index: ClipIndex, span: Span) -> range:
 
 def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output) -> Iterator[av.Packet]:
     """The packets of the pictures of all spans, one after the other."""
-    info, time = probe(index.path), index.pts * index.time_base
+    info, time = index.info, index.pts * index.time_base
     height, width = short_side(
         info.width, info.height, setting.short_side or min(info.width, info.height)
     )
@@ -141,8 +140,7 @@ def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output)
 
 
 def _can_copy(index: ClipIndex, span: Span) -> bool:
-    info = probe(index.path)
-    run = _frames(index, span)
+    info, run = index.info, _frames(index, span)
     whole = info.as_stored and not info.reordered and info.codec in COPIED
     return bool(whole and index.key[run[0]] and (np.diff(index.pts[run.start : run.stop]) > 0).all())
 
@@ -165,16 +163,16 @@ def _copied(index: ClipIndex, span: Span, source, output) -> Iterator[av.Packet]
         yield packet
 
 
-def _sound(path: Path, spans: Sequence[Span], kbits: int, output) -> Iterator[av.Packet]:
+def _sound(index: ClipIndex, spans: Sequence[Span], kbits: int, output) -> Iterator[av.Packet]:
     """The packets of the sound of all spans; none where the file has no sound."""
-    if not probe(path).has_audio:
+    if not index.info.has_audio:
         yield
         return
     stream = output.add_stream("aac", rate=SOUND_RATE, layout="stereo")
     stream.bit_rate = 1000 * kbits
     yield
     position = 0
-    for samples in (piece for span in spans for piece in _samples(path, span)):
+    for samples in (piece for span in spans for piece in _samples(index.path, span)):
         packed = np.ascontiguousarray(samples, np.float32).reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(packed, format="flt", layout="stereo")
         frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, position, Fraction(1, SOUND_RATE)
