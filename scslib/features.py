@@ -151,9 +151,9 @@ def map_chunks(
     size = int(np.clip(-(-len(wanted) // (2 * threads)), *AT_ONCE))
     chunks = [wanted[i : i + size] for i in range(0, len(wanted), size)] or [[]]
     info, times, sizes = index.info, index.clips, index.clip_bytes
-    logmels = iter_logmel(index.path, [times[i] for i in wanted])
+    logmels = iter_logmel(index.path, [times[i] for i in wanted], index.joins)
     options = _options(info, spec, modalities)
-    threads = threads if index.timed else 1  # else it cannot seek, and one reader reads all
+    threads = threads if index.seekable else 1  # else it cannot seek, and one reader reads all
     pictures = iter_compressed(index, wanted, **options)
 
     def hear(chunk: list[int]) -> list[np.ndarray]:

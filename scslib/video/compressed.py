@@ -98,7 +98,7 @@ def iter_compressed(
     `clips` are the ascending numbers of those wanted (None: all); the reader seeks over what lies
     between. `accumulate` traces vectors and residuals back to the last I-frame. `iframe_size` (H, W)
     scales the I-frames (None keeps the full size, as in the paper). A broken stream gives fewer clips
-    than were asked for.
+    than were asked for: those of which frames cannot be decoded are passed over.
 
     What is not asked for is left zero, and not computed: without `residuals` no picture but the
     I-frames needs to look right, so the decoder may leave out transforms; without `motion` only
@@ -114,17 +114,19 @@ def iter_compressed(
         exported = stream.codec_context.name in EXPORTED or not motion or bool(index.key.all())
         stream.codec_context.options |= _options(index, exported, motion, residuals)
         needed = runs if motion else _keyframes(index, runs)
-        due = _due(index, runs, pictures)
-        frames = visit(index, container, stream, needed, through=iter if exported else estimate)
+        due, lost = _due(index, runs, pictures), set()
+        through = iter if exported else estimate
+        frames = visit(index, container, stream, needed, through=through, lost=lost)
         tracer = _Tracer(accumulate, motion and residuals, estimated=not exported)
         scaler = RgbConverter(iframe_size)
         iframes: dict[int, np.ndarray] = {}  # by position
         rows: dict[int, tuple] = {}  # motion and residual of the P-frames
-        shape, done, position = None, 0, -1
+        shape, done, position, seen = None, 0, -1, set()
         for position, frame in frames:
             shape = shape or (frame.height, frame.width)
             if shape != (frame.height, frame.width):
                 break  # the picture changes its size: what follows is another video
+            seen.add(position)
             intra = tracer.is_intra(frame)
             if not iframes or (intra and frame.key_frame and index.key[position]):
                 iframes[position] = scaler(frame)
@@ -136,12 +138,15 @@ def iter_compressed(
                 while due[0][0] <= position:
                     due.popleft()
             while position >= needed[done][-1]:
-                yield _clip(index, wanted[done], runs[done], iframes, rows, shape)
+                whole = exported or not motion or seen.issuperset(runs[done])
+                if whole and lost.isdisjoint(needed[done] if not motion else runs[done]):
+                    yield _clip(index, wanted[done], runs[done], iframes, rows, shape)
                 done += 1
                 if done == len(wanted):
                     return
                 _forget(runs[done][0], iframes, rows)
-        if motion and position >= needed[done][0]:  # broken off inside
+        if motion and position >= needed[done][0] and lost.isdisjoint(runs[done]):
+            # only frames without features were to come, or it is broken off inside
             yield _clip(index, wanted[done], runs[done], iframes, rows, shape)
             return
     if not motion:  # broken off, or keyframes that are none to the decoder
@@ -182,7 +187,10 @@ def _forget(before: int, iframes: dict, rows: dict) -> None:
 
 def _clip(index, clip: int, run: range, iframes: dict, rows: dict, shape) -> CompressedClip:
     still = np.zeros((*grid_of(*shape), 2), np.float32), np.zeros((*grid_of(*shape), 3), np.float32)
-    found = [rows.get(position, still) for position in (*run, *[-1] * (index.clip_len - len(run)))]
+    at = list(run)
+    if len(at) > index.clip_len:  # made by time, where frames come thick and fast
+        at = [at[i] for i in sampling.uniform(len(at), index.clip_len)]
+    found = [rows.get(position, still) for position in (*at, *[-1] * (index.clip_len - len(at)))]
     # joined by rows and parted again: the quickest way to stack
     motion = np.concatenate([row[0] for row in found]).reshape(len(found), *still[0].shape)
     residual = np.concatenate([row[1] for row in found]).reshape(len(found), *still[1].shape)

@@ -17,7 +17,10 @@ from scslib.video.container import (
     declared_rate,
     open_video,
     video_stream,
+    video_streams,
 )
+
+LOOKED_INTO = {"mp4", "matroska", "mpegts", "mpeg"}  # containers
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class VideoInfo:
 
     width, height: of the picture as it is shown, upright and with square pixels. coded_width,
     coded_height: as it is stored. rotation: degrees, anticlockwise, from the stored to the shown one.
-    reordered: frames may be stored in another order than they are shown in (B-frames).
+    reordered: frames may be stored in another order than they are shown in (B-frames). note: which of
+    several video streams this is, in words.
     """
 
     path: Path
@@ -42,6 +46,7 @@ class VideoInfo:
     coded_height: int
     rotation: int = 0
     reordered: bool = False
+    note: str = ""
 
     @property
     def as_stored(self) -> bool:
@@ -65,7 +70,10 @@ def probe(path: str | Path) -> VideoInfo:
                     break
         except (av.FFmpegError, IndexError):  # broken there, or see `clips._packets`
             pass
-        return describe(container, stream, looker.frame)
+        info = describe(container, stream, looker.frame)
+        if not info.frame_rate:
+            raise VideoError(f"{container.name}: the video stream declares no frame rate")
+        return info
 
 
 def describe(
@@ -73,14 +81,13 @@ def describe(
 ) -> VideoInfo:
     """What an open container declares of its pictures; `first` is what a `FirstFrame` has found.
 
-    Raises `VideoError` where it declares no size or no rate, or what cannot be.
+    Its rate is 0 where none is declared. Raises `VideoError` where it declares no size, or what
+    cannot be.
     """
     rate = declared_rate(container, stream)
     if not (stream.width and stream.height):
         most = f"or has pictures of more than {MOST_PIXELS // 1_000_000} million pixels"
         raise VideoError(f"{container.name}: the video stream declares no size, {most}")
-    if not rate:
-        raise VideoError(f"{container.name}: the video stream declares no frame rate")
     audio = audio_stream(container)
     rotation = round(first.rotation / 90) * 90 % 360 if first is not None else 0
     aspect = float(stream.sample_aspect_ratio or 1)
@@ -104,17 +111,28 @@ def describe(
         coded_height=stream.height,
         rotation=rotation,
         reordered=bool(stream.codec_context.has_b_frames),
+        note=_which(container, stream),
     )
+
+
+def _which(container: av.container.InputContainer, stream: av.VideoStream) -> str:
+    streams = video_streams(container)
+    if len(streams) < 2:
+        return ""
+    number, default = 1 + streams.index(stream), stream.disposition & av.stream.Disposition.default
+    why = "the default" if default else "the largest"
+    return f"{len(streams)} video streams: number {number} is read, {why}"
 
 
 class FirstFrame:
     """Decodes the packets that it is given until the first picture comes: its rotation is the video's.
 
-    Only where the container can carry one. `looking` says whether a packet more is wanted.
+    Only where the container can carry one, or may begin amid a group of pictures. `looking` says whether
+    a packet more is wanted.
     """
 
     def __init__(self, container: av.container.InputContainer):
-        self.looking = bool({"mp4", "matroska"} & set(container.format.name.split(",")))
+        self.looking = bool(LOOKED_INTO & set(container.format.name.split(",")))
         self.frame: av.VideoFrame | None = None
 
     def __call__(self, packet: av.Packet) -> None:
