@@ -28,6 +28,8 @@ from scslib.video.probe import FirstFrame, VideoInfo, describe
 from scslib.video.stamps import FrameTable, Join, frame_table
 from scslib.video.whole import is_whole
 
+SAID = 3  # places that a note names
+
 
 class Clip(NamedTuple):
     """A run of consecutive frames: the half-open interval [start_s, end_s) of presentation time."""
@@ -127,8 +129,13 @@ class ClipIndex:
         """What is good to know of a file that is read as a whole, in words; "" for an ordinary one."""
         said = [self.info.note] if self.info.note else []
         if self.joins:
-            at = ", ".join(f"{self.pts[p] * self.time_base:.2f} s" for p in self.table.parts[1:])
-            said.append(f"its clock goes back at {at}, times are counted on from there")
+            at = [f"{self.pts[p] * self.time_base:.2f} s" for p in self.table.parts[1:]]
+            more = f" and {len(at) - SAID} more times" if len(at) > SAID else ""
+            said.append(f"the clock goes back at {', '.join(at[:SAID])}{more}; times go on from there")
+        pauses = [f"{start:.2f} to {end:.2f} s" for start, end in self.layout.pauses[:SAID]]
+        if pauses:
+            more = len(self.layout.pauses) - len(pauses)
+            said.append("a pause from " + ", ".join(pauses) + (f" and {more} more" if more else ""))
         return "; ".join(said)
 
     def positions_at(self, stamp: int) -> set[int]:

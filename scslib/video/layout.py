@@ -37,6 +37,13 @@ class Pace:
     constant: bool
 
     @property
+    def pauses(self) -> list[tuple[float, float]]:
+        """(start, end) of each pause, in seconds: the frame before it has been shown as long as usual."""
+        before = np.flatnonzero(self.pause)
+        ends = self.seconds[before + 1].tolist()
+        return list(zip((self.seconds[before] + self.frame_s).tolist(), ends, strict=True))
+
+    @property
     def end_s(self) -> float:
         return float(self.seconds[-1] + self.frame_s)
 
@@ -62,7 +69,7 @@ def pace_of(seconds: np.ndarray, declared: float) -> Pace:
 class Layout:
     """N clips: runs (N, 2), the positions of the first frame and after the last; times (N, 2), seconds.
 
-    clip_len: frames of a clip, where they are counted; at most, where clips are made by time. laid: how
+    pauses: (start, end) in seconds. clip_len: frames of a clip, where they are counted; at most, where clips are made by time. laid: how
     many there were before some were left out, with the reasons.
     """
 
@@ -72,6 +79,7 @@ class Layout:
     clip_stride: int
     laid: int
     by_time: bool
+    pauses: tuple[tuple[float, float], ...] = ()
     left_out: tuple[str, ...] = ()
 
 
@@ -80,12 +88,12 @@ def lay_out(pace: Pace, clip_len: int, clip_stride: int, frame_rate: float, *, h
 
     `heard` says that there is sound to hear of each.
     """
-    if frame_rate and not pace.constant:
+    if frame_rate and not pace.constant and clip_len * pace.rate >= frame_rate:
         layout = _by_time(pace, clip_len / frame_rate, clip_stride / frame_rate)
     else:
         ratio = pace.rate / frame_rate if frame_rate else 1.0
         layout = _by_count(pace, max(1, round(clip_len * ratio)), max(1, round(clip_stride * ratio)))
-    return _without_odd_ones(layout, pace, heard)
+    return _without_odd_ones(replace(layout, pauses=tuple(pace.pauses)), pace, heard)
 
 
 def clips_in(frames: int, clip_len: int, clip_stride: int) -> int:
@@ -106,19 +114,32 @@ def _by_count(pace: Pace, clip_len: int, clip_stride: int) -> Layout:
 
 
 def _by_time(pace: Pace, length_s: float, stride_s: float) -> Layout:
-    begin, slack = float(pace.seconds[0]), 0.25 / pace.rate
-    count = 1 + max(0, math.floor((pace.end_s - begin - length_s + slack) / stride_s))
-    starts = begin + np.arange(count) * stride_s
-    first = np.searchsorted(pace.seconds, starts - 1e-6)
-    stop = np.searchsorted(pace.seconds, starts + length_s - 1e-6)
-    empty = stop <= first  # what is shown then is the frame before
-    stop = np.where(empty, first, stop)
-    first = np.where(empty, first - 1, first)
+    """The same by time, from the first frame on and again from the first one after each pause."""
+    cuts = np.flatnonzero(pace.pause) + 1
+    begins, stops = [0, *cuts.tolist()], [*cuts.tolist(), len(pace.seconds)]
+    parts = [_stretch(pace, *ends, length_s, stride_s) for ends in zip(begins, stops, strict=True)]
+    runs, starts = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     usual = max(1, round(length_s * pace.rate))
-    clip_len = min(int((stop - first).max()), FULLEST * usual)
-    runs, times = np.stack([first, stop], 1), np.stack([starts, starts + length_s], 1)
-    stride = max(1, round(stride_s * pace.rate))
-    return Layout(runs, times, clip_len, stride, count, by_time=True)
+    clip_len = min(int(np.ptp(runs, axis=1).max()), FULLEST * usual)
+    times, stride = np.stack([starts, starts + length_s], 1), max(1, round(stride_s * pace.rate))
+    return Layout(runs, times, clip_len, stride, len(runs), by_time=True)
+
+
+def _stretch(
+    pace: Pace, begin: int, stop: int, length_s: float, stride_s: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(runs, starts) of the clips of frames begin..stop - 1, between which there is no pause."""
+    seconds = pace.seconds[begin:stop]
+    lasts_s = float(seconds[-1] - seconds[0]) + pace.frame_s
+    count = math.floor((lasts_s - length_s + 0.25 / pace.rate) / stride_s) + 1
+    if count < 1 and begin > 0:  # too short for a clip; a whole video has one at least
+        return np.zeros((0, 2), int), np.zeros(0)
+    starts = seconds[0] + np.arange(max(1, count)) * stride_s
+    first = np.searchsorted(seconds, starts - 1e-6)
+    after = np.searchsorted(seconds, starts + length_s - 1e-6)
+    empty = after <= first  # what is shown then is the frame before
+    runs = np.stack([np.where(empty, first - 1, first), np.where(empty, first, after)], 1)
+    return begin + runs, starts
 
 
 def _without_odd_ones(layout: Layout, pace: Pace, heard: bool) -> Layout:
@@ -128,9 +149,6 @@ def _without_odd_ones(layout: Layout, pace: Pace, heard: bool) -> Layout:
     inside = np.maximum(stop - 1, first)  # distances first..stop - 1 lie between frames of the clip
     pauses, stills = (np.concatenate([[0], np.cumsum(what)]) for what in (pace.pause, pace.still))
     paused = pauses[inside] > pauses[first]
-    if layout.by_time:  # it shows nothing but the frame before the pause
-        still = (start_s > pace.seconds[first]) & (stop == first + 1)
-        paused |= still & np.append(pace.pause, False)[first]
     distances = np.minimum(stop, len(pace.apart)) - first  # that to the next clip's frame, too
     standing = stills[np.minimum(stop, len(pace.apart))] - stills[first] > np.maximum(distances, 0) / 4
     endless = ~paused & (end_s - start_s > LONGEST_S) & heard
