@@ -156,6 +156,7 @@ class Sampled(NamedTuple):
     table: pd.DataFrame | None
     status: str
     reason: str
+    note: str = ""
 
 
 def sample_files(
@@ -191,7 +192,7 @@ def sample_files(
             if wanted.clips:
                 table["file"] = _files(name, table)
                 table["copied"] = done.get(row.video_id, "copied")
-        yield Sampled(path, table, row.status, row.reason)
+        yield Sampled(path, table, row.status, row.reason, row.note)
 
 
 def _sample(path: Path, params: dict) -> Read:
@@ -209,7 +210,9 @@ def _sample(path: Path, params: dict) -> Read:
         plt.close(figure)  # of thousands of videos none must stay in memory
     if params["highlights"]:
         picked.highlights(_place(params["highlights"], name, ".mp4"))
-    return Read(arrays, len(picked.times), expected_clips(picked.index), picked.index.missing)
+    return Read(
+        arrays, len(picked.times), expected_clips(picked.index), picked.index.missing, picked.index.note
+    )
 
 
 def _made(video: Video, params: dict) -> bool:

@@ -88,7 +88,9 @@ def read_features(path: Path, params: dict) -> Read:
     index = spec.index(path)
     modalities = MODALITIES if index.info.has_audio else VISUAL
     video = read_video(index, spec, modalities)
-    return Read(video.arrays, len(video.arrays["times"]), expected_clips(index), index.missing)
+    return Read(
+        video.arrays, len(video.arrays["times"]), expected_clips(index), index.missing, index.note
+    )
 
 
 @dataclass(frozen=True, eq=False)

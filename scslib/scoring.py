@@ -15,7 +15,7 @@ from scslib.models.checkpoints import fingerprint, load_classifier
 from scslib.models.classifiers import ClassifierInput, forward_features, spread
 from scslib.shards import Read, Shards, run_shards
 from scslib.video.clips import ClipIndex, expected_clips, index_clips
-from scslib.video.frames import decode_clips, iter_clips, short_side
+from scslib.video.frames import decode_clips, numbered_clips, short_side
 
 CLIPS_AT_ONCE = 16
 
@@ -79,15 +79,15 @@ def _training_clips(path: Path, params: dict) -> Read:
     pixels = decode_clips(index, picks, size=size)
     pixels = pixels[:, spread(pixels.shape[1], params["frames"])]
     start = np.array([index.clips[i].start_s for i in picks])
-    return Read({"clips": pixels, "start_s": start}, len(pixels), len(picks), index.missing)
+    return Read({"clips": pixels, "start_s": start}, len(pixels), len(picks), index.missing, index.note)
 
 
 def dense_scores(
     dataset: Dataset, videos, checkpoint: str | Path, folder: str | Path, *, workers=0
 ) -> Shards:
     """f's answers on every clip of every video: shards of `probabilities` (N, C) float32 and of the
-    pooled `features` (N, D) float16 that they were made from."""
-    params = {"weights": fingerprint(checkpoint), "arrays": ["probabilities", "features"]}
+    pooled `features` (N, D) float16 that they were made from, and `clip` (N,), the clips' numbers."""
+    params = {"weights": fingerprint(checkpoint), "arrays": ["clip", "probabilities", "features"]}
     options = {"given": {"checkpoint": str(checkpoint)}, "workers": workers, "title": "scoring clips"}
     return run_shards(_dense_scores, videos_of(dataset, videos), folder, params=params, **options)
 
@@ -96,15 +96,17 @@ def _dense_scores(path: Path, params: dict) -> Read:
     network, view, _ = _cached_classifier(params["checkpoint"], params["weights"])
     index = clips_for(path, view)
     size = short_side(index.info.width, index.info.height, view.short_side)
-    stream = iter_clips(index, size=size)
+    stream, numbers = numbered_clips(index, size=size), []
     scores, features = [np.zeros((0, 0), np.float32)], [np.zeros((0, 0), np.float16)]
     while clips := list(itertools.islice(stream, CLIPS_AT_ONCE)):
-        answer = classify_with_features(network, view, np.stack(clips))
+        numbers += [number for number, _ in clips]
+        answer = classify_with_features(network, view, np.stack([pixels for _, pixels in clips]))
         scores.append(answer[0])
         features.append(answer[1].astype(np.float16))
     arrays = {"probabilities": scores, "features": features}
     arrays = {name: np.concatenate(parts[1:] or parts) for name, parts in arrays.items()}
-    return Read(arrays, len(arrays["probabilities"]), expected_clips(index), index.missing)
+    arrays["clip"] = np.array(numbers, np.int64)
+    return Read(arrays, len(numbers), expected_clips(index), index.missing, index.note)
 
 
 def clips_for(path: str | Path, view: ClassifierInput) -> ClipIndex:

@@ -124,7 +124,7 @@ def _prepare(path: Path, params: dict) -> Read:
             recode(index, target, setting=replace(setting, short_side=side))
         begin_s = float(index.pts[0] * index.time_base)
     arrays = {"linked": np.array([linked]), "begin_s": np.array([begin_s])}
-    return Read(arrays, len(index), expected_clips(index), index.missing)
+    return Read(arrays, len(index), expected_clips(index), index.missing, index.note)
 
 
 def _made(video: Video, params: dict) -> bool:

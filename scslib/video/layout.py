@@ -38,7 +38,7 @@ class Pace:
 
     @property
     def pauses(self) -> list[tuple[float, float]]:
-        """(start, end) of each pause, in seconds: the frame before it has been shown as long as usual."""
+        """(start, end) of each pause in seconds; the frame before it is shown as long as usual."""
         before = np.flatnonzero(self.pause)
         ends = self.seconds[before + 1].tolist()
         return list(zip((self.seconds[before] + self.frame_s).tolist(), ends, strict=True))
@@ -69,8 +69,8 @@ def pace_of(seconds: np.ndarray, declared: float) -> Pace:
 class Layout:
     """N clips: runs (N, 2), the positions of the first frame and after the last; times (N, 2), seconds.
 
-    pauses: (start, end) in seconds. clip_len: frames of a clip, where they are counted; at most, where clips are made by time. laid: how
-    many there were before some were left out, with the reasons.
+    clip_len: frames of a clip, where they are counted; at most, where clips are made by time. laid: how
+    many there were before some were left out. pauses: (start, end), seconds. left_out: why, in words.
     """
 
     runs: np.ndarray

@@ -57,10 +57,10 @@ class Row(NamedTuple):
 class FrameTable:
     """All F frames in the order in which they are shown.
 
-    pts: (F,) int64, times that do not go back. stamps: (F,) int64, what the decoder says of the frames.
-    Both in ticks. parts: the first position of each part of a joined stream. key: (F,) bool, where one
-    can start to decode. size: (F,) int64, bytes. end: the tick at which the last frame ends, as
-    far as its packet says. ended: why frames that follow are left out, in words; `found` counts them, too.
+    pts: (F,) int64, ticks that do not go back. stamps: (F,) int64, what the decoder says of the frames.
+    key: (F,) bool, where decoding can start. size: (F,) int64, bytes. parts: the first position of each
+    part of a joined stream. end: the tick at which the last frame ends, as far as its packet says.
+    ended: why frames that follow are left out, in words; `found` counts them, too.
     """
 
     pts: np.ndarray
