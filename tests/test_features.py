@@ -64,9 +64,9 @@ def test_what_the_file_declares_costs_no_opening_more(movie, opens, tmp_path):
     list(map_chunks(lambda part: part, index, SPEC, ("iframes",)))
     assert len(opens) == 2
     cut(index, tmp_path / "cut.mp4", index.clips[3][1:])  # copied: pictures and sound
-    assert len(opens) == 4
+    assert len(opens) == 5 and opens[-1].endswith("cut.part.mp4")  # and it is looked at
     cut(index, tmp_path / "cut.mp4", index.clips[4][1:])  # encoded
-    assert len(opens) == 6
+    assert len(opens) == 7
 
 
 def test_some_clips_are_those_rows_of_the_whole(index, whole):

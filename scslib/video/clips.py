@@ -67,7 +67,7 @@ class ClipIndex:
     table: FrameTable
     layout: Layout
     shape: tuple[int, int] | None = None  # (W, H) of the pictures as they are stored, where one was seen
-    timed: bool = True  # False: the frames carry no presentation times (AVI with B-frames)
+    timed: bool = True  # False: not all frames carry presentation times (AVI with B-frames)
 
     pts = property(lambda self: self.table.pts)
     key = property(lambda self: self.table.key)
@@ -215,7 +215,8 @@ def index_clips(
             table=table,
             layout=layout,
             shape=None if first.frame is None else (first.frame.width, first.frame.height),
-            timed=not (container.format.name == "avi" and stream.codec_context.has_b_frames),
+            timed=table.stamped
+            and not (container.format.name == "avi" and stream.codec_context.has_b_frames),
         )
 
 

@@ -13,7 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 PAUSE_S, PAUSE = 60.0, 100  # a gap longer than this, and than so many usual ones, is a pause
-STILL_S, STILL = 1e-3, 20  # frames nearer than this, and than a part of the usual distance, stand still
+STILL_S, STILL = (
+    2.5e-3,
+    20,
+)  # frames nearer than this, and than a part of the usual distance, stand still
 LONGEST_S = 1800.0  # of a clip with sound, which is heard over twice its length
 AGREES = 0.02  # a declared rate so near to the measured one is the more exact one
 FULLEST = 2  # a clip by time holds so many times the usual number of frames at most
@@ -53,7 +56,7 @@ def pace_of(seconds: np.ndarray, declared: float) -> Pace:
     apart = np.diff(seconds)
     usual = float(np.median(apart[apart > 0])) if (apart > 0).any() else 1 / (declared or 25)
     pause = apart > max(PAUSE_S, PAUSE * usual)
-    still = apart < min(STILL_S, usual / STILL)
+    still = apart < min(STILL_S, _longest_half(apart[~pause]) / STILL)
     moving = apart[~pause & ~still]
     mean = float(moving.mean()) if len(moving) else 0.0
     rate = declared or (1 / mean if mean else 25.0)
@@ -63,6 +66,16 @@ def pace_of(seconds: np.ndarray, declared: float) -> Pace:
     if mean and abs(rate * mean - 1) > AGREES:
         rate, frame_s = 1 / mean, mean if constant else usual
     return Pace(seconds, apart, pause, still, rate, frame_s, constant)
+
+
+def _longest_half(apart: np.ndarray) -> float:
+    """The distance that the longer ones, which make half of the time, have at least.
+
+    Not the median: half of the frames may stand still.
+    """
+    longest = np.sort(apart)[::-1]
+    total = np.cumsum(longest)
+    return float(longest[np.searchsorted(total, total[-1] / 2)]) if len(apart) else 0.0
 
 
 @dataclass(frozen=True, eq=False)

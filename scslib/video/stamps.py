@@ -51,6 +51,7 @@ class Row(NamedTuple):
     duration: int
     byte: int
     shape: tuple[int, int] = (0, 0)
+    stamped: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,8 @@ class FrameTable:
     pts: (F,) int64, ticks that do not go back. stamps: (F,) int64, what the decoder says of the frames.
     key: (F,) bool, where decoding can start. size: (F,) int64, bytes. parts: the first position of each
     part of a joined stream. end: the tick at which the last frame ends, as far as its packet says.
-    ended: why frames that follow are left out, in words; `found` counts them, too.
+    ended: why frames that follow are left out, in words; `found` counts them, too. stamped: whether the
+    decoder has a stamp for each.
     """
 
     pts: np.ndarray
@@ -72,6 +74,7 @@ class FrameTable:
     end: int
     found: int
     ended: str = ""
+    stamped: bool = True
 
 
 def frame_table(
@@ -79,13 +82,14 @@ def frame_table(
 ) -> FrameTable:
     """Read all packets of an open file, as does `first`. Raises `VideoError` if there are none."""
     rows, without, headers = _packet_rows(container, stream, first)
-    if not rows:
+    known = [row for row in rows if row.stamp is not None]
+    if not known:
         raise VideoError(f"{container.name}: the video stream has no packets")
     fields = stream.codec_context.name == "h264" and (
-        stream.codec_context.field_order not in PROGRESSIVE or _twice_as_many(container, stream, rows)
+        stream.codec_context.field_order not in PROGRESSIVE or _twice_as_many(container, stream, known)
     )
     if fields or without or len(headers) > 1:
-        rows = _decoded_rows(container.name, rows) or rows
+        rows = _decoded_rows(container.name, rows) or known
     return _table(_without_leading(rows, first), stream)
 
 
@@ -102,12 +106,11 @@ def _packet_rows(
         if not packet.size or packet.is_discard:
             continue
         byte = byte if packet.pos is None else packet.pos
-        without |= stamped and packet.pts is None
+        without |= packet.pts is None and (stamped or packet.dts is None)
         stamp = packet.pts if packet.pts is not None else packet.dts
         if packet.is_keyframe:
             headers.add(size_header(codec, packet))
-        if stamp is not None:
-            rows.append(Row(stamp, packet.is_keyframe, packet.size, packet.duration or 0, byte))
+        rows.append(Row(stamp, packet.is_keyframe, packet.size, packet.duration or 0, byte))
         _check_count(container.name, rows)
     return rows, without, headers - {b""}
 
@@ -123,7 +126,7 @@ def _without_leading(rows: list[Row], first: FirstFrame) -> list[Row]:
     shown = min(begins, first.frame.pts)
     if min(row.stamp for row in rows) >= shown:
         return rows
-    part = _parts_of(np.array([row.stamp for row in rows]), np.array([row.key for row in rows]))
+    part = _parts_of(rows)
     return [row for row, number in zip(rows, part, strict=True) if row.stamp >= shown or number]
 
 
@@ -152,19 +155,20 @@ def _decoded_rows(path: str, packet_rows: list[Row]) -> list[Row]:
             _check_count(path, rows)
     if not rows:
         return rows
-    rows = _stamped(rows, packet_rows)
-    parts = _parts_of(np.array([r.stamp for r in rows]), np.array([r.key for r in rows]))
-    theirs = _parts_of(np.array([r.stamp for r in packet_rows]), np.array([r.key for r in packet_rows]))
+    if any(row.stamp is None for row in rows):
+        return _stamped(rows, packet_rows)
+    packet_rows = [row for row in packet_rows if row.stamp is not None]
+    parts, theirs = _parts_of(rows), _parts_of(packet_rows)
     stamps = np.array([row.stamp for row in rows])
     size, key, byte = np.zeros(len(rows), int), np.zeros(len(rows), bool), np.zeros(len(rows), int)
-    for number, packet in enumerate(packet_rows):
-        lo, hi = np.searchsorted(parts, [theirs[number], theirs[number] + 1])
-        if lo == hi:  # none of this part could be decoded
+    for number, packet in zip(theirs, packet_rows, strict=True):
+        begin, end = np.searchsorted(parts, [number, number + 1])
+        if begin == end:  # none of this part could be decoded
             continue
-        at = max(lo, lo + int(np.searchsorted(stamps[lo:hi], packet.stamp, side="right")) - 1)
+        at = max(begin, begin + int(np.searchsorted(stamps[begin:end], packet.stamp, side="right")) - 1)
         size[at] += packet.size
         key[at] |= packet.key
-        byte[at] = packet.byte if not byte[at] else min(byte[at], packet.byte)
+        byte[at] = byte[at] or packet.byte
     return [
         row._replace(key=bool(k), size=int(s), byte=int(b))
         for row, k, s, b in zip(rows, key, size, byte, strict=True)
@@ -172,14 +176,37 @@ def _decoded_rows(path: str, packet_rows: list[Row]) -> list[Row]:
 
 
 def _stamped(rows: list[Row], packet_rows: list[Row]) -> list[Row]:
-    """The rows with the stamps that were not known: as far from the one before as frames usually are."""
-    known = [row.stamp for row in rows if row.stamp is not None] or [packet_rows[0].stamp]
-    apart, last = _typical(np.array(known)), known[0] - _typical(np.array(known))
-    out = []
-    for row in rows:
-        last = last + apart if row.stamp is None else row.stamp
-        out.append(row._replace(stamp=last))
-    return out
+    """The rows with stamps for all: evenly between those that are known.
+
+    Which packet is which frame's is not known then: sizes and bytes go in the order of storing.
+    """
+    at = [number for number, row in enumerate(rows) if row.stamp is not None] or [0]
+    known = [row.stamp if row.stamp is not None else 0 for row in (rows[number] for number in at)]
+    paces = [
+        (stamp - before) / (number - previous)
+        for (previous, number), (before, stamp) in zip(
+            itertools.pairwise(at), itertools.pairwise(known), strict=True
+        )
+        if stamp > before
+    ]
+    pace = float(np.median(paces)) if paces else 1.0
+    stamps: list[float] = [known[0] + pace * (number - at[0]) for number in range(at[0])]
+    for number, end, stamp, following in zip(
+        at, [*at[1:], len(rows)], known, [*known[1:], -1], strict=True
+    ):
+        step = (following - stamp) / (end - number) if following > stamp else pace
+        stamps += [stamp + step * later for later in range(end - number)]
+    share = np.linspace(0, len(packet_rows), len(rows) + 1).astype(int)  # packets of each frame
+    total = np.concatenate([[0], np.cumsum([row.size for row in packet_rows])])
+    return [
+        row._replace(
+            stamp=round(stamp),
+            size=int(total[stop] - total[begin]),
+            byte=packet_rows[min(begin, len(packet_rows) - 1)].byte,
+            stamped=row.stamp is not None,
+        )
+        for row, stamp, (begin, stop) in zip(rows, stamps, itertools.pairwise(share), strict=True)
+    ]
 
 
 def _typical(stamps: np.ndarray) -> int:
@@ -188,12 +215,13 @@ def _typical(stamps: np.ndarray) -> int:
     return max(1, round(float(np.median(apart[apart > 0])))) if (apart > 0).any() else 1
 
 
-def _parts_of(stamps: np.ndarray, key: np.ndarray) -> np.ndarray:
+def _parts_of(rows: list[Row]) -> np.ndarray:
     """(F,) int: which part of the stream each row belongs to; rows are in the order of storing.
 
     A new part begins with a keyframe that is to be shown before something that was stored earlier, and
     with a frame that is to be shown before one that was stored more than `REORDERED` frames earlier.
     """
+    stamps, key = (np.array(column) for column in zip(*[row[:2] for row in rows], strict=True))
     highest, part = np.maximum.accumulate(stamps), np.zeros(len(stamps), int)
     if not (key & (stamps < highest)).any() and not (stamps[REORDERED:] < highest[:-REORDERED]).any():
         return part
@@ -210,7 +238,7 @@ def _table(rows: list[Row], stream: av.VideoStream) -> FrameTable:
     """The rows in the order in which they are shown, their times going on from part to part."""
     columns = list(zip(*rows, strict=True))[:5]
     stamps, key, size, duration, byte = (np.array(column, np.int64) for column in columns)
-    part = _parts_of(stamps, key.astype(bool))
+    part = _parts_of(rows)
     order = np.lexsort((stamps, part))
     begins = np.searchsorted(part, np.arange(part[-1] + 1)).tolist()
     sorted_stamps, apart = stamps[order], _typical(stamps[order])
@@ -236,4 +264,5 @@ def _table(rows: list[Row], stream: av.VideoStream) -> FrameTable:
         end=int((pts + duration[order])[:same].max()),
         found=len(rows),
         ended=ended,
+        stamped=all(row.stamped for row in rows),
     )
