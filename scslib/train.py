@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass
 import click
 import numpy as np
 
-from scslib import distributed
 from scslib.datasets.manifest import Dataset, Parts, load_dataset, training_parts
 from scslib.features import FeatureSpec, extract_features
 from scslib.models.checkpoints import load_classifier, save_sampler
@@ -26,7 +25,9 @@ from scslib.models.samplers import MODALITIES
 from scslib.saliency import sampler_checkpoint
 from scslib.scoring import dense_scores
 from scslib.shards import Shards
-from scslib.training import Recipe, Schedule, train_sampler
+from scslib.training import distributed
+from scslib.training.loop import Schedule
+from scslib.training.sampler import Recipe, train_sampler
 from scslib.video.probe import probe
 from scslib.workspace import Run, WorkspaceError, resolve
 
@@ -112,7 +113,7 @@ def train_samplers(
     """Train every network of one seed with both objectives, and save it in RUN/checkpoints.
 
     The joint network starts from the AC networks of the single inputs. Goes on from what
-    RUN/cache/samplers has; see `fitting.fit` for `every`. Returns the losses (steps,) by name, such as
+    RUN/cache/samplers has; see `loop.fit` for `every`. Returns the losses (steps,) by name, such as
     "motion, RANK".
     """
     learnt = material.features, material.labels, material.targets

@@ -13,12 +13,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from scslib import losses, regress, sampling
+from scslib import regress, sampling
 from scslib import run as runner
 from scslib.cli_sweep import regress as command
 from scslib.datasets.manifest import Dataset
 from scslib.evaluation import evaluate, summarise
 from scslib.run import RunError
+from scslib.training import losses
 
 CLASSES = ("a", "b", "c", "d")
 VIDEOS, CLIPS, SALIENT, K, SEEDS = 48, 40, 5, 5, (0, 1, 2)

@@ -13,13 +13,8 @@ from scslib.models.checkpoints import load_sampler, save_sampler
 from scslib.models.classifiers import ClassifierInput, build_classifier
 from scslib.models.samplers import BACKBONES, PictureTrunk, Sampler, SoundTrunk
 from scslib.saliency import ClipSampler
-from scslib.training import (
-    Recipe,
-    Schedule,
-    train_ac,
-    train_rank,
-    train_sampler,
-)
+from scslib.training.loop import Schedule
+from scslib.training.sampler import Recipe, train_ac, train_rank, train_sampler
 
 CLIPS, CLASSES = 12, 2
 

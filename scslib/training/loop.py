@@ -17,17 +17,24 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from scslib import distributed
 from scslib.files import replacing
 from scslib.models.reading import CheckpointError, read_weights
 from scslib.shards import Shards
+from scslib.training import distributed
 
 log = logging.getLogger(__name__)
 
 Batch = dict[str, torch.Tensor]
 
 # what a half-finished training must not go on with when it has changed
-CODE = ("fitting.py", "training.py", "distributed.py", "losses.py", "features.py", "models/samplers.py")
+CODE = (
+    "training/loop.py",
+    "training/sampler.py",
+    "training/distributed.py",
+    "training/losses.py",
+    "features.py",
+    "models/samplers.py",
+)
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ def _key(network: nn.Module, *about: object) -> str:
     text = json.dumps(about, sort_keys=True, default=_plain)
     found = hashlib.sha256(text.encode())
     for name in CODE:
-        found.update((Path(__file__).parent / name).read_bytes())
+        found.update((Path(__file__).parents[1] / name).read_bytes())
     for tensor in network.state_dict().values():
         found.update(tensor.cpu().numpy().tobytes())
     return found.hexdigest()
