@@ -47,6 +47,10 @@ def _shufflenet(modality: str, width: int) -> tuple[nn.Module, int]:
     return network, last
 
 
+# With fewer channels oneDNN writes past its memory in this layout, on processors with AVX2 alone: the
+# gradient of a 1 x 1 convolution with stride (uxlfoundation/oneDNN, issue 6035; torch 2.11 has it)
+BLOCKED = 8
+
 BACKBONES = {"resnet18": _resnet18, "shufflenet": _shufflenet}
 
 
@@ -127,7 +131,8 @@ class Sampler(nn.Module):
             trunks[m] = SoundTrunk(sound_width) if m == "logmel" else PictureTrunk(m, width, backbone)
         self.trunks = nn.ModuleDict(trunks)
         self.head = nn.Linear(sum(t.features for t in self.trunks.values()), outputs)
-        self.to(memory_format=torch.channels_last)  # a third faster on CPUs
+        if width >= BLOCKED:
+            self.to(memory_format=torch.channels_last)  # a third faster on CPUs
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """Scores (B, outputs). A linear head makes the mean of features the mean of logits."""
