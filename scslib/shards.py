@@ -2,12 +2,14 @@
 
 A step is a function from one video to arrays. Its results lie in a folder of their own:
 
+    FOLDER/key.json              what was done, by which code (see `keys`)
     FOLDER/00000.safetensors     the arrays of a few videos, named "video_id/array"
-    FOLDER/00000.json            one status row per video, counts, seconds, versions, the parameters'
-                                 hash; written last: a shard that has it is done
+    FOLDER/00000.json            one status row per video, counts, seconds; written last: a shard that
+                                 has it is done
 
-FOLDER's name carries a hash of the step's parameters, so results of other parameters never mix. Where
-and by how many processes a step is done is an `engine`'s business, and does not change a byte.
+FOLDER's name carries a hash of the step's parameters and of the code that computes it, so results of
+other parameters or other code never mix. Where and by how many processes a step is done is an
+`engine`'s business, and does not change a byte.
 
 The status of a video is `ok`; `partial`: fewer frames or clips than the file declares, with the numbers;
 `failed`, with the reason, also where reading it crashed or took too much memory; or `timeout`.
@@ -16,7 +18,6 @@ The status of a video is `ok`; `partial`: fewer frames or clips than the file de
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -25,8 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from importlib.metadata import version
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +38,8 @@ from safetensors.numpy import save_file
 
 from scslib.engines import Engine
 from scslib.isolation import TRIES, Child, Lost, busy_with
+from scslib.keys import OLDER, Key
+from scslib.sources import Code, code_of
 from scslib.video.container import VideoError
 
 VIDEOS_PER_SHARD = 8
@@ -136,6 +138,7 @@ def run_shards(
     folder: str | Path,
     *,
     params: dict,
+    stands_on: dict | None = None,
     given: dict | None = None,
     workers: int = 0,
     title: str,
@@ -145,26 +148,26 @@ def run_shards(
     """Apply `work` to every video, and keep the results in `folder-HASH`.
 
     Finished shards are not done again, but for those with a file that has changed since. A `VideoError`
-    is that video's status, not the step's end; so is the death of the process that read it. `params`
-    must be JSON; they go to `work`, a video's own ones among them, and into the hash, together with the
-    list of videos. given: what goes to `work` only, because it changes no result, such as where weights
-    lie whose checksum is in `params`. engine: by default what `Engine.current` says; workers: 0, one for
-    each core. made: of a video and the parameters, whether what `work` left elsewhere is still there.
+    is that video's status, not the step's end; so is the death of the process that read it.
+
+    All of `params`, `stands_on`, `given` goes to `work`, with a video's own parameters. `params` and
+    `stands_on` must be JSON, and are in the hash, with the list of videos and the code that `work`
+    reaches by import. stands_on: checksums of other steps' results, such as weights. given: what changes
+    no result, such as where these weights lie. engine: by default what `Engine.current` says; workers:
+    0, one for each core. made: of a video and the parameters, whether what `work` left elsewhere is
+    still there.
     """
     engine = engine or Engine.current()
+    stands_on, given = stands_on or {}, given or {}
     videos = [Video(v[0], Path(v[1]), *v[2:]) for v in videos]
-    text = json.dumps(
-        [work.__module__, work.__qualname__, params, [[v.video_id, str(v.path), v.own] for v in videos]],
-        sort_keys=True,
-    )
-    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-    folder = Path(f"{folder}-{digest}")
-    folder.mkdir(parents=True, exist_ok=True)
+    what = [work.__module__, work.__qualname__, params, [[v.video_id, str(v.path), v.own] for v in videos]]
+    key = Key(title, what, code_of(work), stands_on)
+    folder = _folder_of(key, Path(folder))
     _sweep(folder)
     rows, jobs = {}, []
     for number, start in enumerate(range(0, len(videos), VIDEOS_PER_SHARD)):
-        some, wanted = videos[start : start + VIDEOS_PER_SHARD], params | (given or {})
-        job = _Job(work, some, folder, number, wanted, digest)
+        some = videos[start : start + VIDEOS_PER_SHARD]
+        job = _Job(work, some, folder, number, params | stands_on | given, key.code)
         done = _finished(job, again=engine.retry, made=made)
         if done is None:
             jobs.append(job)
@@ -173,6 +176,17 @@ def run_shards(
     for at, made in engine.map(_supervise, jobs, workers=workers, title=title, unit="shard"):
         rows[jobs[at].number] = made
     return Shards(folder, pd.DataFrame([row for number in sorted(rows) for row in rows[number]]))
+
+
+def _folder_of(key: Key, folder: Path) -> Path:
+    """FOLDER-HASH, made if it is not there, with its key in it."""
+    own = folder.with_name(f"{folder.name}-{key.digest[:10]}")
+    if not (own / "key.json").is_file():
+        others = sorted(folder.parent.glob(f"{folder.name}-*"), key=lambda path: path.stat().st_mtime)
+        older = any(not (other / "key.json").is_file() for other in others)
+        again = key.why_again(other / "key.json" for other in others) or (OLDER if older else "")
+        key.write(own / "key.json", again=again)
+    return own
 
 
 @dataclass(frozen=True)
@@ -184,7 +198,7 @@ class _Job:
     folder: Path
     number: int
     params: dict
-    digest: str
+    code: Code
     gone: dict[str, dict] = field(default_factory=dict)
 
     @property
@@ -234,6 +248,8 @@ def _supervise(child: Child, job: _Job) -> list[dict]:
 
 def _make(job: _Job) -> list[dict]:
     """Read the videos of a shard and write it, in a child."""
+    if not job.code.current():
+        raise RuntimeError("scslib was changed while it ran: begin again (a notebook: restart its kernel)")
     arrays, rows, files = {}, [], [_identity(video.path) for video in job.videos]
     for video in job.videos:
         begin = time.perf_counter()
@@ -266,8 +282,7 @@ def _make(job: _Job) -> list[dict]:
 
 def _write(job: _Job, arrays: dict[str, np.ndarray], rows: list[dict], files: list) -> None:
     temporary = job.target.with_suffix(f".{socket.gethostname()}-{os.getpid()}.part")
-    report = {"params": job.digest, "versions": _versions()}
-    report["counts"] = dict(sorted(Counter(row["status"] for row in rows).items()))
+    report = {"counts": dict(sorted(Counter(row["status"] for row in rows).items()))}
     report["seconds"] = round(sum(row["seconds"] for row in rows), 4)
     report |= {"videos": rows, "files": files}
     try:
@@ -283,11 +298,6 @@ def _write(job: _Job, arrays: dict[str, np.ndarray], rows: list[dict], files: li
     except OSError:
         temporary.unlink(missing_ok=True)  # what is left of it would keep the disk full
         raise
-
-
-@cache
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("scslib", "av", "numpy", "torch")}
 
 
 def _sweep(folder: Path) -> None:
