@@ -21,15 +21,11 @@ import torch
 
 from scslib.clock import Clock
 from scslib.datasets.manifest import Dataset
-from scslib.features import (
-    FeatureSpec,
-    VideoFeatures,
-    map_chunks,
-    sampler_inputs,
-    videos_of,
-)
+from scslib.features import FeatureSpec, VideoFeatures, map_chunks, videos_of
+from scslib.inputs import sampler_inputs
+from scslib.modalities import MODALITIES, VISUAL
 from scslib.models.checkpoints import fingerprint, load_sampler
-from scslib.models.samplers import MODALITIES, VISUAL, Sampler
+from scslib.models.samplers import Sampler
 from scslib.shards import Read, Shards, run_shards
 from scslib.video.clips import ClipIndex
 

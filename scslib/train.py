@@ -21,8 +21,8 @@ import numpy as np
 from scslib import distributed
 from scslib.datasets.manifest import Dataset, Parts, load_dataset, training_parts
 from scslib.features import FeatureSpec, extract_features
+from scslib.modalities import MODALITIES
 from scslib.models.checkpoints import load_classifier, save_sampler
-from scslib.models.samplers import MODALITIES
 from scslib.saliency import sampler_checkpoint
 from scslib.scoring import dense_scores
 from scslib.shards import Shards

@@ -21,8 +21,9 @@ from safetensors.torch import save_file
 from scslib.cascade import STAGES, Cascade, cascade_of
 from scslib.features import FeatureSpec
 from scslib.files import replacing
+from scslib.modalities import VISUAL
 from scslib.models.reading import CheckpointError, bounded
-from scslib.models.samplers import VISUAL, Sampler
+from scslib.models.samplers import Sampler
 from scslib.saliency import SAMPLERS, ClipSampler, load_networks, sampler_features
 from scslib.workspace import Run, WorkspaceError, resolve
 

@@ -15,8 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from scslib import distributed
-from scslib.features import sampler_inputs
 from scslib.fitting import Batch, Schedule, fit
+from scslib.inputs import sampler_inputs
 from scslib.losses import pair_targets, rank_loss
 from scslib.models.classifiers import ClassifierInput
 from scslib.models.samplers import Sampler

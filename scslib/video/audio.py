@@ -94,7 +94,7 @@ def _hann() -> np.ndarray:
 def _bands() -> list[tuple[slice, np.ndarray]]:
     """Each mel band's bins of the spectrum and their weights.
 
-    The bands are triangles, equally wide and half overlapping on the mel scale, 2595 log10(1 + Hz / 700).
+    They are triangles, equally wide and half overlapping on the mel scale, 2595 log10(1 + Hz / 700).
     """
     bins = np.linspace(0, SAMPLE_RATE / 2, FFT // 2 + 1)
     top = 2595 * np.log10(1 + SAMPLE_RATE / 2 / 700)
