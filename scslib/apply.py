@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from scslib import sampling, show
+from scslib import devices, sampling, show
 from scslib.parallel import cores
 from scslib.shards import Read, Video, run_shards
 from scslib.trained import METHODS, Trained, load_trained
@@ -104,18 +104,20 @@ def sample(
     k: int = 10,
     sampler: str | Path | Trained,
     method: str = "audio-visual",
+    device: str = "auto",
     threads: int = 0,
 ) -> Picked:
     """The K most salient clips of a video.
 
     sampler: a run's name or folder, an exported file, or what `load_trained` made of one (which saves
     loading it for each video). method: `audio`, `visual`, `audio-visual` or `cascade`; a video without
-    sound is given to the visual sampler instead. threads: 0, one for each core. Raises `VideoError` for
+    sound is given to the visual sampler instead. device: where the networks run (see `devices.choose`),
+    unless they are loaded already. threads: 0, one for each core. Raises `VideoError` for
     files that cannot be read, `WorkspaceError` and `CheckpointError` where there is no sampler.
     """
     if k < 1:
         raise ValueError(f"k ({k}) must be > 0")
-    trained = sampler if isinstance(sampler, Trained) else load_trained(sampler)
+    trained = sampler if isinstance(sampler, Trained) else load_trained(sampler, device=device)
     chooser = trained.sampler(method, k=k)
     if "logmel" in chooser.modalities and not probe(video).has_audio:
         chooser = trained.sampler("visual", k=k)
@@ -166,6 +168,7 @@ def sample_files(
     wanted: Wanted,
     *,
     seed: int = 0,
+    device: str = "auto",
     workers: int = 0,
 ) -> Iterator[Sampled]:
     """`sample` of each (path, name), in order; what is made of a video is named after its name.
@@ -173,16 +176,26 @@ def sample_files(
     Saliencies are kept in `folder`, shard by shard, and what is done is not done again. sampler: a run's
     name or folder, or an exported file; seed: which of a run's.
     """
-    trained = load_trained(sampler, seed=seed)
+    where = devices.choose(device)
+    trained = load_trained(sampler, seed=seed, device="cpu")
     trained.sampler(wanted.method, k=wanted.k)  # a wrong name is found before anything is read
-    params = {"seed": seed, "weights": _weights(trained), **asdict(wanted)}
+    params = {"seed": seed, "device": where.type, **asdict(wanted)}
     params["threads"] = cores() if len(videos) == 1 else 1
     rows = [
         Video(f"{n:06d}", Path(path).absolute(), {"name": name}) for n, (path, name) in enumerate(videos)
     ]
     folder = Path(folder) / "saliency"
-    options = {"given": {"run": str(sampler)}, "workers": workers, "title": "sampling", "made": _made}
-    done = run_shards(_sample, rows, folder, params=params, **options)
+    done = run_shards(
+        _sample,
+        rows,
+        folder,
+        params=params,
+        stands_on={"weights": _weights(trained)},
+        given={"run": str(sampler), "on": str(where)},
+        workers=workers,
+        title="sampling",
+        made=_made,
+    )
     for (path, name), row in zip(videos, done.status.itertuples(), strict=True):
         table = None
         if row.video_id in done:
@@ -197,7 +210,7 @@ def sample_files(
 
 def _sample(path: Path, params: dict) -> Read:
     """All that is made of one video, in a child."""
-    trained = _loaded(params["run"], params["seed"], params["weights"])
+    trained = _loaded(params["run"], params["seed"], params["weights"], params["on"])
     which = {"k": params["k"], "method": params["method"], "threads": params["threads"]}
     picked, name = sample(path, sampler=trained, **which), params["name"]
     arrays = {"clip": picked.clips, "times": picked.times, "saliency": picked.saliency}
@@ -225,8 +238,8 @@ def _made(video: Video, params: dict) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _loaded(run: str, seed: int, weights: str) -> Trained:
-    return load_trained(run, seed=seed)
+def _loaded(run: str, seed: int, weights: str, on: str) -> Trained:
+    return load_trained(run, seed=seed, device=on)
 
 
 def _weights(trained: Trained) -> str:

@@ -28,7 +28,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,9 @@ from scslib.isolation import TRIES, Child, Lost, busy_with
 from scslib.keys import OLDER, Key
 from scslib.sources import Code, code_of
 from scslib.video.container import VideoError
+
+if TYPE_CHECKING:
+    from scslib.datasets.manifest import Dataset
 
 VIDEOS_PER_SHARD = 8
 OPEN = 64  # shards that are kept open for reading
@@ -65,6 +68,12 @@ class Read(NamedTuple):
     clips: int
     clips_expected: int
     missing: str = ""
+
+
+def videos_of(dataset: Dataset, videos: pd.DataFrame) -> list[Video]:
+    """Rows of `dataset.videos` as `run_shards` wants them."""
+    rows = zip(videos["video_id"], videos["path"], strict=True)
+    return [Video(video_id, dataset.folder / path) for video_id, path in rows]
 
 
 Work = Callable[[Path, dict], Read]  # from the path of a video, and the parameters
@@ -105,6 +114,9 @@ class Shards:
         if rows is None:
             return file.get_tensor(f"{video_id}/{name}")
         return file.get_slice(f"{video_id}/{name}")[rows]
+
+    def __reduce__(self):
+        return Shards, (self.folder, self.status)  # open files stay here
 
     @cached_property
     def _shard_of(self) -> dict[str, int]:
@@ -160,7 +172,8 @@ def run_shards(
     engine = engine or Engine.current()
     stands_on, given = stands_on or {}, given or {}
     videos = [Video(v[0], Path(v[1]), *v[2:]) for v in videos]
-    what = [work.__module__, work.__qualname__, params, [[v.video_id, str(v.path), v.own] for v in videos]]
+    rows = [[v.video_id, str(v.path), v.own] for v in videos]
+    what = [work.__module__, work.__qualname__, params, rows]
     key = Key(title, what, code_of(work), stands_on)
     folder = _folder_of(key, Path(folder))
     _sweep(folder)
@@ -249,7 +262,7 @@ def _supervise(child: Child, job: _Job) -> list[dict]:
 def _make(job: _Job) -> list[dict]:
     """Read the videos of a shard and write it, in a child."""
     if not job.code.current():
-        raise RuntimeError("scslib was changed while it ran: begin again (a notebook: restart its kernel)")
+        raise RuntimeError("scslib was changed while it ran: restart it (or the kernel)")
     arrays, rows, files = {}, [], [_identity(video.path) for video in job.videos]
     for video in job.videos:
         begin = time.perf_counter()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 # those that compute; what only draws or carries tables changes no result
-LIBRARIES = ("av", "numba", "numpy", "scipy", "timm", "torch", "torchaudio", "torchvision", "transformers")
+LIBRARIES = ("av", "numba", "numpy", "scipy", "timm", "torch", "torchaudio", "torchvision")
 
 
 def _read_package() -> dict[str, bytes]:
@@ -57,9 +57,10 @@ class Code:
 
     def since(self, before: Code) -> str:
         """What has changed since `before`, in words; empty for nothing."""
-        words = [_change(name, before.modules, self.modules, "changed") for name in sorted(
-            before.modules.keys() | self.modules.keys()
-        )]
+        words = [
+            _change(name, before.modules, self.modules, "changed")
+            for name in sorted(before.modules.keys() | self.modules.keys())
+        ]
         for name in sorted(before.libraries.keys() | self.libraries.keys()):
             words.append(
                 _change(
@@ -90,16 +91,25 @@ def code_of(*things: Callable | type) -> Code:
     """The code of functions and classes: their modules, and all that these reach by import.
 
     Imports inside functions count. Of scslib every module is followed; of a user's own file the file
-    itself, and what it imports of scslib.
+    itself, and what it imports of scslib; of what was written into a notebook its own lines.
     """
     found = Code({}, {})
     for thing in things:
         name = thing.__module__
         if name in _SOURCES:
             found |= _reached_from(name)
+        elif name.split(".")[0] in LIBRARIES:
+            found |= Code({}, _version(name.split(".")[0]))
         else:
-            found |= code_of_text(Path(inspect.getsourcefile(thing)).read_bytes(), name)
+            found |= code_of_text(_source_of(thing), name)
     return found
+
+
+def _source_of(thing: Callable | type) -> bytes:
+    try:
+        return Path(inspect.getsourcefile(thing)).read_bytes()
+    except (TypeError, OSError):  # there is no file
+        return inspect.getsource(thing).encode()
 
 
 def code_of_text(source: bytes | str, name: str) -> Code:
@@ -137,12 +147,20 @@ def _imported_by(module: str) -> tuple[str, ...]:
 
 def _imports(source: bytes) -> Iterator[str]:
     """The names of modules that a source imports; `from a import b` is a.b where that is a module."""
-    for node in ast.walk(ast.parse(source)):
+    for node in _executed(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:  # scslib has no relative imports
             whole = [f"{node.module}.{alias.name}" for alias in node.names]
             yield from (name if name in _SOURCES else node.module for name in whole)
+
+
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a tree, without what stands under `if TYPE_CHECKING`."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING")):
+            yield from _executed(child)
 
 
 def _checksum(source: bytes) -> str:

@@ -17,11 +17,13 @@ from dataclasses import asdict, dataclass
 
 import click
 import numpy as np
+import torch
 
+from scslib import devices
 from scslib.datasets.manifest import Dataset, Parts, load_dataset, training_parts
 from scslib.features import FeatureSpec, extract_features
+from scslib.modalities import MODALITIES
 from scslib.models.checkpoints import load_classifier, save_sampler
-from scslib.models.samplers import MODALITIES
 from scslib.saliency import sampler_checkpoint
 from scslib.scoring import dense_scores
 from scslib.shards import Shards
@@ -57,6 +59,7 @@ def read_material(
     accumulate: bool,
     iframe_size: int,
     kept_pictures: int,
+    device: str,
     workers: int,
 ) -> Material:
     """Read the held-out videos, or take them from the run's cache; see notebook 05 for the arguments.
@@ -71,7 +74,9 @@ def read_material(
     size = {"height": first.height, "width": first.width, "pictures": kept_pictures}
     spec = FeatureSpec(view.frames, accumulate, iframe_size, frame_rate=view.frame_rate, **size)
     features = extract_features(dataset, parts.held, run.cache("features"), spec, workers=workers)
-    dense = dense_scores(dataset, parts.held, checkpoint, run.cache("dense"), workers=workers)
+    dense = dense_scores(
+        dataset, parts.held, checkpoint, run.cache("dense"), device=device, workers=workers
+    )
     labels = dict(
         zip(parts.samplers["video_id"], map(int, dataset.label_index(parts.samplers)), strict=True)
     )
@@ -108,7 +113,13 @@ def make_recipe(
 
 
 def train_samplers(
-    run: Run, material: Material, recipe: Recipe, *, seed: int, every: int = 100
+    run: Run,
+    material: Material,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    every: int = 100,
 ) -> dict[str, np.ndarray]:
     """Train every network of one seed with both objectives, and save it in RUN/checkpoints.
 
@@ -125,6 +136,7 @@ def train_samplers(
             recipe,
             classes=len(material.classes),
             seed=seed,
+            device=device,
             start=[single[m] for m in modalities] if len(modalities) > 1 else [],
             resume=run.cache("samplers") / f"{name}-seed{seed}",
             every=every,
@@ -172,10 +184,10 @@ def _train(run: Run, seeds: tuple[int, ...], every: int) -> None:
     parameters = parameters_of(run)
     recipe = make_recipe(**_wanted(make_recipe, parameters))
     dataset = load_dataset(resolve(parameters["data"], "data"))
-    options = _wanted(read_material, parameters)
+    options, device = _wanted(read_material, parameters), devices.choose()
     material = distributed.once(lambda: read_material(run, dataset, **options))
     for seed in seeds or parameters["seeds"]:
-        train_samplers(run, material, recipe, seed=seed, every=every)
+        train_samplers(run, material, recipe, seed=seed, device=device, every=every)
         if distributed.rank() == 0:
             click.echo(f"seed {seed}: {len(NETWORKS)} networks, AC and RANK")
 

@@ -4,18 +4,115 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from scslib.features import sampler_inputs
+from scslib.inputs import sampler_inputs
 from scslib.models.samplers import Sampler
 from scslib.shards import Shards
 from scslib.training import distributed
 from scslib.training.loop import Batch, Schedule, fit
 from scslib.training.losses import pair_targets, rank_loss
+
+
+@dataclass(frozen=True)
+class AcBatches:
+    """Clips drawn uniformly from all training videos, with their video's label, as `Sampler` sees them.
+
+    `pictures` of each clip are drawn at random. share: this process's number, and how many there are.
+    """
+
+    features: Shards
+    labels: dict[str, int]
+    modalities: tuple[str, ...]
+    batch: int
+    pictures: int
+    seed: int
+    share: tuple[int, int]
+
+    def __call__(self, step: int) -> Batch:
+        videos = [v for v in self.labels if v in self.features]
+        rng = np.random.default_rng([self.seed, step])
+        picks = []
+        for row in rng.integers(len(videos), size=self.batch):
+            clips = len(self.features.get(videos[row], "times"))
+            picks.append((videos[row], int(rng.integers(clips))))
+        own, inputs = _own_inputs(self, picks, rng)
+        return inputs | {"label": torch.tensor([self.labels[v] for v, _ in own])}
+
+
+@dataclass(frozen=True)
+class RankBatches:
+    """`per_video` clips of each of some videos, with f's scores of their true class, `targets` (N,).
+
+    See `AcBatches` for the rest.
+    """
+
+    features: Shards
+    targets: dict[str, np.ndarray]
+    modalities: tuple[str, ...]
+    batch: int
+    per_video: int
+    pictures: int
+    seed: int
+    share: tuple[int, int]
+
+    def __call__(self, step: int) -> Batch:
+        videos = [v for v in self.targets if v in self.features]
+        rng = np.random.default_rng([self.seed, step])
+        picks = []
+        for number in rng.choice(len(videos), size=max(1, self.batch // self.per_video)):
+            known = len(self.targets[videos[number]])
+            for clip in rng.choice(known, size=self.per_video, replace=known < self.per_video):
+                picks.append((videos[number], int(clip)))
+        own, inputs = _own_inputs(self, picks, rng, unit=self.per_video)
+        return inputs | {"f": torch.tensor([float(self.targets[v][c]) for v, c in own])}
+
+
+def _own_inputs(
+    batches: AcBatches | RankBatches,
+    picks: list[tuple[str, int]],
+    rng: np.random.Generator,
+    unit: int = 1,
+) -> tuple[list[tuple[str, int]], Batch]:
+    """This process's picks of a batch, and the inputs of these: nothing of the others is read.
+
+    Each clip draws its pictures with a seed of its own, so that they are the same for any number of
+    processes. Every clip has `pictures` rows; of one without any, all are masked.
+    """
+    seeds, pictures = rng.integers(2**32, size=len(picks)), batches.pictures
+    own, rows = distributed.own_rows(len(picks), unit, batches.share), []
+    for i in own:
+        row = sampler_inputs(
+            batches.features,
+            [picks[i]],
+            batches.modalities,
+            pictures=pictures,
+            rng=np.random.default_rng(seeds[i]),
+        )
+        rows.append(
+            {n: t if n == "logmel" else t.expand(1, pictures, *t.shape[2:]) for n, t in row.items()}
+        )
+    return [picks[i] for i in own], {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+
+
+def ac_loss(network: Sampler, batch: Batch) -> torch.Tensor:
+    """Cross-entropy of clips with the label of their video."""
+    return F.cross_entropy(network(batch), batch["label"])
+
+
+def ranking_loss(
+    network: Sampler, batch: Batch, *, per_video: int, eta: float, form: str
+) -> torch.Tensor:
+    """`rank_loss` of every pair of one video's clips in a batch of `RankBatches`."""
+    first, second = np.triu_indices(per_video, 1)
+    saliency, f = network(batch)[:, 0].view(-1, per_video), batch["f"].view(-1, per_video)
+    z = pair_targets(f[:, first], f[:, second])
+    return rank_loss(saliency[:, first], saliency[:, second], z, eta=eta, form=form)
 
 
 def train_ac(
@@ -34,22 +131,18 @@ def train_ac(
     `pictures` of each clip are drawn at random for each batch. Returns the losses. See `fit` for
     `resume` and `every`.
     """
-    videos = [v for v in labels if v in features]
-    counts = np.array([len(features.get(v, "times")) for v in videos])
-
-    def batch_of(step):
-        rng = np.random.default_rng([seed, step])
-        rows = rng.integers(len(videos), size=schedule.batch)
-        picks = [(videos[r], int(rng.integers(counts[r]))) for r in rows]
-        own, inputs = _own_inputs(features, picks, network.modalities, pictures, rng)
-        return inputs | {"label": torch.tensor([labels[v] for v, _ in own])}
-
-    def loss_of(network, batch):
-        return F.cross_entropy(network(batch), batch["label"])
-
-    title, about = f"AC {'+'.join(network.modalities)}", [seed, pictures, features, labels]
-    options = {"title": title, "about": about, "resume": resume, "every": every}
-    return fit(network, batch_of, loss_of, schedule, **options)
+    share = distributed.rank(), distributed.size()
+    return fit(
+        network,
+        AcBatches(features, labels, network.modalities, schedule.batch, pictures, seed, share),
+        ac_loss,
+        schedule,
+        title=f"AC {'+'.join(network.modalities)}",
+        about={"seed": seed, "pictures": pictures, "labels": labels},
+        stands_on={"features": features},
+        resume=resume,
+        every=every,
+    )
 
 
 def train_rank(
@@ -71,54 +164,20 @@ def train_rank(
     A batch holds `clips_per_video` clips of each of its videos; every pair of one video's clips
     counts. Returns the losses. See `fit` for `resume` and `every`.
     """
-    videos = [v for v in targets if v in features]
-    per_video = clips_per_video
-    first, second = np.triu_indices(per_video, 1)
-
-    def batch_of(step):
-        rng = np.random.default_rng([seed, step])
-        chosen = rng.choice(len(videos), size=max(1, schedule.batch // per_video))
-        picks = []
-        for number in chosen:
-            known = len(targets[videos[number]])
-            for clip in rng.choice(known, size=per_video, replace=known < per_video):
-                picks.append((videos[number], int(clip)))
-        own, inputs = _own_inputs(features, picks, network.modalities, pictures, rng, unit=per_video)
-        return inputs | {"f": torch.tensor([float(targets[v][c]) for v, c in own])}
-
-    def loss_of(network, batch):
-        saliency, f = network(batch)[:, 0].view(-1, per_video), batch["f"].view(-1, per_video)
-        z = pair_targets(f[:, first], f[:, second])
-        return rank_loss(saliency[:, first], saliency[:, second], z, eta=eta, form=form)
-
-    title = f"RANK {'+'.join(network.modalities)}"
-    about = [seed, pictures, features, targets, clips_per_video, eta, form]
-    options = {"title": title, "about": about, "resume": resume, "every": every}
-    return fit(network, batch_of, loss_of, schedule, **options)
-
-
-def _own_inputs(
-    features: Shards,
-    picks: list[tuple[str, int]],
-    modalities: Sequence[str],
-    pictures: int,
-    rng: np.random.Generator,
-    unit: int = 1,
-) -> tuple[list[tuple[str, int]], Batch]:
-    """This process's picks of a batch, and the inputs of these: nothing of the others is read.
-
-    Each clip draws its pictures with a seed of its own, so that they are the same for any number of
-    processes. Every clip has `pictures` rows; of one without any, all are masked.
-    """
-    seeds = rng.integers(2**32, size=len(picks))
-    own, rows = distributed.own_rows(len(picks), unit), []
-    for i in own:
-        options = {"pictures": pictures, "rng": np.random.default_rng(seeds[i])}
-        row = sampler_inputs(features, [picks[i]], modalities, **options)
-        rows.append(
-            {n: t if n == "logmel" else t.expand(1, pictures, *t.shape[2:]) for n, t in row.items()}
-        )
-    return [picks[i] for i in own], {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+    share, per_video = (distributed.rank(), distributed.size()), clips_per_video
+    return fit(
+        network,
+        RankBatches(
+            features, targets, network.modalities, schedule.batch, per_video, pictures, seed, share
+        ),
+        partial(ranking_loss, per_video=per_video, eta=eta, form=form),
+        schedule,
+        title=f"RANK {'+'.join(network.modalities)}",
+        about={"seed": seed, "pictures": pictures, "clips": per_video, "eta": eta, "form": form},
+        stands_on={"features": features, "targets": targets},
+        resume=resume,
+        every=every,
+    )
 
 
 @dataclass(frozen=True)
@@ -157,6 +216,7 @@ def train_sampler(
     *,
     classes: int,
     seed: int,
+    device: torch.device | str = "cpu",
     start: Sequence[Sampler] = (),
     resume: Path | None = None,
     every: int = 100,
@@ -169,7 +229,7 @@ def train_sampler(
     """
     torch.manual_seed(seed)
     network = Sampler(modalities, classes, recipe.width, recipe.sound_width, recipe.backbone)
-    network.to(distributed.device())
+    network.to(device)
     networks, losses = {}, {}
     kept = {kind: resume and resume.with_name(f"{resume.name}-{kind}.pt") for kind in ("ac", "rank")}
     given = next((s for s in start if s.modalities == network.modalities), None)
@@ -177,8 +237,16 @@ def train_sampler(
     if given is not None:
         network = given
     elif recipe.ac is not None:
-        options = {"pictures": recipe.pictures, "seed": seed, "resume": kept["ac"], "every": every}
-        losses["ac"] = train_ac(network, features, labels, recipe.ac, **options)
+        losses["ac"] = train_ac(
+            network,
+            features,
+            labels,
+            recipe.ac,
+            pictures=recipe.pictures,
+            seed=seed,
+            resume=kept["ac"],
+            every=every,
+        )
     if recipe.ac is not None:
         networks["ac"] = network
     ranker = network.for_ranking()
