@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import click
-import yaml
 
 EVALUATION = "01,03-06"  # the notebooks that results/methods.csv needs
 SHOWN = ("random", "uniform", "dense", "audio", "visual", "audio-visual", "oracle")
@@ -27,12 +26,13 @@ def sweep(
     """Run a sweep: many runs that answer one question. SWEEP.yaml, or a name in notebooks/sweeps."""
     from scslib import results
     from scslib.parallel import cores
+    from scslib.parameters import from_command_line
     from scslib.run import RunError
     from scslib.sweep import describe, load_sweep, plan_sweep
     from scslib.sweep_work import run_sweep
     from scslib.workspace import resolve
 
-    given = {name: yaml.safe_load(value) for name, value in parameters}
+    given = from_command_line(parameters)
     about = load_sweep(source, other_preset=preset, given=given)
     name = out or f"sweep-{about.name}-{Path(about.preset).stem}"
     plan = plan_sweep(about, resolve(name, "runs"))

@@ -17,20 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import papermill
-import yaml
 
 from scslib.files import replacing
+from scslib.parameters import known_parameters
 from scslib.workspace import Run, WorkspaceError, read_table, resolve
 
 REPEATS = ("data_seed", "classifier_seed")  # parameters that say "the same again"
 HOW = ("run", "workers")  # parameters that say where and how, not what
-
-
-def known_parameters(notebook: Path) -> dict[str, object]:
-    """Names and defaults of a notebook's parameters cell."""
-    found = papermill.inspect_notebook(str(notebook))
-    return {name: yaml.safe_load(about["default"]) for name, about in found.items()}
 
 
 def load_runs(folders: str | Path | Iterable[str | Path]) -> pd.DataFrame:

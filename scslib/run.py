@@ -18,7 +18,7 @@ import papermill
 import yaml
 from papermill.exceptions import PapermillExecutionError
 
-from scslib.results import known_parameters
+from scslib.parameters import declared, texts
 from scslib.workspace import Run, open_run, resolve, root
 
 PRESETS = ("smoke", "laptop", "full")
@@ -38,22 +38,28 @@ def notebooks() -> list[Path]:
 
 
 def preset(name: str) -> dict:
-    """The parameters of notebooks/presets/NAME.yaml; `name` may also be the path of a YAML file."""
+    """The parameters of notebooks/presets/NAME.yaml, each of its notebook's type.
+
+    `name` may also be the path of a YAML file. Raises `RunError` for what no notebook takes.
+    """
     path = root() / "notebooks" / "presets" / f"{name}.yaml" if name in PRESETS else Path(name)
     if not path.is_file():
         raise RunError(f"preset ({name}) must be one of {', '.join(PRESETS)}, or a YAML file")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+        values = texts(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RunError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(values, dict):
         raise RunError(f"{path}: must hold names and values")
-    return values
+    return typed(values)
 
 
 def plan(params: dict) -> list[tuple[Path, dict]]:
-    """Which notebook gets which parameters. Raises `RunError` for a parameter that none of them has."""
-    known = {notebook: known_parameters(notebook) for notebook in notebooks()}
+    """Which notebook gets which parameters, each of the type that the notebook declares.
+
+    Raises `RunError` for a parameter that none of them has, or a value that cannot be of its type.
+    """
+    known = {notebook: declared(notebook) for notebook in notebooks()}
     everything = {name for parameters in known.values() for name in parameters}
     for name, value in params.items():
         if name not in everything:
@@ -61,7 +67,19 @@ def plan(params: dict) -> list[tuple[Path, dict]]:
                 f"parameter {name!r} (value {reprlib.repr(value)}) is in no notebook; known: "
                 + ", ".join(sorted(everything))
             )
-    return [(n, {k: v for k, v in params.items() if k in parameters}) for n, parameters in known.items()]
+    try:
+        return [
+            (notebook, {name: own[name].held(v) for name, v in params.items() if name in own})
+            for notebook, own in known.items()
+        ]
+    except ValueError as error:
+        raise RunError(str(error)) from None
+
+
+def typed(params: dict) -> dict:
+    """`params` with every value of its notebook's type. Raises `RunError` as `plan` does."""
+    values = {name: value for _, own in plan(params) for name, value in own.items()}
+    return {name: values[name] for name in params}
 
 
 def chosen(notebook: Path, numbers: str) -> bool:
