@@ -62,10 +62,9 @@ def sweep(
 @click.option("--update", is_flag=True, help="Take what comes out as what is expected from now on.")
 def regress(run_folder: str | None, preset: str, update: bool) -> None:
     """Does a preset still give what it gave? Looks at RUN, or runs the preset again."""
-    import pandas as pd
-
     from scslib import regress as regression
     from scslib import run as runner
+    from scslib.tables import read_table
     from scslib.workspace import Run, resolve
 
     path = regression.expected_path(preset)
@@ -84,7 +83,7 @@ def regress(run_folder: str | None, preset: str, update: bool) -> None:
         regression.expectation(methods).to_csv(path, index=False, float_format="%.6g")
         click.echo(f"wrote {path}")
         return
-    found = regression.differences(methods, pd.read_csv(path))
+    found = regression.differences(methods, read_table(path))
     for line in found:
         click.echo(line)
     if found:

@@ -20,7 +20,7 @@ class _OnlyThisPython(KernelSpecManager):
 
 
 class ThisPython(AsyncKernelManager):
-    """Starts the Python of this process, under any kernel name; for papermill's `kernel_manager_class`."""
+    """Starts the Python of this process under any kernel name: papermill's `kernel_manager_class`."""
 
     @default("kernel_spec_manager")
     def _specs(self) -> KernelSpecManager:
