@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import click
-import yaml
 
 from scslib.cli_bench import bench
 from scslib.cli_data import data
@@ -66,10 +65,11 @@ def run(
     from scslib import run as runner
     from scslib.coverage import reading_note
     from scslib.datasets.manifest import load_dataset
+    from scslib.parameters import from_command_line
     from scslib.report import HELD_OUT, SUMMARY, guessing_note, readable, shortfalls, write_report
 
     params = runner.preset(preset)
-    params |= {name: yaml.safe_load(value) for name, value in parameters}
+    params |= runner.typed(from_command_line(parameters))
     name = Path(preset).stem
     if dataset is not None:
         load_dataset(dataset)  # a broken one is found now, not in the third notebook

@@ -18,11 +18,14 @@ import papermill
 import yaml
 from papermill.exceptions import PapermillExecutionError
 
-from scslib.results import known_parameters
+from scslib.kernel import ThisPython, has_died
+from scslib.parameters import declared, texts
 from scslib.workspace import Run, open_run, resolve, root
 
 PRESETS = ("smoke", "laptop", "full")
 CELL_TIMEOUT_S = 24 * 3600
+START_TIMEOUT_S = 300  # on a busy machine a kernel takes a minute and more
+NOT_LAST = ("IPKernelApp", "Kernel died", "starting new kernel client")  # said by Jupyter, of any death
 
 
 class RunError(ValueError):
@@ -38,22 +41,28 @@ def notebooks() -> list[Path]:
 
 
 def preset(name: str) -> dict:
-    """The parameters of notebooks/presets/NAME.yaml; `name` may also be the path of a YAML file."""
+    """The parameters of notebooks/presets/NAME.yaml, each of its notebook's type.
+
+    `name` may also be the path of a YAML file. Raises `RunError` for what no notebook takes.
+    """
     path = root() / "notebooks" / "presets" / f"{name}.yaml" if name in PRESETS else Path(name)
     if not path.is_file():
         raise RunError(f"preset ({name}) must be one of {', '.join(PRESETS)}, or a YAML file")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+        values = texts(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RunError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(values, dict):
         raise RunError(f"{path}: must hold names and values")
-    return values
+    return typed(values)
 
 
 def plan(params: dict) -> list[tuple[Path, dict]]:
-    """Which notebook gets which parameters. Raises `RunError` for a parameter that none of them has."""
-    known = {notebook: known_parameters(notebook) for notebook in notebooks()}
+    """Which notebook gets which parameters, each of the type that the notebook declares.
+
+    Raises `RunError` for a parameter that none of them has, or a value that cannot be of its type.
+    """
+    known = {notebook: declared(notebook) for notebook in notebooks()}
     everything = {name for parameters in known.values() for name in parameters}
     for name, value in params.items():
         if name not in everything:
@@ -61,7 +70,19 @@ def plan(params: dict) -> list[tuple[Path, dict]]:
                 f"parameter {name!r} (value {reprlib.repr(value)}) is in no notebook; known: "
                 + ", ".join(sorted(everything))
             )
-    return [(n, {k: v for k, v in params.items() if k in parameters}) for n, parameters in known.items()]
+    try:
+        return [
+            (notebook, {name: own[name].held(v) for name, v in params.items() if name in own})
+            for notebook, own in known.items()
+        ]
+    except ValueError as error:
+        raise RunError(str(error)) from None
+
+
+def typed(params: dict) -> dict:
+    """`params` with every value of its notebook's type. Raises `RunError` as `plan` does."""
+    values = {name: value for _, own in plan(params) for name, value in own.items()}
+    return {name: values[name] for name in params}
 
 
 def chosen(notebook: Path, numbers: str) -> bool:
@@ -140,14 +161,16 @@ def link(chain: str, notebook: Path, parameters: dict) -> str:
 
 
 def execute(notebook: Path, folder: Path, parameters: dict) -> None:
-    """Run one notebook; FOLDER/NAME.ipynb is there when it is complete.
+    """Run one notebook in this Python; FOLDER/NAME.ipynb is there when it is complete.
 
-    A broken one is kept as NAME.failed.ipynb, and the `RunError` names it, the cell, and the error.
-    What kernels say on stderr goes to FOLDER/kernels.log. Links out of FOLDER are not followed.
+    A broken one is kept as NAME.failed.ipynb, and the `RunError` names it, the cell, and the error, or
+    says that the kernel died. What kernels say on stderr goes to FOLDER/kernels.log. Links out of FOLDER
+    are not followed.
     """
     names = (notebook.name, f".{notebook.stem}.part.ipynb", f"{notebook.stem}.failed.ipynb")
     target, temporary, failed, log = (Run(folder).inside(name) for name in (*names, "kernels.log"))
     failed.unlink(missing_ok=True)
+    said = log.stat().st_size if log.is_file() else 0
     bar = {"file": sys.stdout, "leave": False, "disable": not sys.stdout.isatty()}
     try:
         with _stderr_to(log):
@@ -156,18 +179,35 @@ def execute(notebook: Path, folder: Path, parameters: dict) -> None:
                 str(temporary),
                 parameters=parameters,
                 kernel_name="python3",
+                kernel_manager_class=ThisPython,
                 cwd=str(notebook.parent),  # Python imports there: no module of a run's folder
                 progress_bar=bar,
+                start_timeout=START_TIMEOUT_S,
                 execution_timeout=CELL_TIMEOUT_S,
             )
     except PapermillExecutionError as error:
         os.replace(temporary, failed)
         reason = f"{error.ename}: {error.evalue}"
         raise RunError(f"{notebook.stem}, cell {error.exec_count}: {reason} (see {failed})") from error
+    except RuntimeError as error:
+        if not has_died(error):
+            temporary.unlink(missing_ok=True)
+            raise
+        if temporary.is_file():
+            os.replace(temporary, failed)
+        raise RunError(f"{notebook.stem}: {_last_words(log, said)}") from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     os.replace(temporary, target)
+
+
+def _last_words(log: Path, begin: int) -> str:
+    """That the kernel died, and the last line that it wrote to `log` after its first `begin` bytes."""
+    lines = log.read_bytes()[begin:].decode("utf-8", "replace").split("\n")
+    words = [line.strip() for line in lines if line.strip() and not any(s in line for s in NOT_LAST)]
+    why = f"it last said: {words[-1][:200]}" if words else "it said nothing; often memory has run out"
+    return f"its kernel died ({why}; see {log}, and scs doctor)"
 
 
 @contextlib.contextmanager

@@ -28,8 +28,9 @@ from statistics import median
 
 import yaml
 
-from scslib.results import HOW, known_parameters
-from scslib.run import RunError, chosen, library, link, notebooks, plan, preset
+from scslib.parameters import known_parameters, texts
+from scslib.results import HOW
+from scslib.run import RunError, chosen, library, link, notebooks, plan, preset, typed
 from scslib.workspace import resolve, root
 
 KEYS = ("question", "preset", "grid", "sets", "parameters", "seeds", "notebooks")
@@ -111,11 +112,14 @@ def load_sweep(source: str, *, other_preset: str | None = None, given: dict | No
         raise RunError(f"sweep ({source}) must be one of {known or 'none here'}, or a YAML file")
     text = path.read_text(encoding="utf-8")
     try:
-        about = yaml.safe_load(text)
+        about = texts(text)
     except yaml.YAMLError as error:
         raise RunError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(about, dict) or not set(about) <= set(KEYS):
         raise RunError(f"{path}: must hold names out of {', '.join(KEYS)}")
+    for key in ("parameters", "grid"):
+        if not isinstance(about.get(key) or {}, dict):
+            raise RunError(f"{path}: {key} ({about[key]!r}) must hold names and values")
     first = text.splitlines()[0]
     question = about.get("question") or (first.lstrip("# ") if first.startswith("#") else "")
     if not question:
@@ -124,11 +128,11 @@ def load_sweep(source: str, *, other_preset: str | None = None, given: dict | No
         )
     numbers = about.get("notebooks", "01,03-06")
     if not isinstance(numbers, str):
-        raise RunError(f"{path}: notebooks ({numbers!r}) must be text, in quotes")
+        raise RunError(f"{path}: notebooks ({numbers!r}) must be text")
     name = other_preset or about.get("preset", "smoke")
     fixed = about.get("parameters") or {}
     fixed |= {"seeds": about["seeds"]} if "seeds" in about else {}
-    fixed |= given or {}
+    fixed = typed(fixed | (given or {}))
     runs = _runs(path, about.get("grid") or {}, about.get("sets") or [{}])
     sweep = Sweep(path.stem, question, name, numbers, runs, preset(name) | fixed)
     for key in (*fixed, *sweep.varied):
@@ -148,7 +152,7 @@ def _runs(path: Path, grid: dict, sets: list) -> dict[str, dict]:
     runs = {}
     for values in sets:
         for point in itertools.product(*grid.values()):
-            run = values | dict(zip(grid, point, strict=True))
+            run = typed(values | dict(zip(grid, point, strict=True)))
             text = ",".join(f"{name}={value}" for name, value in run.items()) or "as-it-is"
             name = re.sub(r"[^\w=.,+-]+", "_", text)[:120]
             if name in runs:

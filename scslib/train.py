@@ -154,7 +154,7 @@ def train_samplers(
 def parameters_of(run: Run) -> dict:
     """The parameters of notebook 05 as `scs run` has been given them for this run, else its defaults."""
     # papermill comes with them, which notebook 05 itself can do without
-    from scslib.results import known_parameters
+    from scslib.parameters import known_parameters
     from scslib.run import notebooks
 
     path = run.folder / "params.json"

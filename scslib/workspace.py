@@ -26,6 +26,7 @@ import psutil
 
 from scslib.files import lies_in, replacing
 from scslib.parallel import cores
+from scslib.tables import TableError, read_table
 
 PACKAGES = ("torch", "torchvision", "torchaudio", "av", "numpy", "pandas", "papermill")
 
@@ -83,7 +84,10 @@ class Run:
         path = self.inside("results", f"{name}.csv")
         if not path.is_file():
             raise WorkspaceError(f"{path}: no such file; run the notebooks in order (scs run)")
-        table = read_table(path)
+        try:
+            table = read_table(path)
+        except TableError as error:
+            raise WorkspaceError(str(error)) from error
         if lacking := [column for column in columns if column not in table]:
             words = f"no column {', '.join(lacking)}, as from another version of the kit"
             raise WorkspaceError(f"{path}: {words}; run notebook 06 again")
@@ -124,14 +128,6 @@ class Run:
     def save_environment(self, params: dict) -> None:
         _write(self.inside("params.json"), _json(params))
         _write(self.inside("env.json"), _json(environment()))
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """The table in a CSV file; `WorkspaceError` if it is none."""
-    try:
-        return pd.read_csv(path, dtype={"video_id": str})  # 007 is a name
-    except (OSError, ValueError) as error:  # not there, not CSV, not UTF-8, empty
-        raise WorkspaceError(f"{path}: not a CSV file ({error})") from error
 
 
 def open_run(name: str | Path) -> Run:

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from scslib.files import lies_in
+from scslib.tables import TableError, read_texts
 
 COLUMNS = ["video_id", "path", "label", "split"]
 
@@ -210,7 +211,7 @@ def training_parts(videos: pd.DataFrame, held_out: float, validation: float = 0.
 def _check_about(path: Path, about: dict) -> None:
     classes = about.get("classes") or []
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise DatasetError(f"{path}: classes must be a list of names")
+        raise DatasetError(f'{path}: classes must be a list of names in quotes, such as ["0", "1"]')
     if not isinstance(about.get("name", ""), str):
         raise DatasetError(f"{path}: name ({str(about['name'])[:80]}) must be a text")
 
@@ -231,9 +232,9 @@ def _read_csv(path: Path, columns: list[str]) -> pd.DataFrame:
     if not path.is_file():
         raise DatasetError(f"{path}: no such file")
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DatasetError(f"{path}: not a CSV file ({error})") from error
+        table = read_texts(path)
+    except TableError as error:
+        raise DatasetError(str(error)) from error
     for column in columns:
         if column not in table:
             raise DatasetError(f"{path}: column {column!r} is missing (has: {list(table.columns)})")
