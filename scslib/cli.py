@@ -10,7 +10,7 @@ import click
 
 from scslib.cli_bench import bench
 from scslib.cli_data import data
-from scslib.cli_engine import engine_options
+from scslib.cli_engine import DEVICE, engine_options
 from scslib.cli_sample import export, sample
 from scslib.cli_sweep import regress, sweep
 
@@ -57,19 +57,29 @@ def doctor() -> None:
 @click.option(
     "--require-complete", is_flag=True, help="Fail if the test videos' coverage is below 100 %."
 )
+@DEVICE
 @engine_options
 def run(
-    preset: str, dataset: Path | None, out: str | None, parameters, notebooks: str, require_complete
+    preset: str,
+    dataset: Path | None,
+    out: str | None,
+    parameters,
+    notebooks: str,
+    require_complete: bool,
+    device: str,
 ) -> None:
     """Run the notebooks in order, headless."""
     from scslib import run as runner
     from scslib.coverage import reading_note
     from scslib.datasets.manifest import load_dataset
+    from scslib.devices import choose
     from scslib.parameters import from_command_line
     from scslib.report import HELD_OUT, SUMMARY, guessing_note, readable, shortfalls, write_report
 
     params = runner.preset(preset)
     params |= runner.typed(from_command_line(parameters))
+    if device != "auto":
+        params["device"] = str(choose(device))  # what is not here is found now
     name = Path(preset).stem
     if dataset is not None:
         load_dataset(dataset)  # a broken one is found now, not in the third notebook

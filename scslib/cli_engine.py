@@ -6,6 +6,9 @@ import functools
 
 import click
 
+DEVICE = click.option(
+    "--device", default="auto", show_default=True, help="Where networks run: cpu, cuda, cuda:1, mps."
+)
 OPTIONS = (
     click.option("--engine", default="local", show_default=True, help="local: processes; or ray."),
     click.option("--address", default="", help="Of a Ray cluster; else one on this machine."),

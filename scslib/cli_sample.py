@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from scslib.cli_engine import engine_options
+from scslib.cli_engine import DEVICE, engine_options
 
 
 @click.command()
@@ -39,6 +39,7 @@ from scslib.cli_engine import engine_options
 )
 @click.option("--require-complete", is_flag=True, help="A video read only in part is an error, too.")
 @click.option("--workers", type=int, default=0, help="Processes; 0, one for each core.")
+@DEVICE
 @engine_options
 def sample(
     videos, run, k, sampler, seed, csv, lines, sheet, clips, highlights, status, keep, **options
@@ -60,7 +61,7 @@ def sample(
     places = {"clips": clips, "sheet": sheet, "highlights": highlights}
     wanted = Wanted(k, sampler, **{name: str(p.absolute()) if p else "" for name, p in places.items()})
     named = list(zip(files, _names(files), strict=True))
-    how = {"seed": seed, "workers": options["workers"]}
+    how = {"seed": seed, "device": options["device"], "workers": options["workers"]}
     with _folder(keep) as folder:
         made = list(sample_files(named, run, folder, wanted, **how))
     for one in made:

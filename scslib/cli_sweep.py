@@ -75,7 +75,6 @@ def regress(run_folder: str | None, preset: str, update: bool) -> None:
     else:
         command = shlex.join(["scs", *sys.argv[1:]])
         name, params = f"regress-{preset}", runner.preset(preset)
-        runner.afresh(name)
         run = runner.run_notebooks(name, params, command=command, numbers=EVALUATION)
     methods = run.load_table("methods", *regression.FIGURES)
     if update:

@@ -53,8 +53,16 @@ class Key:
             reason = "; ".join(word for word in words if word)
         return reason
 
+    def is_at(self, path: Path) -> bool:
+        """Whether the JSON file `path` holds this very key."""
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))["digest"] == self.digest
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
     def write(self, path: Path, *, again: str) -> None:
-        values = {"step": self.step, "again": again, "what": _digest(self.what)}
+        """Keep the key in a JSON file; `again`: why the result is made again, if it is."""
+        values = {"step": self.step, "again": again, "digest": self.digest, "what": _digest(self.what)}
         values["stands_on"] = {name: _digest(value) for name, value in self.stands_on.items()}
         values["code"] = self.code.as_json()
         with replacing(path, own=True) as part:
@@ -69,7 +77,7 @@ def made_again(folder: Path, since: float) -> Iterator[str]:
                 continue
             kept = json.loads(path.read_text(encoding="utf-8"))
             if kept["again"]:
-                yield f"{kept['step']} again: {kept['again']}"
+                yield f"{kept['step']}: made again, {kept['again']}"
         except (OSError, ValueError, KeyError, TypeError):
             continue
 

@@ -64,7 +64,9 @@ def _table(folder: Path, name: str, *, sweep: str) -> pd.DataFrame:
         parameters["data"] = Path(parameters["data"]).name
     columns |= {name: _plain(value) for name, value in parameters.items() if name not in methods}
     environment = run.load_json("env.json")
-    about = environment.pop("packages", {}) | environment | {"notebook_seconds": seconds}
+    devices = ", ".join(sorted({str(device) for device in environment.pop("devices", {}).values()}))
+    about = environment.pop("packages", {}) | environment | {"device": devices}
+    about["notebook_seconds"] = seconds
     front, back = (pd.DataFrame([c] * len(methods)) for c in (columns, about))
     return pd.concat([front, methods, back], axis=1)
 

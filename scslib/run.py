@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
 import reprlib
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -19,7 +17,9 @@ import yaml
 from papermill.exceptions import PapermillExecutionError
 
 from scslib.kernel import ThisPython, has_died
+from scslib.keys import OLDER, Key, made_again
 from scslib.parameters import declared, texts
+from scslib.sources import code_of_text
 from scslib.workspace import Run, open_run, resolve, root
 
 PRESETS = ("smoke", "laptop", "full")
@@ -112,52 +112,41 @@ def run_notebooks(out: str | Path, params: dict, *, command: str, numbers: str =
     folder.mkdir(exist_ok=True)
     # the kernels are told where the kit lies
     os.environ["SCS_ROOT"] = str(root())
-    chain, begin, number = library(), time.monotonic(), 0
+    before, begin, number = "", time.monotonic(), 0
     for notebook, parameters in steps:
-        chain = link(chain, notebook, parameters)
+        key = step_key(before, notebook, parameters)
+        before = key.digest
         if not chosen(notebook, numbers):
             continue
         number += 1
         stamp = run.inside("notebooks", f".{notebook.stem}.done")
         label = f"[{number}/{total_steps}] {notebook.stem}"
-        if stamp.is_file() and stamp.read_text() == chain and (folder / notebook.name).is_file():
+        there = (folder / notebook.name).is_file()
+        if there and key.is_at(stamp):
             click.echo(f"{label}: done before")
             continue
-        click.echo(f"{label} ...", nl=not sys.stdout.isatty())
-        start = time.monotonic()
+        again = (key.why_again([stamp]) or OLDER) if there and stamp.is_file() else ""
+        click.echo(f"{label} ..." + (f" (again: {again})" if again else ""), nl=not sys.stdout.isatty())
+        start, clock = time.monotonic(), time.time()
         execute(notebook, folder, parameters)
-        stamp.write_text(chain)
+        key.write(stamp, again=again)
         took, total = time.monotonic() - start, time.monotonic() - begin
         click.echo(f"\r{label}: {took:.0f} s ({total / 60:.1f} min so far)")
+        for line in made_again(run.inside("cache"), since=clock):
+            click.echo(f"    {line}")
     return run
 
 
-def afresh(out: str | Path) -> None:
-    """Remove the shards of the run `out` if another state of the library made them.
+def step_key(before: str, notebook: Path, parameters: dict) -> Key:
+    """What a notebook's results depend on: those `before` it, its code cells, parameters, the library.
 
-    Shards are kept by their parameters, and a change of what computes them is none. Synthetic videos
-    stay, as they do for every run.
+    Of the library only what the cells reach by import.
     """
-    run = open_run(out)
-    cache = run.inside("cache")
-    if run.notes().get("library") != library():
-        if cache.exists():
-            shutil.rmtree(cache)
-        run.note(library=library())
-
-
-def library() -> str:
-    """A checksum of scslib's own sources: what they computed before a change does not count as done."""
-    found = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        found.update(path.read_bytes())
-    return found.hexdigest()
-
-
-def link(chain: str, notebook: Path, parameters: dict) -> str:
-    """The checksum of a step: of all that came before it (`chain`), its source and its parameters."""
-    text = chain + notebook.read_text(encoding="utf-8") + json.dumps(parameters, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    cells = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    stands_on = {"cells": cells} | {f"parameter {name}": value for name, value in parameters.items()}
+    code = code_of_text("\n".join(cells), "its cells")
+    return Key(notebook.stem, notebook.name, code, stands_on | {"earlier notebooks": before})
 
 
 def execute(notebook: Path, folder: Path, parameters: dict) -> None:

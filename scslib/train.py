@@ -28,8 +28,8 @@ from scslib.saliency import sampler_checkpoint
 from scslib.scoring import dense_scores
 from scslib.shards import Shards
 from scslib.training import distributed
-from scslib.training.loop import Schedule
-from scslib.training.sampler import Recipe, train_sampler
+from scslib.training.recipe import Recipe, make_recipe, save_recipe
+from scslib.training.sampler import train_sampler
 from scslib.video.probe import probe
 from scslib.workspace import Run, WorkspaceError, resolve
 
@@ -82,34 +82,6 @@ def read_material(
     )
     targets = {v: dense.get(v, "probabilities")[:, c] for v, c in labels.items() if v in dense}
     return Material(dataset.classes, parts, spec, features, labels, targets)
-
-
-def make_recipe(
-    *,
-    ac_steps: int,
-    rank_steps: int,
-    sampler_batch: int,
-    sampler_lr: float,
-    sampler_width: int,
-    sound_width: int,
-    backbone: str,
-    pictures: int,
-    clips_per_ranking: int,
-    eta: float,
-    rank_form: str,
-) -> Recipe:
-    """The recipe of the parameters of notebook 05, by their names there."""
-    return Recipe(
-        ac=Schedule(ac_steps, batch=sampler_batch, lr=sampler_lr),
-        rank=Schedule(rank_steps, batch=sampler_batch, lr=sampler_lr / 3),
-        width=sampler_width,
-        sound_width=sound_width,
-        backbone=backbone,
-        pictures=pictures,
-        clips_per_video=clips_per_ranking,
-        eta=eta,
-        form=rank_form,
-    )
 
 
 def train_samplers(
@@ -183,6 +155,8 @@ def main(name: str, seeds: tuple[int, ...], every: int) -> None:
 def _train(run: Run, seeds: tuple[int, ...], every: int) -> None:
     parameters = parameters_of(run)
     recipe = make_recipe(**_wanted(make_recipe, parameters))
+    if distributed.rank() == 0:
+        save_recipe(run, recipe)
     dataset = load_dataset(resolve(parameters["data"], "data"))
     options, device = _wanted(read_material, parameters), devices.choose()
     material = distributed.once(lambda: read_material(run, dataset, **options))

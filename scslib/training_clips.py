@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scslib import sampling
 from scslib.datasets.manifest import Dataset
 from scslib.models.preprocessing import spread
 from scslib.shards import Read, Shards, run_shards, videos_of
@@ -45,7 +46,9 @@ def read_training_clips(
             f"segment_share ({segment_share}) must be 0: {dataset.folder} has no segments.csv"
         )
     rows = [
-        video._replace(own={"segments": dataset.segments_of(video.video_id).tolist()})
+        video._replace(
+            own={"video_id": video.video_id, "segments": dataset.segments_of(video.video_id).tolist()}
+        )
         for video in videos_of(dataset, videos)
     ]
     params = {
@@ -72,7 +75,7 @@ def _training_clips(path: Path, params: dict) -> Read:
         for clip in index.clips
         if any(s - slack <= clip.start_s and clip.end_s <= e + slack for s, e in spans)
     ]
-    rng = np.random.default_rng([params["seed"], int(index.size.sum())])
+    rng = sampling.draws(params["seed"], params["video_id"])
     drawn = rng.choice(inside, size=min(params["inside"], len(inside)), replace=False) if inside else []
     others = np.setdiff1d(np.arange(len(index)), drawn)
     count = min(params["per_video"] - len(drawn), len(others))

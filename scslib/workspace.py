@@ -101,7 +101,7 @@ class Run:
 
     def note(self, **values) -> None:
         """Add facts to results/notes.json for later notebooks and the report."""
-        _write(self.inside("results", "notes.json"), _json(self.notes() | values))
+        self.save_json(self.notes() | values, "results", "notes.json")
 
     def notes(self) -> dict:
         return self.load_json("results", "notes.json")
@@ -119,6 +119,10 @@ class Run:
             raise WorkspaceError(f"{path}: must hold an object")
         return value
 
+    def save_json(self, value: object, *names: str) -> None:
+        """Write a JSON file of the run, complete or not at all."""
+        _write(self.inside(*names), _json(value))
+
     def need(self, path: Path, notebook: str) -> Path:
         """`path`, or a `WorkspaceError` that says which notebook makes it."""
         if not path.exists():
@@ -126,8 +130,15 @@ class Run:
         return path
 
     def save_environment(self, params: dict) -> None:
-        _write(self.inside("params.json"), _json(params))
-        _write(self.inside("env.json"), _json(environment()))
+        """Write params.json and env.json; where earlier steps ran stays there."""
+        self.save_json(params, "params.json")
+        devices = {"devices": self.load_json("env.json").get("devices", {})}
+        self.save_json(environment() | devices, "env.json")
+
+    def ran_on(self, step: str, device: str) -> None:
+        """Note in env.json on which device (in words) a step ran."""
+        kept = self.load_json("env.json") or environment()
+        self.save_json(kept | {"devices": kept.get("devices", {}) | {step: device}}, "env.json")
 
 
 def open_run(name: str | Path) -> Run:

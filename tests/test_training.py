@@ -15,7 +15,8 @@ from scslib.models.classifiers import ClassifierInput, build_classifier
 from scslib.models.samplers import BACKBONES, PictureTrunk, Sampler, SoundTrunk
 from scslib.saliency import ClipSampler
 from scslib.training.loop import Schedule
-from scslib.training.sampler import Recipe, train_ac, train_rank, train_sampler
+from scslib.training.recipe import Recipe
+from scslib.training.sampler import train_ac, train_rank, train_sampler
 
 CLIPS, CLASSES = 12, 2
 

@@ -62,9 +62,12 @@ def save_classifier(
 
 
 def load_classifier(
-    path: str | Path, *, classes: Sequence[str] | None = None
+    path: str | Path,
+    *,
+    classes: Sequence[str] | None = None,
+    device: torch.device | str = "cpu",
 ) -> tuple[nn.Module, ClassifierInput, list[str]]:
-    """(network in evaluation mode, what it sees, names of its classes).
+    """(network in evaluation mode on `device`, what it sees, names of its classes).
 
     PATH is a checkpoint of the kit; or a published file (.pth, .pt, .safetensors) of torchvision, VMZ,
     ig65m-pytorch, mmaction2 (CSN), pytorch-i3d or kinetics_i3d_pytorch; or the name of torchvision's
@@ -85,7 +88,7 @@ def load_classifier(
             log.info("%s: a new head for %d classes", path, len(classes))
             replace_head(network, len(classes))
         names = list(classes)
-    return network.eval(), view, names
+    return network.eval().to(device), view, names
 
 
 def identify(path: str | Path) -> Family:

@@ -17,6 +17,7 @@ from scslib.shards import Shards
 from scslib.training import distributed
 from scslib.training.loop import Batch, Schedule, fit
 from scslib.training.losses import pair_targets, rank_loss
+from scslib.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -178,25 +179,6 @@ def train_rank(
         resume=resume,
         every=every,
     )
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a sampler is trained: AC, then RANK from it (paper, sec. 3.1).
-
-    ac = None: RANK starts from scratch. See `train_ac` and `train_rank` for `pictures`,
-    `clips_per_video`, `eta` and `form`, `models.samplers` for `backbone` and the widths.
-    """
-
-    ac: Schedule | None
-    rank: Schedule
-    width: int
-    sound_width: int
-    backbone: str = "resnet18"
-    pictures: int = 3
-    clips_per_video: int = 16
-    eta: float = 1.0
-    form: str = "hinge"
 
 
 @dataclass(frozen=True, eq=False)
