@@ -7,12 +7,11 @@ from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from scslib import sampling
-from scslib.datasets.manifest import Dataset
 from scslib.modalities import MODALITIES, VISUAL
 from scslib.parallel import ahead, workers
 from scslib.shards import Read, Shards, run_shards, videos_of
@@ -22,6 +21,9 @@ from scslib.video.compressed import CompressedClip, iter_compressed
 from scslib.video.frames import short_side
 from scslib.video.probe import VideoInfo, probe
 from scslib.video.residual import BLOCK
+
+if TYPE_CHECKING:
+    from scslib.datasets.manifest import Dataset
 
 Result = TypeVar("Result")
 

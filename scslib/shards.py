@@ -31,7 +31,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 import psutil
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
@@ -42,7 +41,9 @@ from scslib.keys import OLDER, Key
 from scslib.sources import Code, code_of
 from scslib.video.container import VideoError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # processes that read have no tables, and spare the 80 MB and half a second
+    import pandas as pd
+
     from scslib.datasets.manifest import Dataset
 
 VIDEOS_PER_SHARD = 8
@@ -99,6 +100,8 @@ class Shards:
 
     def but(self, *others: Shards) -> Shards:
         """The same without the videos that `others` have failed on, whose status and reason they get."""
+        import pandas as pd
+
         lost = pd.concat([other.failed for other in others]).drop_duplicates("video_id")
         lost, status = lost.set_index("video_id"), self.status.set_index("video_id")
         status.loc[lost.index, ["status", "reason", "clips"]] = lost[["status", "reason", "clips"]]
@@ -169,6 +172,8 @@ def run_shards(
     0, one for each core. made: of a video and the parameters, whether what `work` left elsewhere is
     still there.
     """
+    import pandas as pd
+
     engine = engine or Engine.current()
     stands_on, given = stands_on or {}, given or {}
     videos = [Video(v[0], Path(v[1]), *v[2:]) for v in videos]
@@ -249,7 +254,8 @@ def _supervise(child: Child, job: _Job) -> list[dict]:
     deaths = Counter()
     while True:
         try:
-            return child.call(_make, job, preload=job.work.__module__)
+            networks = any(name.startswith("torch") for name in job.code.libraries)
+            return child.call(_make, job, preload=job.work.__module__, networks=networks)
         except Lost as lost:
             deaths[lost.at] += 1
             if lost.again and deaths[lost.at] < TRIES:

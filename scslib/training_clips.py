@@ -1,6 +1,6 @@
 """The clips that the classifier f learns from: decoded once, kept on disk.
 
-No import of PyTorch here: it would cost every decoding process seconds and half a gigabyte.
+Processes that only decode import neither PyTorch nor tables, which take seconds and half a gigabyte.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scslib import sampling
-from scslib.datasets.manifest import Dataset
 from scslib.models.preprocessing import spread
 from scslib.shards import Read, Shards, run_shards, videos_of
 from scslib.video.clips import index_clips
@@ -19,6 +18,7 @@ from scslib.video.frames import decode_clips, short_side
 from scslib.video.probe import probe
 
 if TYPE_CHECKING:
+    from scslib.datasets.manifest import Dataset
     from scslib.models.classifiers import ClassifierInput
 
 

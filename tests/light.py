@@ -8,12 +8,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from scslib.datasets import compose, prepare, sources, synthetic
 from scslib.features import read_features
 from scslib.shards import Read
-from scslib.training_clips import _training_clips
-from scslib.video.clips import index_clips
-from scslib.video.recode import Span, cut, recode
+from scslib.training_clips import training_clips as clips_of
 
 HEAVY = ("torch", "torchvision", "torchaudio")
 
@@ -23,34 +20,24 @@ def held() -> tuple[list[str], float]:
     return [name for name in HEAVY if name in sys.modules], psutil.Process().memory_info().rss / 1e6
 
 
-def _with_held(read: Read) -> Read:
+def with_held(read: Read) -> Read:
     heavy, memory_mb = held()
     about = {"heavy": np.array([len(heavy)]), "memory_mb": np.array([memory_mb])}
     return read._replace(arrays=read.arrays | about)
 
 
 def features(path: Path, params: dict) -> Read:
-    return _with_held(read_features(path, params))
+    return with_held(read_features(path, params))
 
 
 def training_clips(path: Path, params: dict) -> Read:
-    return _with_held(_training_clips(path, params))
+    return with_held(clips_of(path, params))
 
 
 def prepared(path: Path, params: dict) -> Read:
-    return _with_held(prepare._prepare(path, params))
+    from scslib.datasets.prepare import _prepare
 
-
-def scored(path: Path, params: dict) -> Read:
-    import torchvision  # noqa: F401
-
-    return _with_held(Read({}, 1, 1))
-
-
-def scores(job: None) -> list[str]:
-    import torch  # noqa: F401
-
-    return held()[0]
+    return with_held(_prepare(path, params))
 
 
 def reads(job: None) -> list[str]:
@@ -59,6 +46,10 @@ def reads(job: None) -> list[str]:
 
 def made_and_cut(job: tuple) -> tuple[list[str], float]:
     """What makers of datasets and cutters do with a video, here."""
+    from scslib.datasets import compose, sources, synthetic
+    from scslib.video.clips import index_clips
+    from scslib.video.recode import cut, recode
+
     folder, source, synthetic_spec, composition, pieces = job
     looked = sources._look((source, True))
     assert not looked.problem
@@ -66,5 +57,5 @@ def made_and_cut(job: tuple) -> tuple[list[str], float]:
     compose._make_video((composition, pieces, folder / "composed.mp4"))
     recode(source.path, folder / "recoded.mp4")
     clip = index_clips(source.path, clip_len=4).clips[1]
-    cut(source.path, folder / "cut.mp4", Span(clip.start_s, clip.end_s))
+    cut(source.path, folder / "cut.mp4", (clip.start_s, clip.end_s))
     return held()

@@ -4,19 +4,26 @@ import subprocess
 import sys
 from dataclasses import asdict
 
+import heavy
 import light
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
+from scslib.apply import _sample
+from scslib.datasets import prepare
 from scslib.datasets.compose import Composition
 from scslib.datasets.pieces import Piece
 from scslib.datasets.sources import Source
 from scslib.datasets.synthetic import Synthetic
-from scslib.features import FeatureSpec, _fit
+from scslib.features import FeatureSpec, _fit, read_features
 from scslib.isolation import Child
+from scslib.saliency import _network_scores
+from scslib.scoring import _dense_scores
 from scslib.shards import run_shards
+from scslib.sources import code_of
+from scslib.training_clips import training_clips
 from scslib.video.recode import Recoding
 from scslib.video.write import Encoding
 
@@ -32,7 +39,7 @@ def steps(movie, tmp_path_factory):
     folder, videos = tmp_path_factory.mktemp("steps"), [("v", movie.path)]
     (folder / "prepared").mkdir()
     works = {
-        "networks": (light.scored, {}),
+        "networks": (heavy.scored, {}),
         "features": (light.features, SPEC),
         "training clips": (light.training_clips, CLIPS | {"segments": [[0.0, 2.0]]}),
         "prepared": (
@@ -42,15 +49,7 @@ def steps(movie, tmp_path_factory):
         ),
     }
     return {
-        name: run_shards(
-            work,
-            videos,
-            folder / "shards",
-            params=params,
-            workers=1,
-            title=name,
-            networks=name == "networks",
-        )
+        name: run_shards(work, videos, folder / "shards", params=params, workers=1, title=name)
         for name, (work, params) in works.items()
     }
 
@@ -72,7 +71,7 @@ def test_a_step_with_networks_has_torch_from_the_beginning(steps):
 def test_who_makes_and_cuts_videos_imports_no_torch_and_stays_small(movie, tmp_path):
     source = Source(movie.path.parent, movie.path.name, "a", seconds=3.0, sound=True)
     spec = Synthetic(duration_s=10.0, encoding=SMALL)
-    composition = Composition(encoding=SMALL, duration_s=2)
+    composition = Composition(encoding=SMALL, duration_s=10)
     pieces = [Piece(source, 0.5, 16, 0.0, 2.0)]
     child = Child()
     try:
@@ -89,7 +88,7 @@ def test_a_child_that_had_networks_reads_in_a_process_without():
     """On a Ray cluster one child serves one step after the other."""
     child = Child()
     try:
-        assert "torch" in child.call(light.scores, None, networks=True)
+        assert "torch" in child.call(heavy.scores, None, networks=True)
         assert child.call(light.reads, None) == []
     finally:
         child.close()
@@ -117,3 +116,16 @@ def test_grids_are_fitted_as_pytorchs_area_interpolation_does(grid):
     np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
     scaled = _fit(field, grid, np.array([2.0, 0.5], np.float32))
     np.testing.assert_allclose(scaled, expected * [2.0, 0.5], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "work", [read_features, training_clips, prepare._prepare], ids=lambda work: work.__name__
+)
+def test_no_import_of_a_reading_step_leads_to_torch(work):
+    """Those inside functions count: a step that reaches PyTorch is done by processes that have it."""
+    assert not [name for name in code_of(work).libraries if name.startswith("torch")]
+
+
+@pytest.mark.parametrize("work", [_dense_scores, _network_scores, _sample])
+def test_steps_with_networks_are_known_as_such(work):
+    assert "torch" in code_of(work).libraries
