@@ -64,6 +64,7 @@ def run(
     """Run the notebooks in order, headless."""
     from scslib import run as runner
     from scslib.coverage import reading_note
+    from scslib.datasets.copies import ready_to_run
     from scslib.datasets.manifest import load_dataset
     from scslib.parameters import from_command_line
     from scslib.report import HELD_OUT, SUMMARY, guessing_note, readable, shortfalls, write_report
@@ -72,7 +73,7 @@ def run(
     params |= runner.typed(from_command_line(parameters))
     name = Path(preset).stem
     if dataset is not None:
-        load_dataset(dataset)  # a broken one is found now, not in the third notebook
+        ready_to_run(load_dataset(dataset))  # a broken one is found now, not in the third notebook
         params |= {"data": str(dataset.resolve()), "make_data": False}
         name = f"{dataset.resolve().name}-{name}"
     command = shlex.join(["scs", *sys.argv[1:]])
