@@ -71,6 +71,7 @@ def run(
     """Run the notebooks in order, headless."""
     from scslib import run as runner
     from scslib.coverage import reading_note
+    from scslib.datasets.copies import ready_to_run
     from scslib.datasets.manifest import load_dataset
     from scslib.devices import choose
     from scslib.parameters import from_command_line
@@ -82,7 +83,7 @@ def run(
         params["device"] = str(choose(device))  # what is not here is found now
     name = Path(preset).stem
     if dataset is not None:
-        load_dataset(dataset)  # a broken one is found now, not in the third notebook
+        ready_to_run(load_dataset(dataset))  # a broken one is found now, not in the third notebook
         params |= {"data": str(dataset.resolve()), "make_data": False}
         name = f"{dataset.resolve().name}-{name}"
     command = shlex.join(["scs", *sys.argv[1:]])
