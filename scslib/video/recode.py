@@ -119,7 +119,7 @@ def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output)
     stream = add_pictures(output, how)
     stream.codec_context.time_base = TICK
     yield  # the output knows its stream now
-    to_rgb, offset, last = RgbConverter((height, width)), 0.0, -1
+    to_rgb, offset, last = RgbConverter(info.display, (height, width)), 0.0, -1
     for span in spans:
         run = _frames(index, span)
         with open_video(index.path) as container:
