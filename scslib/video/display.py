@@ -59,7 +59,7 @@ class Display:
         return np.rot90(values, self.quarters, axes=(-3, -2)) if self.quarters else values
 
     def turn_vectors(self, field: np.ndarray) -> np.ndarray:
-        """A grid of vectors (..., h, w, 2), x first, in stored pixels: turned, and in pixels as shown."""
+        """A grid of vectors (..., h, w, 2), x first, in stored pixels: turned, in pixels as shown."""
         return field if self.as_stored else self.turn(field) @ self.matrix.T
 
     def _swapped(self, height: int, width: int) -> tuple[int, int]:

@@ -25,7 +25,8 @@ class VideoInfo:
     """What the container declares. Times in seconds, sizes in bytes and pixels.
 
     width, height: of the picture as it is shown, upright and with square pixels. coded_width,
-    coded_height: as it is stored. display: what lies between the two. reordered: frames may be stored in another order than they are shown in (B-frames).
+    coded_height: as it is stored. display: what lies between the two.
+    reordered: frames may be stored in another order than they are shown in (B-frames).
     """
 
     path: Path
