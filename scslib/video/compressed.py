@@ -38,6 +38,7 @@ from av.video.frame import PictureType
 
 from scslib import sampling
 from scslib.video.clips import ClipIndex
+from scslib.video.colour import matrix_of
 from scslib.video.container import open_video, video_stream
 from scslib.video.display import Display
 from scslib.video.frames import RgbConverter, visit
@@ -48,7 +49,6 @@ from scslib.video.residual import (
     block_sums,
     grid_of,
     planes_420,
-    to_rgb,
     trace_back,
     traced_means,
 )
@@ -247,14 +247,14 @@ class _Tracer:
             if not wanted:
                 return None
             now, anchor = (planes_420(frame), self.looked[0]) if self.residuals else ((), ())
-            traced_means(now, anchor, self.source, to_rgb(frame), motion, residual)
+            traced_means(now, anchor, self.source, matrix_of(frame), motion, residual)
             return motion, residual
         block_motion(cells, position - self.position, motion)
         looked = None
         if self.residuals:
             looked, (planes, sums) = _look(frame, grid), self.looked
             size = height, width
-            block_residual(looked[1], sums, planes, *size, cells, to_rgb(frame), residual)
+            block_residual(looked[1], sums, planes, *size, cells, matrix_of(frame), residual)
         self._refer_to(position, frame, looked)
         return motion, residual
 

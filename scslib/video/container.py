@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,8 @@ def open_video(path: str | Path) -> Iterator[av.container.InputContainer]:
 def _why(path: Path, error: av.FFmpegError) -> str:
     """Why libav does not read a file, and what to do where it is another container's fault only."""
     _, name, words = error.log or (0, "", "")
+    if name == "swscaler" and (kind := re.search(r"csp:(\w+)", words)):
+        return f"its colours are stored as {kind[1]}, from which libswscale knows no way to RGB"
     if not words.startswith("Format not on whitelist"):
         return f"not a readable video ({error.strerror})"
     if name not in CONVERTIBLE:

@@ -10,6 +10,7 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from scslib.video import colour
 from scslib.video.clips import ClipIndex
 from scslib.video.container import VideoError, open_video, video_stream
 from scslib.video.display import Display
@@ -157,7 +158,6 @@ class RgbConverter:
         self.scaler = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        picture = self.scaler.reformat(
-            frame, self.width, self.height, "rgb24", interpolation=Interpolation.BILINEAR
-        )
+        how = {"interpolation": Interpolation.BILINEAR, "src_colorspace": colour.read_as(frame)}
+        picture = self.scaler.reformat(frame, self.width, self.height, "rgb24", **how)
         return self.display.turn(picture.to_ndarray())
