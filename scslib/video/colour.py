@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import av
 import numpy as np
-from av.video.reformatter import Colorspace
+from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
 
-UNKNOWN, RESERVED = 2, 3  # AVCOL_SPC_*
+RESERVED = 3  # AVCOL_SPC_*
+PRIMARIES, TRANSFERS = ({int(member) for member in kind} - {2} for kind in (ColorPrimaries, ColorTrc))
 OF_RED_AND_BLUE = {  # how much of a luma they are, by AVCOL_SPC_*
     1: (0.2126, 0.0722),  # ITU-R BT.709
     4: (0.30, 0.11),  # FCC
@@ -21,6 +22,7 @@ OF_RED_AND_BLUE = {  # how much of a luma they are, by AVCOL_SPC_*
     7: (0.212, 0.087),  # SMPTE 240M
     9: (0.2627, 0.0593),  # ITU-R BT.2020
 }
+ALONG = {1: (1, 1), 4: (4, 4), 5: (5, 6), 6: (6, 6), 7: (7, 7), 9: (9, 14)}  # primaries and transfer
 
 
 def matrix_of(frame: av.VideoFrame) -> np.ndarray:
@@ -37,8 +39,13 @@ def read_as(frame: av.VideoFrame) -> Colorspace | None:
     return Colorspace.DEFAULT if frame.colorspace == RESERVED else None
 
 
-def tag(target: av.VideoFrame | av.VideoCodecContext, source: av.VideoFrame) -> None:
-    """Say of R, G, B that came from `source`, and of their encoder, that they go back to its colours."""
+def tag(target: av.VideoFrame | av.VideoCodecContext, source) -> None:
+    """Give `target` the tags of `source`, of the same two kinds; frames in RGB are encoded by theirs.
+
+    Where the matrix alone is known, the rest of its standard goes along: an MP4 file has all or none.
+    """
     if source.colorspace in OF_RED_AND_BLUE:
-        target.colorspace = source.colorspace
-        target.color_primaries, target.color_trc = source.color_primaries, source.color_trc
+        target.colorspace, (primaries, transfer) = source.colorspace, ALONG[source.colorspace]
+        known = source.color_primaries in PRIMARIES, source.color_trc in TRANSFERS
+        target.color_primaries = source.color_primaries if known[0] else primaries
+        target.color_trc = source.color_trc if known[1] else transfer

@@ -129,9 +129,9 @@ def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output)
                 if reached < run[0]:
                     continue
                 frame = av.VideoFrame.from_ndarray(to_rgb(picture), format="rgb24")
-                colour.tag(frame, picture)
                 if last < 0:  # the encoder is not open yet
                     colour.tag(stream.codec_context, picture)
+                colour.tag(frame, stream.codec_context)
                 late = max(0.0, time[reached] - span[0])  # a player skips what lies before 0
                 last = max(last + 1, round((offset + late) / TICK))  # broken files repeat their times
                 frame.pts, frame.time_base = last, TICK
