@@ -184,21 +184,19 @@ def _options(info: VideoInfo, spec: FeatureSpec, modalities: Sequence[str]) -> d
 def _visual_arrays(
     clips: list[CompressedClip], info: VideoInfo, spec: FeatureSpec, modalities: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """The arrays of the pictures: upright, on the spec's grid, and no more P-frames than it wants."""
+    """The arrays of the pictures, on the spec's grid, and no more P-frames than it wants."""
     arrays = {"iframes": np.concatenate([c.iframes for c in clips])}
     arrays["iframe_start"] = np.cumsum([0] + [len(c.iframes) for c in clips])
     picks = [_some(c.predicted, spec.pictures) for c in clips]
     arrays["predicted"] = np.stack([c.predicted[at] for c, at in zip(clips, picks, strict=True)])
-    quarters, size = info.rotation // 90, (info.coded_width, info.coded_height)
-    size = size[::-1] if quarters % 2 else size
     width, height = spec.width or info.width, spec.height or info.height
     grid = max(1, height // BLOCK), max(1, width // BLOCK)
     for name in {"motion", "residual"} & set(modalities):
         field = np.stack([getattr(c, name)[at] for c, at in zip(clips, picks, strict=True)])
         scale = None
         if name == "motion":
-            scale = np.array([width / size[0], height / size[1]], np.float32)
-        arrays[name] = _fit(_turned(field, quarters), grid, scale)
+            scale = np.array([width / info.width, height / info.height], np.float32)
+        arrays[name] = _fit(field, grid, scale)
     return arrays
 
 
@@ -210,15 +208,6 @@ def _some(predicted: np.ndarray, pictures: int) -> np.ndarray:
     if len(at) > pictures:
         return at[sampling.uniform(len(at), pictures)]
     return np.concatenate([at, np.resize(np.flatnonzero(~predicted), pictures - len(at))])
-
-
-def _turned(field: np.ndarray, quarters: int) -> np.ndarray:
-    """Grids (N, T, h, w, C) turned anticlockwise; vectors (C = 2, x first) turn with them."""
-    for _ in range(quarters):
-        field = np.rot90(field, axes=(2, 3))
-        if field.shape[-1] == 2:
-            field = np.stack([field[..., 1], -field[..., 0]], -1)
-    return field
 
 
 def _fit(field: np.ndarray, grid: tuple[int, int], scale: np.ndarray | None) -> np.ndarray:

@@ -28,6 +28,7 @@ SKIPPED = 2 * SAMPLE_RATE  # where nothing is wanted for longer, seeking is quic
 MOST_HELD = 3600 * SAMPLE_RATE  # samples: of a longer window, or with stamps that stand still, no more
 LOWEST_RATE = 1000  # Hz; of a lower one a few bytes would become minutes
 LEAD_S = 0.25  # a decoder gives the right sound only a few frames after where it began
+CANCELLED = 1 / 30  # of the power that independent channels would have together: the mix has lost it
 STEPS, MELS = 200, 40
 TOO_LONG = f"more than {MOST_HELD // SAMPLE_RATE} s of sound are not held at a time"
 FLOOR = 1e-6  # added to the mel energies before the logarithm: silence is log(1e-6) = -13.8
@@ -135,6 +136,8 @@ def _samples(
         if frame is not None and frame.sample_rate < LOWEST_RATE:
             low = f"sound at {frame.sample_rate} Hz, must be {LOWEST_RATE} at least"
             raise VideoError(f"{container.name}: {low}")
+        if frame is not None and layout == "mono":
+            frame = _audible(frame)
         try:
             resampled = resampler.resample(frame)
         except ValueError:  # the sound changes its rate or its channels
@@ -150,3 +153,27 @@ def _samples(
                 position = end
             end = position + len(samples)
             yield position, samples
+
+
+def _audible(frame: av.AudioFrame) -> av.AudioFrame:
+    """The frame, or its loudest channel in all of them where the channels cancel out in their mean.
+
+    Where one channel is the other upside down (a cable soldered wrongly, sound widened by a player), a
+    mono mix is silence although anybody hears the sound.
+    """
+    channels = frame.layout.nb_channels
+    if channels < 2:
+        return frame
+    data = frame.to_ndarray()
+    waves = data if frame.format.is_planar else data.reshape(-1, channels).T
+    waves = waves.astype(np.float32) - (128 if data.dtype == np.uint8 else 0)
+    power = np.square(waves).sum(1)
+    if np.square(waves.sum(0)).sum() >= CANCELLED * power.sum():
+        return frame
+    loudest = np.repeat(waves[[power.argmax()]], channels, 0) + (128 if data.dtype == np.uint8 else 0)
+    packed = loudest if frame.format.is_planar else loudest.T.reshape(1, -1)
+    heard = av.AudioFrame.from_ndarray(
+        np.ascontiguousarray(packed.astype(data.dtype)), frame.format.name, frame.layout.name
+    )
+    heard.sample_rate, heard.pts, heard.time_base = frame.sample_rate, frame.pts, frame.time_base
+    return heard

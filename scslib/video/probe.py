@@ -17,6 +17,7 @@ from scslib.video.container import (
     open_video,
     video_stream,
 )
+from scslib.video.display import Display, display_of
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class VideoInfo:
     """What the container declares. Times in seconds, sizes in bytes and pixels.
 
     width, height: of the picture as it is shown, upright and with square pixels. coded_width,
-    coded_height: as it is stored. rotation: degrees, anticlockwise, from the stored to the shown one.
+    coded_height: as it is stored. display: what lies between the two.
     reordered: frames may be stored in another order than they are shown in (B-frames).
     """
 
@@ -39,13 +40,13 @@ class VideoInfo:
     size_bytes: int
     coded_width: int
     coded_height: int
-    rotation: int = 0
+    display: Display = Display()
     reordered: bool = False
 
     @property
     def as_stored(self) -> bool:
         """Whether the picture is shown as it is stored: upright, with square pixels."""
-        return self.rotation == 0 and self.width == self.coded_width
+        return self.display.as_stored
 
     @property
     def has_audio(self) -> bool:
@@ -63,14 +64,9 @@ def probe(path: str | Path) -> VideoInfo:
         if not rate:
             raise VideoError(f"{container.name}: the video stream declares no frame rate")
         audio = audio_stream(container)
-        rotation = _rotation(container, stream)
-        aspect = float(stream.sample_aspect_ratio or 1)
-        if not 1 / 16 <= aspect <= 16:  # nonsense in the header
-            aspect = 1.0
-        width, height = round(stream.width * aspect), stream.height
+        display = display_of(stream, _first(container, stream))
+        height, width = display.shown(stream.height, stream.width)
         check_size(container.name, width, height)
-        if rotation % 180:
-            width, height = height, width
         return VideoInfo(
             path=Path(container.name),
             container=container.format.name,
@@ -83,17 +79,13 @@ def probe(path: str | Path) -> VideoInfo:
             size_bytes=Path(container.name).stat().st_size,
             coded_width=stream.width,
             coded_height=stream.height,
-            rotation=rotation,
+            display=display,
             reordered=bool(stream.codec_context.has_b_frames),
         )
 
 
-def _rotation(container: av.container.InputContainer, stream: av.VideoStream) -> int:
-    """0, 90, 180 or 270; the first picture says it, and only these containers can carry it."""
-    if not {"mp4", "matroska"} & set(container.format.name.split(",")):
-        return 0
+def _first(container: av.container.InputContainer, stream: av.VideoStream) -> av.VideoFrame | None:
     try:
-        frame = next(container.decode(stream), None)
+        return next(container.decode(stream), None)
     except (av.FFmpegError, IndexError):
-        return 0
-    return round(frame.rotation / 90) * 90 % 360 if frame is not None else 0
+        return None
