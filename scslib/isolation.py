@@ -8,6 +8,7 @@ them: it is watched from outside, and killed when it takes too long or too much.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -105,9 +106,12 @@ class Child:
             process.kill()
 
     def close(self) -> None:
-        """Kill the process, if there is one."""
+        """Kill the process, if there is one, and those that it has started."""
         if self._process is not None:
-            self._process.kill()
+            started = _started_by(self._process.pid)
+            for process in (self._process, *started):
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
             self._process.join()
             self._line.close()
             self._process = self._line = None
@@ -173,6 +177,13 @@ def _forked_from(server: forkserver.ForkServer, modules: Sequence[str]) -> Itera
             yield
         finally:
             forkserver.connect_to_new_process = only
+
+
+def _started_by(process: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(process).children(recursive=True)
+    except psutil.Error:  # it has died since
+        return []
 
 
 _line: Connection | None = None  # in a child: to the process that watches it
