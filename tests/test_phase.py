@@ -57,7 +57,7 @@ def test_a_channel_upside_down_is_heard(tmp_path, coder, form, ending):
     assert loudness(path, 0.2, 0.8) < 0.02 and loudness(path, 2.3, 2.8) < 0.02  # silence stays
     clips = [Clip(0, 1.2, 1.7)]
     (cancelled,), (mixed,) = (list(iter_logmel(p, clips)) for p in (path, plain))
-    loud = mixed > -2
+    loud = mixed > 2  # the tone, and not what a coder makes of the rest
     assert loud.any() and np.abs(cancelled - mixed)[loud].mean() < 0.2
 
 
