@@ -156,7 +156,7 @@ def _samples(
 
 
 def _audible(frame: av.AudioFrame) -> av.AudioFrame:
-    """The frame, or its loudest channel in all of them where the channels cancel out in their mean.
+    """The frame, or its first loud channel in all of them where they cancel out in their mean.
 
     Where one channel is the other upside down (a cable soldered wrongly, sound widened by a player), a
     mono mix is silence although anybody hears the sound.
@@ -170,8 +170,9 @@ def _audible(frame: av.AudioFrame) -> av.AudioFrame:
     power = np.square(waves).sum(1)
     if np.square(waves.sum(0)).sum() >= CANCELLED * power.sum():
         return frame
-    loudest = np.repeat(waves[[power.argmax()]], channels, 0) + (128 if data.dtype == np.uint8 else 0)
-    packed = loudest if frame.format.is_planar else loudest.T.reshape(1, -1)
+    loud = int((power > power.max() / 4).argmax())  # the first such: taking turns would click
+    same = np.repeat(waves[[loud]], channels, 0) + (128 if data.dtype == np.uint8 else 0)
+    packed = same if frame.format.is_planar else same.T.reshape(1, -1)
     heard = av.AudioFrame.from_ndarray(
         np.ascontiguousarray(packed.astype(data.dtype)), frame.format.name, frame.layout.name
     )
