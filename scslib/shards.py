@@ -16,6 +16,7 @@ The status of a video is `ok`; `partial`: fewer frames or clips than the file de
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -38,10 +39,11 @@ from safetensors.numpy import save_file
 
 from scslib.engines import Engine
 from scslib.isolation import TRIES, Child, Lost, busy_with
-from scslib.video.container import VideoError
+from scslib.video.container import DISK, VideoError
 
 VIDEOS_PER_SHARD = 8
 OPEN = 64  # shards that are kept open for reading
+NO_VIDEOS_FAULT = DISK | {errno.EMFILE, errno.ENFILE}  # these errors end the step
 READ = ("ok", "partial")  # the statuses of videos that have arrays
 
 
@@ -144,12 +146,13 @@ def run_shards(
 ) -> Shards:
     """Apply `work` to every video, and keep the results in `folder-HASH`.
 
-    Finished shards are not done again, but for those with a file that has changed since. A `VideoError`
-    is that video's status, not the step's end; so is the death of the process that read it. `params`
-    must be JSON; they go to `work`, a video's own ones among them, and into the hash, together with the
-    list of videos. given: what goes to `work` only, because it changes no result, such as where weights
-    lie whose checksum is in `params`. engine: by default what `Engine.current` says; workers: 0, one for
-    each core. made: of a video and the parameters, whether what `work` left elsewhere is still there.
+    Finished shards are not done again, but for those with a file that has changed since. A `VideoError`,
+    or an `OSError` but for that of a full disk, is that video's status, not the step's end; so is the
+    death of the process that read it. `params` must be JSON; they go to `work`, a video's own ones among
+    them, and into the hash, together with the list of videos. given: what goes to `work` only, because
+    it changes no result, such as where weights lie whose checksum is in `params`. engine: by default
+    what `Engine.current` says; workers: 0, one for each core. made: of a video and the parameters,
+    whether what `work` left elsewhere is still there.
     """
     engine = engine or Engine.current()
     videos = [Video(v[0], Path(v[1]), *v[2:]) for v in videos]
@@ -256,6 +259,10 @@ def _make(job: _Job) -> list[dict]:
                 row |= {"status": "partial", "reason": ", ".join(filter(None, [reason, read.missing]))}
         except VideoError as error:
             row |= {"status": "failed", "reason": str(error)}
+        except OSError as error:
+            if error.errno in NO_VIDEOS_FAULT:
+                raise
+            row |= {"status": "failed", "reason": f"{video.path}: {error}"}
         except MemoryError:
             row |= {"status": "failed", "reason": f"{video.path}: wants more memory than there is"}
         rows.append(row | {"seconds": round(time.perf_counter() - begin, 4)})
