@@ -74,8 +74,10 @@ def run(
     from scslib.datasets.copies import ready_to_run
     from scslib.datasets.manifest import load_dataset
     from scslib.devices import choose
+    from scslib.files import check_folder
     from scslib.parameters import from_command_line
     from scslib.report import HELD_OUT, SUMMARY, guessing_note, readable, shortfalls, write_report
+    from scslib.workspace import check_run, resolve
 
     params = runner.preset(preset)
     params |= runner.typed(from_command_line(parameters))
@@ -86,6 +88,9 @@ def run(
         ready_to_run(load_dataset(dataset))  # a broken one is found now, not in the third notebook
         params |= {"data": str(dataset.resolve()), "make_data": False}
         name = f"{dataset.resolve().name}-{name}"
+    check_run(out or name)
+    if params.get("make_data", True):
+        check_folder(resolve(params.get("data", "smoke"), "data"), what="data")
     command = shlex.join(["scs", *sys.argv[1:]])
     done = runner.run_notebooks(out or name, params, command=command, numbers=notebooks)
     if not (done.folder / "results" / "methods.csv").is_file():

@@ -18,6 +18,11 @@ The status of a video is `ok`; `partial`: fewer frames or clips than the file de
 from __future__ import annotations
 
 import contextlib
+<<<<<<< HEAD
+=======
+import errno
+import hashlib
+>>>>>>> names
 import json
 import os
 import re
@@ -37,9 +42,13 @@ from safetensors.numpy import save_file
 
 from scslib.engines import Engine
 from scslib.isolation import TRIES, Child, Lost, busy_with
+<<<<<<< HEAD
 from scslib.keys import OLDER, Key
 from scslib.sources import Code, code_of
 from scslib.video.container import VideoError
+=======
+from scslib.video.container import DISK, VideoError
+>>>>>>> names
 
 if TYPE_CHECKING:  # processes that read have no tables, and spare the 80 MB and half a second
     import pandas as pd
@@ -48,6 +57,7 @@ if TYPE_CHECKING:  # processes that read have no tables, and spare the 80 MB and
 
 VIDEOS_PER_SHARD = 8
 OPEN = 64  # shards that are kept open for reading
+NO_VIDEOS_FAULT = DISK | {errno.EMFILE, errno.ENFILE}  # these errors end the step
 READ = ("ok", "partial")  # the statuses of videos that have arrays
 
 
@@ -162,6 +172,7 @@ def run_shards(
 ) -> Shards:
     """Apply `work` to every video, and keep the results in `folder-HASH`.
 
+<<<<<<< HEAD
     Finished shards are not done again, but for those with a file that has changed since. A `VideoError`
     is that video's status, not the step's end; so is the death of the process that read it.
 
@@ -171,6 +182,15 @@ def run_shards(
     no result, such as where these weights lie. engine: by default what `Engine.current` says; workers:
     0, one for each core. made: of a video and the parameters, whether what `work` left elsewhere is
     still there.
+=======
+    Finished shards are not done again, but for those with a file that has changed since. A `VideoError`,
+    or an `OSError` but for that of a full disk, is that video's status, not the step's end; so is the
+    death of the process that read it. `params` must be JSON; they go to `work`, a video's own ones among
+    them, and into the hash, together with the list of videos. given: what goes to `work` only, because
+    it changes no result, such as where weights lie whose checksum is in `params`. engine: by default
+    what `Engine.current` says; workers: 0, one for each core. made: of a video and the parameters,
+    whether what `work` left elsewhere is still there.
+>>>>>>> names
     """
     import pandas as pd
 
@@ -291,6 +311,10 @@ def _make(job: _Job) -> list[dict]:
                 row |= {"status": "partial", "reason": ", ".join(filter(None, [reason, read.missing]))}
         except VideoError as error:
             row |= {"status": "failed", "reason": str(error)}
+        except OSError as error:
+            if error.errno in NO_VIDEOS_FAULT:
+                raise
+            row |= {"status": "failed", "reason": f"{video.path}: {error}"}
         except MemoryError:
             row |= {"status": "failed", "reason": f"{video.path}: wants more memory than there is"}
         rows.append(row | {"seconds": round(time.perf_counter() - begin, 4)})

@@ -24,7 +24,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from scslib.files import lies_in, replacing
+from scslib.files import check_folder, lies_in, replacing
 from scslib.parallel import cores
 from scslib.tables import TableError, read_table
 
@@ -146,6 +146,13 @@ def open_run(name: str | Path) -> Run:
     run = Run(resolve(name, "runs"))
     run.folder.mkdir(parents=True, exist_ok=True)
     return run
+
+
+def check_run(name: str | Path) -> None:
+    """Raises `OSError` where the folder of the run `name`, or one in it, cannot be written."""
+    folder = resolve(name, "runs")
+    for part in (".", "notebooks", "results", "figures", "checkpoints", "gallery", "cache"):
+        check_folder(folder / part, what="run")
 
 
 def environment() -> dict:

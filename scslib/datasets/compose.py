@@ -37,6 +37,7 @@ from scslib.datasets.copies import without_copies
 from scslib.datasets.manifest import Dataset, DatasetError, check_classes, write_dataset
 from scslib.datasets.pieces import Piece, piece_pictures, piece_sound
 from scslib.datasets.sources import Source
+from scslib.files import check_folder
 from scslib.isolation import map_processes
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.write import Encoding, write_video
@@ -96,6 +97,7 @@ def make_composed(
     without group, too few distractors, and where `folder` holds a dataset made otherwise.
     """
     folder, clips, distractors = Path(folder), Path(clips), Path(distractors)
+    check_folder(folder, what="out")
     actions, others, left_out = _survey(clips, distractors, workers)
     classes = sources.require_classes(clips, actions, left_out)
     for split in ("train_videos", "test_videos"):

@@ -20,6 +20,7 @@ from scslib.datasets.copies import copies_note, without_copies
 from scslib.datasets.listing import place_videos, refuse_inside, refuse_other, video_ids
 from scslib.datasets.manifest import Dataset, check_classes, write_dataset
 from scslib.datasets.sources import Source
+from scslib.files import check_folder
 
 ORIGIN = "indexed by scslib.datasets.folder"
 
@@ -50,6 +51,7 @@ def index_folder(
         sources.check_pattern(group_pattern)
     refuse_inside(folder, clips, "whose folders are classes")
     refuse_other(folder, ORIGIN)
+    check_folder(folder, what="out")
     files, misplaced = sources.class_files(clips)
     check_classes(clips, [source.label for source in files])
     files, copies = without_copies(files)

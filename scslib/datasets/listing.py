@@ -26,9 +26,10 @@ from scslib.datasets.copies import copies_note, without_copies
 from scslib.datasets.lists import Row
 from scslib.datasets.manifest import Dataset, DatasetError, check_classes, write_dataset
 from scslib.datasets.sources import Source
-from scslib.files import lies_in
+from scslib.files import check_folder, lies_in
 
 LONGEST_ID = 50  # characters of a video_id before it is cut
+LONGEST_BYTES = 180  # a file is called after it, and a letter may have several
 LONGEST_OWN_ID = 100  # of one that the dataset gave itself
 
 
@@ -69,6 +70,7 @@ def write_listing(
     folder, root = Path(folder), listing.root
     refuse_inside(folder, root, "where the videos are looked for")
     refuse_other(folder, listing.origin)
+    check_folder(folder, what="out")
     check_classes(root, [row.label for row in listing.rows])
     of_path: dict[str, Row] = {}
     lost = []
@@ -169,8 +171,10 @@ def unique_ids(plain: Iterable[str], names: Sequence[str], longest: int) -> list
     often = Counter(name.casefold() for name in plain)
     ids = []
     for short, name in zip(plain, names, strict=True):
-        if often[short.casefold()] > 1 or len(short) > longest:
-            short = f"{short[:longest]}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
+        size = len(short.encode())
+        if often[short.casefold()] > 1 or len(short) > longest or size > LONGEST_BYTES:
+            kept = short[:longest].encode()[:LONGEST_BYTES].decode(errors="ignore")
+            short = f"{kept}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
         ids.append(short)
     return ids
 

@@ -22,7 +22,7 @@ from scslib.datasets.copies import copies_note, without_copies
 from scslib.datasets.listing import place
 from scslib.datasets.manifest import Dataset, DatasetError, load_dataset, write_dataset
 from scslib.datasets.sources import Source, write_left_out
-from scslib.files import lies_in
+from scslib.files import lies_in, short_name
 from scslib.shards import Read, Video, run_shards
 from scslib.video.clips import expected_clips, index_clips
 from scslib.video.probe import probe
@@ -156,8 +156,8 @@ def _plain(path: Path, reason: str) -> str:
 
 
 def _names(paths: Sequence[str]) -> list[str]:
-    """The paths with the suffix .mp4; where two would be the same, after their own one."""
-    stems = [str(Path(path).with_suffix("")) for path in paths]
+    """The paths with the suffix .mp4, long ones cut; where two would be equal, after their own one."""
+    stems = [str(Path(path).with_name(short_name(Path(path).stem))) for path in paths]
     often = Counter(stems)
     return [
         f"{stem}.mp4" if often[stem] == 1 else f"{path}.mp4"
