@@ -18,11 +18,7 @@ The status of a video is `ok`; `partial`: fewer frames or clips than the file de
 from __future__ import annotations
 
 import contextlib
-<<<<<<< HEAD
-=======
 import errno
-import hashlib
->>>>>>> names
 import json
 import os
 import re
@@ -42,13 +38,9 @@ from safetensors.numpy import save_file
 
 from scslib.engines import Engine
 from scslib.isolation import TRIES, Child, Lost, busy_with
-<<<<<<< HEAD
 from scslib.keys import OLDER, Key
 from scslib.sources import Code, code_of
-from scslib.video.container import VideoError
-=======
 from scslib.video.container import DISK, VideoError
->>>>>>> names
 
 if TYPE_CHECKING:  # processes that read have no tables, and spare the 80 MB and half a second
     import pandas as pd
@@ -172,9 +164,9 @@ def run_shards(
 ) -> Shards:
     """Apply `work` to every video, and keep the results in `folder-HASH`.
 
-<<<<<<< HEAD
-    Finished shards are not done again, but for those with a file that has changed since. A `VideoError`
-    is that video's status, not the step's end; so is the death of the process that read it.
+    Finished shards are not done again, but for those with a file that has changed since. A `VideoError`,
+    or an `OSError` but for that of a full disk, is that video's status, not the step's end; so is the
+    death of the process that read it.
 
     All of `params`, `stands_on`, `given` goes to `work`, with a video's own parameters. `params` and
     `stands_on` must be JSON, and are in the hash, with the list of videos and the code that `work`
@@ -182,15 +174,6 @@ def run_shards(
     no result, such as where these weights lie. engine: by default what `Engine.current` says; workers:
     0, one for each core. made: of a video and the parameters, whether what `work` left elsewhere is
     still there.
-=======
-    Finished shards are not done again, but for those with a file that has changed since. A `VideoError`,
-    or an `OSError` but for that of a full disk, is that video's status, not the step's end; so is the
-    death of the process that read it. `params` must be JSON; they go to `work`, a video's own ones among
-    them, and into the hash, together with the list of videos. given: what goes to `work` only, because
-    it changes no result, such as where weights lie whose checksum is in `params`. engine: by default
-    what `Engine.current` says; workers: 0, one for each core. made: of a video and the parameters,
-    whether what `work` left elsewhere is still there.
->>>>>>> names
     """
     import pandas as pd
 
