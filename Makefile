@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip
 
-.PHONY: tutorial experiments test test-library test-notebooks test-datasets soak regress lab bench lock clean
+.PHONY: tutorial experiments test test-library test-notebooks test-ray test-datasets soak soak-ray regress lab bench lock clean
 
 tutorial: .venv/ready  ## notebooks 00 to 07 with the laptop preset
 	$(BIN)/scs run --preset laptop --notebooks 00-07
@@ -10,8 +10,9 @@ tutorial: .venv/ready  ## notebooks 00 to 07 with the laptop preset
 experiments: .venv/ready  ## and the others: design choices, classifiers, aggregations
 	$(BIN)/scs run --preset laptop
 
-test: .venv/ready  ## units and the notebooks through papermill; beside them, nbval
+test: .venv/ready  ## units and the notebooks through papermill; beside them, nbval; then Ray alone
 	OMP_NUM_THREADS=1 $(MAKE) -j2 --output-sync=target test-library test-notebooks
+	OMP_NUM_THREADS=1 $(MAKE) test-ray
 
 test-library: .venv/ready
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
@@ -19,11 +20,17 @@ test-library: .venv/ready
 test-notebooks: .venv/ready
 	$(BIN)/python -m pytest notebooks
 
+test-ray: .venv/ready  ## on a Ray cluster of this machine; ended from outside when Ray hangs
+	$(BIN)/python tests/ray_runs.py
+
 test-datasets: .venv/ready  ## each public dataset's layout through the notebooks; some ten minutes
 	$(BIN)/python -m pytest -m slow tests
 
 soak: .venv/ready  ## files broken by the ten thousand, runs killed at forty moments
 	$(BIN)/python -m pytest -m soak tests
+
+soak-ray: .venv/ready  ## the tests of Ray fifty times beside two busy processes; hours
+	$(BIN)/python tests/ray_runs.py --times 50 --busy 2 --logs runs/soak-ray
 
 regress: .venv/ready  ## the laptop preset again, against what it gave
 	$(BIN)/scs regress --preset laptop

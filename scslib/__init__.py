@@ -1,5 +1,7 @@
 """Salient clip sampling, see README.md. For any video: `sample`, `load_trained`, `export`."""
 
+from scslib import openmp as openmp  # first: PyTorch's threads look at it when they are loaded
+
 __version__ = "0.1.0"
 __all__ = ["export", "load_trained", "sample"]
 

@@ -10,6 +10,7 @@ picked.cut("clips")                       the K clips as files
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -21,7 +22,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from scslib import sampling, show
+from scslib import devices, sampling, show
+from scslib.files import check_folder
 from scslib.parallel import cores
 from scslib.shards import Read, Video, run_shards
 from scslib.trained import METHODS, Trained, load_trained
@@ -103,18 +105,20 @@ def sample(
     k: int = 10,
     sampler: str | Path | Trained,
     method: str = "audio-visual",
+    device: str = "auto",
     threads: int = 0,
 ) -> Picked:
     """The K most salient clips of a video.
 
     sampler: a run's name or folder, an exported file, or what `load_trained` made of one (which saves
     loading it for each video). method: `audio`, `visual`, `audio-visual` or `cascade`; a video without
-    sound is given to the visual sampler instead. threads: 0, one for each core. Raises `VideoError` for
+    sound is given to the visual sampler instead. device: where the networks run (see `devices.choose`),
+    unless they are loaded already. threads: 0, one for each core. Raises `VideoError` for
     files that cannot be read, `WorkspaceError` and `CheckpointError` where there is no sampler.
     """
     if k < 1:
         raise ValueError(f"k ({k}) must be > 0")
-    trained = sampler if isinstance(sampler, Trained) else load_trained(sampler)
+    trained = sampler if isinstance(sampler, Trained) else load_trained(sampler, device=device)
     chooser = trained.sampler(method, k=k)
     index = trained.spec.index(video)
     if "logmel" in chooser.modalities and not index.info.has_audio:
@@ -166,23 +170,37 @@ def sample_files(
     wanted: Wanted,
     *,
     seed: int = 0,
+    device: str = "auto",
     workers: int = 0,
 ) -> Iterator[Sampled]:
     """`sample` of each (path, name), in order; what is made of a video is named after its name.
 
     Saliencies are kept in `folder`, shard by shard, and what is done is not done again. sampler: a run's
-    name or folder, or an exported file; seed: which of a run's.
+    name or folder, or an exported file; seed: which of a run's. Raises `OSError` where files cannot be
+    written, and `ValueError` where one would take the place of a video or of another, before anything
+    is read.
     """
-    trained = load_trained(sampler, seed=seed)
+    _check_targets(videos, wanted)
+    where = devices.choose(device)
+    trained = load_trained(sampler, seed=seed, device="cpu")
     trained.sampler(wanted.method, k=wanted.k)  # a wrong name is found before anything is read
-    params = {"seed": seed, "weights": _weights(trained), **asdict(wanted)}
+    params = {"seed": seed, "device": where.type, **asdict(wanted)}
     params["threads"] = cores() if len(videos) == 1 else 1
     rows = [
         Video(f"{n:06d}", Path(path).absolute(), {"name": name}) for n, (path, name) in enumerate(videos)
     ]
     folder = Path(folder) / "saliency"
-    options = {"given": {"run": str(sampler)}, "workers": workers, "title": "sampling", "made": _made}
-    done = run_shards(_sample, rows, folder, params=params, **options)
+    done = run_shards(
+        _sample,
+        rows,
+        folder,
+        params=params,
+        stands_on={"weights": _weights(trained)},
+        given={"run": str(sampler), "on": str(where)},
+        workers=workers,
+        title="sampling",
+        made=_made,
+    )
     for (path, name), row in zip(videos, done.status.itertuples(), strict=True):
         table = None
         if row.video_id in done:
@@ -197,7 +215,7 @@ def sample_files(
 
 def _sample(path: Path, params: dict) -> Read:
     """All that is made of one video, in a child."""
-    trained = _loaded(params["run"], params["seed"], params["weights"])
+    trained = _loaded(params["run"], params["seed"], params["weights"], params["on"])
     which = {"k": params["k"], "method": params["method"], "threads": params["threads"]}
     picked, name = sample(path, sampler=trained, **which), params["name"]
     arrays = {"clip": picked.clips, "times": picked.times, "saliency": picked.saliency}
@@ -217,18 +235,44 @@ def _sample(path: Path, params: dict) -> Read:
 
 def _made(video: Video, params: dict) -> bool:
     """Whether the files of a video are still there."""
-    name, files = video.own["name"], []
-    if params["clips"]:
-        files.append(Path(params["clips"]) / f"{name}-01.mp4")
-    for kind, suffix in (("sheet", ".png"), ("highlights", ".mp4")):
-        if params[kind]:
-            files.append(_place(params[kind], name, suffix))
-    return all(file.is_file() for file in files)
+    return all(file.is_file() for _, file in _targets(video.own["name"], Wanted(1, **_places(params))))
+
+
+def _places(params: dict) -> dict[str, str]:
+    return {kind: params[kind] for kind in ("clips", "sheet", "highlights")}
+
+
+def _targets(name: str, wanted: Wanted) -> Iterator[tuple[str, Path]]:
+    """(option, file) of all that is made of a video, if it has K clips."""
+    if wanted.clips:
+        for rank in range(1, wanted.k + 1):
+            yield "clips", Path(wanted.clips) / f"{name}-{rank:02d}.mp4"
+    if wanted.sheet:
+        yield "sheet", _file(wanted.sheet, name, ".png")
+    if wanted.highlights:
+        yield "highlights", _file(wanted.highlights, name, ".mp4")
+
+
+def _check_targets(videos: Sequence[tuple[Path, str]], wanted: Wanted) -> None:
+    """Whether all that will be made can be written, and takes the place of nothing."""
+    taken = {Path(path).resolve(): "one of the videos" for path, _ in videos}
+    real = lru_cache(Path.resolve)  # there are many files and few folders
+    longest: dict[tuple[str, Path], str] = {}
+    for path, name in videos:
+        for option, file in _targets(name, wanted):
+            place = real(file.parent) / file.name
+            if other := taken.get(place):
+                raise ValueError(f"{option} ({file}): is {other}; take another folder")
+            taken[place] = f"made of {path} already"
+            key = option, file.parent
+            longest[key] = max(longest.get(key, ""), file.name, key=lambda name: len(os.fsencode(name)))
+    for (option, folder), name in longest.items():
+        check_folder(folder, name, what=option)
 
 
 @lru_cache(maxsize=1)
-def _loaded(run: str, seed: int, weights: str) -> Trained:
-    return load_trained(run, seed=seed)
+def _loaded(run: str, seed: int, weights: str, on: str) -> Trained:
+    return load_trained(run, seed=seed, device=on)
 
 
 def _weights(trained: Trained) -> str:
@@ -244,9 +288,14 @@ def _files(name: str, table: pd.DataFrame) -> list[str]:
     return [f"{name}-{rank:02d}.mp4" for rank in table["rank"]]
 
 
-def _place(target: str, name: str, suffix: str) -> Path:
+def _file(target: str, name: str, suffix: str) -> Path:
+    """The file of a video in the folder `target`, or `target` itself if it is a file's name."""
     path = Path(target)
-    if path.suffix == suffix:
-        return path
-    path.mkdir(parents=True, exist_ok=True)
-    return path / f"{name}{suffix}"
+    return path if path.suffix == suffix else path / f"{name}{suffix}"
+
+
+def _place(target: str, name: str, suffix: str) -> Path:
+    """`_file`, with its folder."""
+    path = _file(target, name, suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

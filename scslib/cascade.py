@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from scslib import sampling
 from scslib.clock import Clock
@@ -112,9 +113,17 @@ def cascade_of(samplers: Mapping[str, ClipSampler | ScoredSampler], *, k: int, *
     return Cascade("cascade", tuple(scouts), judge, k, **settings)
 
 
-def load_cascade(folder: Path, *, objective: str, seed: int, k: int, **settings) -> Cascade:
+def load_cascade(
+    folder: Path,
+    *,
+    objective: str,
+    seed: int,
+    k: int,
+    device: torch.device | str = "cpu",
+    **settings,
+) -> Cascade:
     """The same from a run's folder of checkpoints."""
-    networks = load_networks(STAGES, folder, objective=objective, seed=seed)
+    networks = load_networks(STAGES, folder, objective=objective, seed=seed, device=device)
     samplers = {n: ClipSampler(n, objective, (net,)) for n, net in zip(STAGES, networks, strict=True)}
     return cascade_of(samplers, k=k, **settings)
 

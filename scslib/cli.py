@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 
 import click
-import yaml
 
 from scslib.cli_bench import bench
 from scslib.cli_data import data
-from scslib.cli_engine import engine_options
+from scslib.cli_engine import DEVICE, engine_options
 from scslib.cli_sample import export, sample
 from scslib.cli_sweep import regress, sweep
 
@@ -58,23 +57,40 @@ def doctor() -> None:
 @click.option(
     "--require-complete", is_flag=True, help="Fail if the test videos' coverage is below 100 %."
 )
+@DEVICE
 @engine_options
 def run(
-    preset: str, dataset: Path | None, out: str | None, parameters, notebooks: str, require_complete
+    preset: str,
+    dataset: Path | None,
+    out: str | None,
+    parameters,
+    notebooks: str,
+    require_complete: bool,
+    device: str,
 ) -> None:
     """Run the notebooks in order, headless."""
     from scslib import run as runner
     from scslib.coverage import reading_note
+    from scslib.datasets.copies import ready_to_run
     from scslib.datasets.manifest import load_dataset
+    from scslib.devices import choose
+    from scslib.files import check_folder
+    from scslib.parameters import from_command_line
     from scslib.report import HELD_OUT, SUMMARY, guessing_note, readable, shortfalls, write_report
+    from scslib.workspace import check_run, resolve
 
     params = runner.preset(preset)
-    params |= {name: yaml.safe_load(value) for name, value in parameters}
+    params |= runner.typed(from_command_line(parameters))
+    if device != "auto":
+        params["device"] = str(choose(device))  # what is not here is found now
     name = Path(preset).stem
     if dataset is not None:
-        load_dataset(dataset)  # a broken one is found now, not in the third notebook
+        ready_to_run(load_dataset(dataset))  # a broken one is found now, not in the third notebook
         params |= {"data": str(dataset.resolve()), "make_data": False}
         name = f"{dataset.resolve().name}-{name}"
+    check_run(out or name)
+    if params.get("make_data", True):
+        check_folder(resolve(params.get("data", "smoke"), "data"), what="data")
     command = shlex.join(["scs", *sys.argv[1:]])
     done = runner.run_notebooks(out or name, params, command=command, numbers=notebooks)
     if not (done.folder / "results" / "methods.csv").is_file():

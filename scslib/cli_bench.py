@@ -102,12 +102,11 @@ def runtime(codecs, k: int, device: str, quick: bool, videos: Path | None, out: 
 @_measured
 def estimate(runtime: Path | None, quick: bool, videos: Path | None, out: Path | None) -> None:
     """What Sports1M and Kinetics-400 would cost, from what `runtime` has measured."""
-    import pandas as pd
-
     from scslib.bench.estimate import SHOWN, bench_estimate
+    from scslib.tables import read_table
     from scslib.workspace import root
 
     path = runtime or root() / "benchmarks" / "results" / "runtime.csv"
     if not path.is_file():
         raise ValueError(f"runtime ({path}) must be a table of scs bench runtime")
-    _tell(bench_estimate(_bench_folder(videos), pd.read_csv(path)), "estimate", out, SHOWN)
+    _tell(bench_estimate(_bench_folder(videos), read_table(path)), "estimate", out, SHOWN)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from scslib.cli_engine import engine_options
+from scslib.cli_engine import DEVICE, engine_options
 
 
 @click.command()
@@ -39,6 +39,7 @@ from scslib.cli_engine import engine_options
 )
 @click.option("--require-complete", is_flag=True, help="A video read only in part is an error, too.")
 @click.option("--workers", type=int, default=0, help="Processes; 0, one for each core.")
+@DEVICE
 @engine_options
 def sample(
     videos, run, k, sampler, seed, csv, lines, sheet, clips, highlights, status, keep, **options
@@ -50,6 +51,7 @@ def sample(
     import pandas as pd
 
     from scslib.apply import Wanted, sample_files
+    from scslib.files import write_text
 
     if k < 1:
         raise ValueError(f"k ({k}) must be > 0")
@@ -59,8 +61,10 @@ def sample(
             raise ValueError(f"{option} ({path}) must be a folder for {len(files)} videos")
     places = {"clips": clips, "sheet": sheet, "highlights": highlights}
     wanted = Wanted(k, sampler, **{name: str(p.absolute()) if p else "" for name, p in places.items()})
+    tables = {"csv": csv, "json": lines, "status": status}
+    _check_tables({name: path for name, path in tables.items() if path}, files)
     named = list(zip(files, _names(files), strict=True))
-    how = {"seed": seed, "workers": options["workers"]}
+    how = {"seed": seed, "device": options["device"], "workers": options["workers"]}
     with _folder(keep) as folder:
         made = list(sample_files(named, run, folder, wanted, **how))
     for one in made:
@@ -70,7 +74,8 @@ def sample(
         _write(tables, csv, lines)
     if status:
         rows = [(str(one.video), one.status, one.reason) for one in made]
-        pd.DataFrame(rows, columns=["video", "status", "reason"]).to_csv(status, index=False)
+        table = pd.DataFrame(rows, columns=["video", "status", "reason"])
+        write_text(status, table.to_csv(index=False))
     lost, part = len(made) - len(tables), sum(one.status == "partial" for one in made)
     if lost and len(made) > 1:
         click.echo(f"{lost} of {len(made)} videos could not be read", err=True)
@@ -92,30 +97,57 @@ def export(run: str, path: Path, seed: int) -> None:
 
 
 def _files(videos: Sequence[Path]) -> Iterator[Path]:
-    """Files as they are given; of a folder all files below it, in order, but for hidden ones."""
-    from scslib.datasets.sources import all_files
+    """Files as they are given; of a folder all below it that may be videos, in order."""
+    from scslib.datasets.sources import all_files, beside_note
 
     for video in videos:
         if video.is_dir():
-            found, _ = all_files(video)
+            found, nameless = all_files(video)
             yield from (source.path for source in found)
+            for line in beside_note(video) + [f"{s.name}: {s.problem}" for s in nameless]:
+                click.echo(f"{video}: {line}", err=True)
         else:
             yield video
 
 
 def _names(files: Sequence[Path]) -> list[str]:
-    """What is made of a video is named after it; where two have one name, numbered."""
-    often, seen = Counter(file.stem for file in files), Counter()
+    """What is made of a video is named after it; long names are cut, and equal ones numbered."""
+    from scslib.files import short_name
+
+    stems = [short_name(file.stem) for file in files]
+    often, seen = Counter(stem.casefold() for stem in stems), Counter()
     names = []
-    for file in files:
-        seen[file.stem] += 1
-        names.append(f"{file.stem}-v{seen[file.stem]}" if often[file.stem] > 1 else file.stem)
+    for stem in stems:
+        plain = stem.casefold()
+        if often[plain] > 1:
+            seen[plain] += 1
+            while often[f"{plain}-v{seen[plain]}"]:  # another file is called so
+                seen[plain] += 1
+            stem = f"{stem}-v{seen[plain]}"
+        names.append(stem)
     return names
+
+
+def _check_tables(tables: dict[str, Path], videos: Sequence[Path]) -> None:
+    """Whether the tables can be written at the end, and take the place of nothing."""
+    from scslib.files import check_file, is_device
+
+    taken = {path.resolve(): "one of the videos" for path in videos}
+    for option, path in tables.items():
+        if is_device(path):
+            continue
+        if other := taken.get(path.resolve()):
+            raise ValueError(f"--{option} ({path}): is {other}")
+        taken[path.resolve()] = f"written by another option ({option})"
+        check_file(path, what=f"--{option}")
 
 
 @contextlib.contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
+    from scslib.files import check_folder
+
     if keep:
+        check_folder(keep, what="--keep")
         keep.mkdir(parents=True, exist_ok=True)
         yield keep
     else:
@@ -141,11 +173,22 @@ def _write(tables: list, csv: Path | None, lines: Path | None) -> None:
     import pandas as pd
 
     if csv or not lines:
-        text = pd.concat(tables).to_csv(csv, index=False, float_format="%.4f")
-        click.echo(f"wrote {csv}" if csv else text.rstrip())
+        _put(csv, pd.concat(tables).to_csv(index=False, float_format="%.4f"))
     if lines:
-        lines.write_text("".join(_line(table) for table in tables), encoding="utf-8")
-        click.echo(f"wrote {lines}")
+        _put(lines, "".join(_line(table) for table in tables))
+
+
+def _put(path: Path | None, text: str) -> None:
+    """Write a table; print it where there is no `path`, or where it can no longer be written."""
+    from scslib.files import write_text
+
+    written = False
+    try:
+        if path:
+            write_text(path, text)
+            written = True
+    finally:
+        click.echo(f"wrote {path}" if written else text.rstrip())  # better there than nowhere
 
 
 def _line(table) -> str:

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import click
-import yaml
 
 EVALUATION = "01,03-06"  # the notebooks that results/methods.csv needs
 SHOWN = ("random", "uniform", "dense", "audio", "visual", "audio-visual", "oracle")
@@ -27,12 +26,13 @@ def sweep(
     """Run a sweep: many runs that answer one question. SWEEP.yaml, or a name in notebooks/sweeps."""
     from scslib import results
     from scslib.parallel import cores
+    from scslib.parameters import from_command_line
     from scslib.run import RunError
     from scslib.sweep import describe, load_sweep, plan_sweep
     from scslib.sweep_work import run_sweep
     from scslib.workspace import resolve
 
-    given = {name: yaml.safe_load(value) for name, value in parameters}
+    given = from_command_line(parameters)
     about = load_sweep(source, other_preset=preset, given=given)
     name = out or f"sweep-{about.name}-{Path(about.preset).stem}"
     plan = plan_sweep(about, resolve(name, "runs"))
@@ -62,10 +62,9 @@ def sweep(
 @click.option("--update", is_flag=True, help="Take what comes out as what is expected from now on.")
 def regress(run_folder: str | None, preset: str, update: bool) -> None:
     """Does a preset still give what it gave? Looks at RUN, or runs the preset again."""
-    import pandas as pd
-
     from scslib import regress as regression
     from scslib import run as runner
+    from scslib.tables import read_table
     from scslib.workspace import Run, resolve
 
     path = regression.expected_path(preset)
@@ -76,7 +75,6 @@ def regress(run_folder: str | None, preset: str, update: bool) -> None:
     else:
         command = shlex.join(["scs", *sys.argv[1:]])
         name, params = f"regress-{preset}", runner.preset(preset)
-        runner.afresh(name)
         run = runner.run_notebooks(name, params, command=command, numbers=EVALUATION)
     methods = run.load_table("methods", *regression.FIGURES)
     if update:
@@ -84,7 +82,7 @@ def regress(run_folder: str | None, preset: str, update: bool) -> None:
         regression.expectation(methods).to_csv(path, index=False, float_format="%.6g")
         click.echo(f"wrote {path}")
         return
-    found = regression.differences(methods, pd.read_csv(path))
+    found = regression.differences(methods, read_table(path))
     for line in found:
         click.echo(line)
     if found:

@@ -14,6 +14,8 @@ from typing import TypeVar
 
 from torch.utils.flop_counter import FlopCounterMode
 
+from scslib import devices
+
 Result = TypeVar("Result")
 
 STAGES = ("read_s", "decode_s", "sampler_s", "classifier_s")
@@ -47,9 +49,11 @@ class Clock:
         self.gmacs += counter.get_total_flops() / 2e9
 
     def __call__(self, stage: str, function: Callable[..., Result], *args, **kwargs) -> Result:
+        devices.synchronise()
         begin = time.perf_counter()
         try:
             with self.counting():
                 return function(*args, **kwargs)
         finally:
+            devices.synchronise()
             self.seconds[stage] += time.perf_counter() - begin

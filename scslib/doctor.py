@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import site
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -180,19 +181,32 @@ def use_av() -> dict:
 
 
 def _kernel() -> Finding:
+    """What Jupyter itself, plain papermill and nbval start as python3; `scs run` starts this Python."""
+    from ipykernel.kernelspec import RESOURCES
     from jupyter_client.kernelspec import KernelSpecManager
 
     manager = KernelSpecManager()
-    mend = f"{sys.executable} -m ipykernel install --sys-prefix --name python3"
-    if "python3" not in manager.find_kernel_specs():
-        return Finding("kernel", "bad", "Jupyter has no kernel named python3", mend)
+    place = Path(manager.find_kernel_specs().get("python3", RESOURCES))
     program = manager.get_kernel_spec("python3").argv[0]
     python = sys.executable if program in ("python", "python3") else shutil.which(program)
-    if python is None:
-        return Finding("kernel", "bad", f"the kernel python3 starts {program}: no such program", mend)
-    if Path(python).parent != Path(sys.executable).parent:
-        return Finding("kernel", "warn", f"the kernel python3 is another Python: {python}", mend)
-    return Finding("kernel", "ok", f"python3: {python}")
+    if python is not None and Path(python).parent == Path(sys.executable).parent:
+        return Finding("kernel", "ok", f"python3: {python}")
+    what = f"is another Python: {python}" if python else f"starts {program}: no such program"
+    found = f"in Jupyter the kernel python3 {what} ({place}; scs run does without it)"
+    return Finding("kernel", "warn", found, _kernel_mend(place))
+
+
+def _kernel_mend(place: Path) -> str:
+    """The command after which Jupyter no longer finds the kernel that lies in `place`."""
+    from jupyter_core.paths import jupyter_data_dir, prefer_environment_over_user
+
+    given = [Path(path) for path in os.environ.get("JUPYTER_PATH", "").split(os.pathsep) if path]
+    if any(place.is_relative_to(path) for path in given):
+        return "unset JUPYTER_PATH"  # nothing goes before what lies there
+    users = Path(jupyter_data_dir()), Path(site.getuserbase()) / "share" / "jupyter"
+    wins = any(place.is_relative_to(path) for path in users) and not prefer_environment_over_user()
+    where = "--user" if wins else "--sys-prefix"
+    return f"{sys.executable} -m ipykernel install {where} --name python3"
 
 
 def _papermill() -> Finding:

@@ -102,9 +102,10 @@ def evaluate(
     of, in_segments, read, fell_back`.
 
     `in_segments` is the share of the picked clips' time that lies in annotated segments (NaN where
-    there are none). `shuffled` gives the saliencies of `control` (default: the last method of the
-    table) to the wrong clips: a check that must not beat random. `adaptive`, a method of the
-    table, adds the row `adaptive`: its picks, but only until the answer is settled.
+    there are none). control, a method of the table, adds the row `shuffled`: its saliencies, given to
+    the wrong clips, a check that must not beat random. adaptive, a method of the table, adds the row
+    `adaptive`: its picks, but only until the answer is settled. What is drawn for a row depends on its
+    seed, video and method alone, so that no row changes with the others.
 
     `read` is the share of the video's clips that f, and where a method needs them `features`, could
     read. No method has a row for a video that f could not score, and none that needs features for a
@@ -116,7 +117,7 @@ def evaluate(
     if other:  # else the videos that it should name would count as without sound
         raise ValueError(f"saliency: its video ({min(other)}) is none of the {len(videos)} videos")
     samplers = list(dict.fromkeys(saliency["method"]))
-    control = control or samplers[-1]
+    added = [name for name, source in (("adaptive", adaptive), ("shuffled", control)) if source]
     by_f, by_samplers = (
         dict(zip(shards.status["video_id"], share_read(shards.status), strict=True))
         for shards in (dense, features)
@@ -127,11 +128,11 @@ def evaluate(
             continue
         scores = dense.get(video_id, "probabilities")
         numbers = clip_numbers(dense, video_id, len(scores))
-        inside = _inside_segments(dataset, video_id, by_key, samplers, seeds, numbers)
+        inside = _inside_segments(dataset, video_id, features, numbers)
         for seed in seeds:
-            rng = np.random.default_rng([seed, len(rows)])
-            for method in (*BASELINES, *samplers, *(["adaptive"] if adaptive else []), "shuffled"):
+            for method in (*BASELINES, *samplers, *added):
                 read, fell_back = by_f[video_id], False
+                rng = sampling.draws(seed, video_id, method)
                 if method in BASELINES:
                     picks = pick_clips(method, scores, label, k, rng)
                 elif video_id not in features:
@@ -174,18 +175,19 @@ def clip_numbers(shards: Shards, video_id: str, rows: int) -> np.ndarray:
     return shards.get(video_id, "clip") if shards.has(video_id, "clip") else np.arange(rows)
 
 
-def _inside_segments(dataset, video_id, by_key, samplers, seeds, numbers) -> pd.Series | None:
+def _inside_segments(
+    dataset: Dataset, video_id: str, features: Shards, numbers: np.ndarray
+) -> pd.Series | None:
     """(N,) share of each of f's clips `numbers` inside the video's segments; None without annotation.
 
-    NaN for clips of which the samplers, who know the times, could read nothing.
+    NaN for clips of which `features`, which know the times, could read nothing.
     """
     spans = dataset.segments_of(video_id)
-    groups = [by_key.get((m, s, video_id)) for m in samplers for s in seeds]
-    group = next((g for g in groups if g is not None), None)
-    if not len(spans) or group is None:
+    if not len(spans) or video_id not in features:
         return None
-    start, end = group["start_s"].to_numpy(), group["end_s"].to_numpy()
-    share = pd.Series(overlap(start, end, spans) / np.maximum(end - start, 1e-9), group["clip"])
+    start, end = features.get(video_id, "times").T
+    share = pd.Series(overlap(start, end, spans) / np.maximum(end - start, 1e-9))
+    share.index = clip_numbers(features, video_id, len(share))
     return share.reindex(numbers).reset_index(drop=True)  # its mean passes over NaN
 
 

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
-from torch.nn import functional as F
 
 from scslib import sampling
-from scslib.datasets.manifest import Dataset
-from scslib.models.samplers import MODALITIES, VISUAL
+from scslib.modalities import MODALITIES, VISUAL
 from scslib.parallel import ahead, workers
-from scslib.shards import Read, Shards, Video, run_shards
-from scslib.video.audio import FLOOR, MELS, STEPS, iter_logmel
+from scslib.shards import Read, Shards, run_shards, videos_of
+from scslib.video.audio import MELS, STEPS, iter_logmel
 from scslib.video.clips import ClipIndex, expected_clips, index_clips
 from scslib.video.compressed import CompressedClip, iter_compressed
 from scslib.video.frames import short_side
 from scslib.video.probe import VideoInfo
 from scslib.video.residual import BLOCK
 
+if TYPE_CHECKING:
+    from scslib.datasets.manifest import Dataset
+
 Result = TypeVar("Result")
 
 AT_ONCE = 32, 256  # clips that are held at a time, at least and at most
-
-# The scale of the samplers' inputs: what enters a network is (value - centre) / spread.
-SCALES = {
-    "iframes": (114.75, 57.0),
-    "motion": (0.0, 8.0),
-    "residual": (0.0, 16.0),
-    "logmel": (-6.0, 3.0),
-}
 
 
 @dataclass(frozen=True)
@@ -74,12 +65,6 @@ def extract_features(
         workers=workers,
         title="reading",
     )
-
-
-def videos_of(dataset: Dataset, videos) -> list[Video]:
-    """Rows of `dataset.videos` as `run_shards` wants them."""
-    rows = zip(videos["video_id"], videos["path"], strict=True)
-    return [Video(video_id, dataset.folder / path) for video_id, path in rows]
 
 
 def read_features(path: Path, params: dict) -> Read:
@@ -201,21 +186,19 @@ def _options(info: VideoInfo, spec: FeatureSpec, modalities: Sequence[str]) -> d
 def _visual_arrays(
     clips: list[CompressedClip], info: VideoInfo, spec: FeatureSpec, modalities: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """The arrays of the pictures: upright, on the spec's grid, and no more P-frames than it wants."""
+    """The arrays of the pictures, on the spec's grid, and no more P-frames than it wants."""
     arrays = {"iframes": np.concatenate([c.iframes for c in clips])}
     arrays["iframe_start"] = np.cumsum([0] + [len(c.iframes) for c in clips])
     picks = [_some(c.predicted, spec.pictures) for c in clips]
     arrays["predicted"] = np.stack([c.predicted[at] for c, at in zip(clips, picks, strict=True)])
-    quarters, size = info.rotation // 90, (info.coded_width, info.coded_height)
-    size = size[::-1] if quarters % 2 else size
     width, height = spec.width or info.width, spec.height or info.height
     grid = max(1, height // BLOCK), max(1, width // BLOCK)
     for name in {"motion", "residual"} & set(modalities):
         field = np.stack([getattr(c, name)[at] for c, at in zip(clips, picks, strict=True)])
         scale = None
         if name == "motion":
-            scale = np.array([width / size[0], height / size[1]], np.float32)
-        arrays[name] = _fit(_turned(field, quarters), grid, scale)
+            scale = np.array([width / info.width, height / info.height], np.float32)
+        arrays[name] = _fit(field, grid, scale)
     return arrays
 
 
@@ -229,69 +212,13 @@ def _some(predicted: np.ndarray, pictures: int) -> np.ndarray:
     return np.concatenate([at, np.resize(np.flatnonzero(~predicted), pictures - len(at))])
 
 
-def _turned(field: np.ndarray, quarters: int) -> np.ndarray:
-    """Grids (N, T, h, w, C) turned anticlockwise; vectors (C = 2, x first) turn with them."""
-    for _ in range(quarters):
-        field = np.rot90(field, axes=(2, 3))
-        if field.shape[-1] == 2:
-            field = np.stack([field[..., 1], -field[..., 0]], -1)
-    return field
-
-
 def _fit(field: np.ndarray, grid: tuple[int, int], scale: np.ndarray | None) -> np.ndarray:
-    """Grids (N, T, h, w, C) as float16 on another `grid`, each cell the mean of what it covers."""
-    if field.shape[2:4] != grid:
-        flat = torch.from_numpy(np.ascontiguousarray(field)).flatten(0, 1).permute(0, 3, 1, 2)
-        flat = F.interpolate(flat, size=grid, mode="area")
-        field = flat.permute(0, 2, 3, 1).reshape(*field.shape[:2], *grid, -1).numpy()
+    """Grids (N, T, h, w, C) as float16 on another `grid`, each cell the mean of all that it touches."""
+    for axis, size in enumerate(grid, start=2):
+        old = field.shape[axis]
+        if old != size:  # new cell i lies over the old ones from i * old / size to (i + 1) * old / size
+            spans = [range(i * old // size, -(-(i + 1) * old // size)) for i in range(size)]
+            field = np.stack([field.take(span, axis).mean(axis) for span in spans], axis)
     if scale is not None and (scale != 1).any():
         field = field * scale
     return field.astype(np.float16)
-
-
-def sampler_inputs(
-    features: Shards | VideoFeatures,
-    picks: Sequence[tuple[str, int]],
-    modalities: Sequence[str],
-    *,
-    pictures: int | None = None,
-    rng: np.random.Generator | None = None,
-) -> dict[str, torch.Tensor]:
-    """What the samplers see of B clips, given as (video_id, clip): see `models.samplers`.
-
-    `pictures` draws so many of each clip's pictures at random with `rng` (training); None takes all.
-    Clips with fewer pictures than others are filled up; `<modality>_mask` (B, S) says which count.
-    A video without sound is heard as silence.
-    """
-    inputs = {}
-    for modality in modalities:
-        centre, spread = SCALES[modality]
-        rows = [_pictures(features, video_id, clip, modality) for video_id, clip in picks]
-        if pictures is not None and modality != "logmel":
-            rows = [r[rng.integers(len(r), size=pictures)] if len(r) else r for r in rows]
-        longest = max(1, max(len(r) for r in rows))
-        shape = rows[0].shape[1:]
-        batch = np.zeros((len(rows), longest, *shape), np.float32)
-        mask = np.zeros((len(rows), longest), bool)
-        for i, row in enumerate(rows):
-            batch[i, : len(row)] = (row.astype(np.float32) - centre) / spread
-            mask[i, : len(row)] = True
-        if modality != "logmel":
-            batch = np.moveaxis(batch, -1, 2)
-            inputs[modality + "_mask"] = torch.from_numpy(mask)
-        inputs[modality] = torch.from_numpy(np.ascontiguousarray(batch))
-    return inputs
-
-
-def _pictures(features: Shards | VideoFeatures, video_id: str, clip: int, modality: str) -> np.ndarray:
-    """The pictures (S, ...) of one clip that belong to a modality."""
-    one = slice(clip, clip + 1)
-    if modality == "logmel":
-        if not features.has(video_id, "logmel"):
-            return np.full((1, STEPS, MELS), math.log(FLOOR), np.float32)
-        return features.get(video_id, "logmel", one)
-    if modality == "iframes":
-        first, last = features.get(video_id, "iframe_start", slice(clip, clip + 2))
-        return features.get(video_id, "iframes", slice(int(first), int(last)))
-    predicted = features.get(video_id, "predicted", one)[0]
-    return features.get(video_id, modality, one)[0][predicted]

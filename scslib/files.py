@@ -1,10 +1,11 @@
-"""Files: whether a path stays in its folder, and writing a file all of it or not at all."""
+"""Files: whether a path stays in its folder, whether it can be written, and writing all or nothing."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -32,3 +33,60 @@ def replacing(path: Path, *, own: bool = False) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_folder(folder: Path, name: str = "it", *, what: str = "folder") -> None:
+    """Raises `OSError` where a file called `name` cannot be written in `folder`; leaves nothing behind.
+
+    The folder need not exist. what: what it is for, as the message says.
+    """
+    made = []
+    try:
+        for path in (folder, *folder.parents):
+            if path.exists():
+                break
+            made.append(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f"{Path(name).stem}.{uuid4().hex[:12]}.part{Path(name).suffix}"  # as `replacing`
+        part.touch()
+        part.unlink()
+    except OSError as error:
+        raise OSError(f"{what} ({folder / name}) cannot be written: {error.strerror}") from error
+    finally:
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()
+
+
+def check_file(path: Path, *, what: str = "file") -> None:
+    """Raises `OSError` where the file `path` cannot be written; leaves nothing behind."""
+    if os.path.isdir(path):
+        raise OSError(f"{what} ({path}) cannot be written: it is a folder")
+    if not is_device(path):
+        check_folder(path.parent, path.name, what=what)
+
+
+def is_device(path: Path) -> bool:
+    """Whether `path` takes what is written and is no file, such as /dev/stdout."""
+    return os.path.exists(path) and not os.path.isfile(path)  # no error for a name that is too long
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file all of it or not at all, or what `is_device`."""
+    if is_device(path):
+        path.write_text(text, encoding="utf-8")
+        return
+    with replacing(path, own=True) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def short_name(name: str, longest: int = 180) -> str:
+    """`name`, cut to `longest` bytes and ended by its checksum where it is longer.
+
+    A file system takes 255 bytes, and what is made of a file is called after it, with a few more.
+    """
+    data = os.fsencode(name)
+    if len(data) <= longest:
+        return name
+    kept = data[: longest - 11].decode("utf-8", "ignore")
+    return f"{kept}-{hashlib.sha256(data).hexdigest()[:10]}"

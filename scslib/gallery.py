@@ -70,6 +70,11 @@ class Entry:
     clips: tuple[Clip, ...]
 
     @property
+    def extent(self) -> tuple[float, float]:
+        """When its clips begin and end, in seconds."""
+        return float(self.times[0, 0]), float(self.times[-1, 1])
+
+    @property
     def correct(self) -> bool | None:
         return self.predicted == self.label if self.label and self.predicted else None
 
@@ -169,7 +174,8 @@ def _entry(values: dict) -> Entry:
         values[name] = np.reshape(np.array(values[name], float), shape)
         if not np.isfinite(values[name]).all():
             raise ValueError(f"{name} must be finite")
-    if not 0 < len(values["times"]) == len(values["saliency"]) or not values["times"][-1, 1] > 0:
+    times = values["times"]
+    if not 0 < len(times) == len(values["saliency"]) or not times[-1, 1] > times[0, 0]:
         raise ValueError("times and saliency do not fit")
     for name in ("video_id", "label", "predicted"):
         if not isinstance(values[name], str):

@@ -8,6 +8,7 @@ them: it is watched from outside, and killed when it takes too long or too much.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -15,11 +16,12 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, TypeVar
 
 import psutil
@@ -68,15 +70,26 @@ class Child:
     def __init__(self, limits: Limits | None = None):
         self.limits = limits or Limits()
         self._process = self._line = None
-        self._stopped = False
+        self._stopped = self._networks = False
 
-    def call(self, function: Callable[[Job], Result], job: Job, *, preload: str = "") -> Result:
+    def call(
+        self,
+        function: Callable[[Job], Result],
+        job: Job,
+        *,
+        preload: str = "",
+        networks: bool = False,
+    ) -> Result:
         """`function(job)`, which must be importable, or its error; `Lost` when the child dies of it.
 
         The limits hold from the beginning, and anew from each `busy_with`. preload: the module that
-        takes long to import, by default the function's.
+        takes long to import, by default the function's. networks: whether that needs PyTorch; no other
+        process has it in memory.
         """
+        if self._process is not None and self._networks != networks:
+            self.close()
         if self._process is None:
+            self._networks = networks
             self._start(preload, function.__module__)
         try:
             if self._stopped:  # looked at last, for `stop` kills only what has been started
@@ -93,9 +106,12 @@ class Child:
             process.kill()
 
     def close(self) -> None:
-        """Kill the process, if there is one."""
+        """Kill the process, if there is one, and those that it has started."""
         if self._process is not None:
-            self._process.kill()
+            started = _started_by(self._process.pid)
+            for process in (self._process, *started):
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
             self._process.join()
             self._line.close()
             self._process = self._line = None
@@ -103,11 +119,10 @@ class Child:
     def _start(self, *modules: str) -> None:
         # a server that has imported `modules` and runs no threads is forked: 20 ms instead of seconds
         context = get_context("forkserver" if sys.platform == "linux" else "spawn")
-        if sys.platform == "linux":
-            context.set_forkserver_preload([m for m in modules if m])
         self._line, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        process.start()
+        with _forked_from(_servers[self._networks], [m for m in modules if m]):
+            process.start()
         self._process = process
         theirs.close()
 
@@ -142,6 +157,33 @@ class Child:
         self._process.join(5)
         code = self._process.exitcode
         return signal.Signals(-code).name if code is not None and code < 0 else f"exit status {code}"
+
+
+_servers = {False: forkserver.ForkServer(), True: forkserver.ForkServer()}  # of children with networks?
+_starting = Lock()
+
+
+@contextmanager
+def _forked_from(server: forkserver.ForkServer, modules: Sequence[str]) -> Iterator[None]:
+    """Within it, processes are forked from `server`, as `multiprocessing` does from its only one.
+
+    A server imports the `modules` that it is first asked for; a child imports what else it needs.
+    """
+    with _starting:
+        only = forkserver.connect_to_new_process
+        forkserver.connect_to_new_process = server.connect_to_new_process
+        server.set_forkserver_preload(list(modules))
+        try:
+            yield
+        finally:
+            forkserver.connect_to_new_process = only
+
+
+def _started_by(process: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(process).children(recursive=True)
+    except psutil.Error:  # it has died since
+        return []
 
 
 _line: Connection | None = None  # in a child: to the process that watches it
@@ -193,7 +235,7 @@ def _one_thread() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.get_num_threads() != 1:
         torch.set_num_threads(1)
-        threadpool_limits(1)
+    threadpool_limits(1)
 
 
 def watched(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -20,16 +21,19 @@ def cores() -> int:
 
 @contextmanager
 def workers(count: int, *, alone: bool) -> Iterator[ThreadPoolExecutor]:
-    """A pool of threads; unless they are `alone`, each computes on one core."""
-    import torch
+    """A pool of threads; unless they are `alone`, PyTorch computes on one core in each.
 
-    before = torch.get_num_threads()
-    begin = {} if alone else {"initializer": torch.set_num_threads, "initargs": (1,)}
+    Where nobody has imported PyTorch there is nothing to limit, and it is not imported for that.
+    """
+    torch = sys.modules.get("torch")
+    before = torch and torch.get_num_threads()
+    begin = {} if alone or not torch else {"initializer": torch.set_num_threads, "initargs": (1,)}
     try:
         with ThreadPoolExecutor(count, **begin) as pool:
             yield pool
     finally:
-        torch.set_num_threads(before)
+        if torch:
+            torch.set_num_threads(before)
 
 
 def ahead(

@@ -68,9 +68,10 @@ def within(clip: Clip) -> str:
 
 def ticks(entry: Entry, most: int = 6) -> list[tuple[float, str]]:
     """(percent of the width, text) of at most about `most` round seconds."""
-    end = entry.times[-1, 1]
-    step = next((step for step in STEPS if end / step <= most), end)
-    return [(100 * second / end, f"{second:g}") for second in np.arange(0, end, step).round(1)]
+    begin, end = entry.extent
+    step = next((step for step in STEPS if (end - begin) / step <= most), end - begin)
+    round_ones = np.arange(np.ceil(round(begin / step, 6)) * step, end, step).round(1)
+    return [(_place(entry, second), f"{second:.10g}") for second in round_ones]
 
 
 def marks(entry: Entry) -> list[tuple[Clip, float]]:
@@ -84,7 +85,13 @@ def marks(entry: Entry) -> list[tuple[Clip, float]]:
 
 
 def _percent(entry: Entry, clip: Clip) -> float:
-    return 50 * (clip.start_s + clip.end_s) / float(entry.times[-1, 1])
+    return _place(entry, (clip.start_s + clip.end_s) / 2)
+
+
+def _place(entry: Entry, second: float) -> float:
+    """The percent of the width at which a moment lies."""
+    begin, end = entry.extent
+    return 100 * float(second - begin) / (end - begin)
 
 
 def _apart(wanted: Sequence[float], gap: float) -> list[float]:
@@ -103,19 +110,19 @@ def curve(entry: Entry) -> str:
 
     1000 wide, whatever the width that it is drawn with; lines and dots keep their size.
     """
-    end, low, spread = entry.times[-1, 1], entry.saliency.min(), np.ptp(entry.saliency) or 1
+    low, spread = entry.saliency.min(), np.ptp(entry.saliency) or 1
 
     def x(second):
-        return 1000 * second / end
+        return 10 * _place(entry, second)
 
     def y(saliency):
         return BOTTOM - (BOTTOM - TOP) * (saliency - low) / spread
 
-    points = zip(x(entry.times.mean(1)), y(entry.saliency), strict=True)
+    points = zip(map(x, entry.times.mean(1)), y(entry.saliency), strict=True)
     line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
     parts = []
     for start, stop in entry.segments:
-        where = f'x="{x(start):.1f}" width="{x(stop - start):.1f}"'
+        where = f'x="{x(start):.1f}" width="{x(stop) - x(start):.1f}"'
         parts.append(f'<rect {where} y="{TOP}" height="{END - TOP}" fill="#2da44e" opacity=".16"/>')
         parts.append(f'<rect {where} y="{END - 5}" height="5" fill="#2da44e"/>')
     parts.append(f'<path d="M0,{END} H1000" stroke="#818b98"/>')

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from scslib.fonts import drawn
+
 INK, MUTED, TRUE = "#24292f", "#8c959f", "#2da44e"
 COLOURS = {
     "random": "#b6bdc5",
@@ -115,7 +117,8 @@ def by_class(table: pd.DataFrame, columns: dict[str, str]) -> Figure:
             axis.plot(values, np.full(len(values), line), "o", color=COLOURS["visual"], alpha=0.35)
             axis.plot(values.median(), line, "|", color=INK, markersize=16, markeredgewidth=2)
         axis.set(xlabel=title, ylim=(-0.6, len(classes) - 0.4))
-    axes[0, 0].set_yticks(range(len(classes)), classes)
+    names, how = drawn(*classes)
+    axes[0, 0].set_yticks(range(len(classes)), names, **how)
     return figure
 
 
@@ -154,8 +157,9 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
         if value:
             colour = "white" if share[row, column] > 0.5 else INK
             axis.text(column, row, int(value), ha="center", va="center", color=colour, fontsize=9)
-    axis.set_xticks(range(len(classes)), classes, rotation=40, ha="right")
-    axis.set_yticks(range(len(classes)), classes)
+    names, how = drawn(*classes)
+    axis.set_xticks(range(len(classes)), names, rotation=40, ha="right", **how)
+    axis.set_yticks(range(len(classes)), names, **how)
     axis.set(xlabel="predicted", ylabel="true class")
     return figure
 
@@ -182,10 +186,11 @@ def saliency_curve(
             axis.plot(middle[clip], scaled[clip], "o", color=line.get_color(), markersize=5)
     for start, end in segments:
         axis.axvspan(start, end, ymin=0, ymax=0.06, color=TRUE, linewidth=0)
-    axis.set(
-        xlabel="seconds", ylabel="saliency (scaled)", title=title, ylim=(-0.12, 1.08), yticks=[0, 1]
-    )
+    axis.set(xlabel="seconds", ylabel="saliency (scaled)", ylim=(-0.12, 1.08), yticks=[0, 1])
+    (title,), how = drawn(title)
+    axis.set_title(title, **how)
     axis.set_xlim(times[0, 0], times[-1, 1])
+    axis.ticklabel_format(axis="x", style="plain", useOffset=False)
     axis.legend(frameon=False, ncols=4, loc="upper right", bbox_to_anchor=(1, 1.2), fontsize=9)
     return figure
 

@@ -123,10 +123,10 @@ def write_report(run: Run, *, most: int = 20_000_000) -> Path:
     table, videos = readable(summary), run.load_table("videos")
     notes, figures = run.notes(), _figures(run)
     environment, params = (run.load_json(name) for name in ("env.json", "params.json"))
-    packages = environment.pop("packages", {})
+    packages, devices = environment.pop("packages", {}), environment.pop("devices", {})
     facts = [("command", notes.get("command", "scs run")), ("parameters", _pairs(params))]
     facts += [(name.replace("_", " "), str(value)) for name, value in environment.items()]
-    facts += [("packages", _pairs(packages))]
+    facts += [("packages", _pairs(packages)), ("where each step ran", _pairs(devices))]
     entries, labels, left_out = [], set(), 0
     size = sum(len(figure["uri"]) for figure in figures)
     for number, entry in enumerate(load_gallery(run.folder / "gallery")):

@@ -17,20 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import papermill
-import yaml
 
 from scslib.files import replacing
-from scslib.workspace import Run, WorkspaceError, read_table, resolve
+from scslib.parameters import known_parameters
+from scslib.tables import read_table
+from scslib.workspace import Run, WorkspaceError, resolve
 
 REPEATS = ("data_seed", "classifier_seed")  # parameters that say "the same again"
 HOW = ("run", "workers")  # parameters that say where and how, not what
-
-
-def known_parameters(notebook: Path) -> dict[str, object]:
-    """Names and defaults of a notebook's parameters cell."""
-    found = papermill.inspect_notebook(str(notebook))
-    return {name: yaml.safe_load(about["default"]) for name, about in found.items()}
 
 
 def load_runs(folders: str | Path | Iterable[str | Path]) -> pd.DataFrame:
@@ -40,7 +34,8 @@ def load_runs(folders: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     taken as it is. Columns: `sweep` (empty for a single run), `run`, every parameter of the executed
     notebooks (lists as JSON; of `data` the folder's name), the columns of results/methods.csv, versions,
     hardware, `commit`, and `notebook_seconds`: how long the run's notebooks took, shared ones too.
-    Raises `WorkspaceError` for a folder that is no run, or one before notebook 06.
+    Raises `WorkspaceError` for a folder that is no run, or one before notebook 06, `TableError` for a
+    file that is no table.
     """
     if isinstance(folders, (str, Path)):
         folders = [folders]
@@ -69,7 +64,9 @@ def _table(folder: Path, name: str, *, sweep: str) -> pd.DataFrame:
         parameters["data"] = Path(parameters["data"]).name
     columns |= {name: _plain(value) for name, value in parameters.items() if name not in methods}
     environment = run.load_json("env.json")
-    about = environment.pop("packages", {}) | environment | {"notebook_seconds": seconds}
+    devices = ", ".join(sorted({str(device) for device in environment.pop("devices", {}).values()}))
+    about = environment.pop("packages", {}) | environment | {"device": devices}
+    about["notebook_seconds"] = seconds
     front, back = (pd.DataFrame([c] * len(methods)) for c in (columns, about))
     return pd.concat([front, methods, back], axis=1)
 

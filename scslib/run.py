@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
 import reprlib
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -18,11 +16,16 @@ import papermill
 import yaml
 from papermill.exceptions import PapermillExecutionError
 
-from scslib.results import known_parameters
+from scslib.kernel import ThisPython, has_died
+from scslib.keys import OLDER, Key, made_again
+from scslib.parameters import declared, texts
+from scslib.sources import code_of_text
 from scslib.workspace import Run, open_run, resolve, root
 
 PRESETS = ("smoke", "laptop", "full")
 CELL_TIMEOUT_S = 24 * 3600
+START_TIMEOUT_S = 300  # on a busy machine a kernel takes a minute and more
+NOT_LAST = ("IPKernelApp", "Kernel died", "starting new kernel client")  # said by Jupyter, of any death
 
 
 class RunError(ValueError):
@@ -38,22 +41,28 @@ def notebooks() -> list[Path]:
 
 
 def preset(name: str) -> dict:
-    """The parameters of notebooks/presets/NAME.yaml; `name` may also be the path of a YAML file."""
+    """The parameters of notebooks/presets/NAME.yaml, each of its notebook's type.
+
+    `name` may also be the path of a YAML file. Raises `RunError` for what no notebook takes.
+    """
     path = root() / "notebooks" / "presets" / f"{name}.yaml" if name in PRESETS else Path(name)
     if not path.is_file():
         raise RunError(f"preset ({name}) must be one of {', '.join(PRESETS)}, or a YAML file")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+        values = texts(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RunError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(values, dict):
         raise RunError(f"{path}: must hold names and values")
-    return values
+    return typed(values)
 
 
 def plan(params: dict) -> list[tuple[Path, dict]]:
-    """Which notebook gets which parameters. Raises `RunError` for a parameter that none of them has."""
-    known = {notebook: known_parameters(notebook) for notebook in notebooks()}
+    """Which notebook gets which parameters, each of the type that the notebook declares.
+
+    Raises `RunError` for a parameter that none of them has, or a value that cannot be of its type.
+    """
+    known = {notebook: declared(notebook) for notebook in notebooks()}
     everything = {name for parameters in known.values() for name in parameters}
     for name, value in params.items():
         if name not in everything:
@@ -61,7 +70,19 @@ def plan(params: dict) -> list[tuple[Path, dict]]:
                 f"parameter {name!r} (value {reprlib.repr(value)}) is in no notebook; known: "
                 + ", ".join(sorted(everything))
             )
-    return [(n, {k: v for k, v in params.items() if k in parameters}) for n, parameters in known.items()]
+    try:
+        return [
+            (notebook, {name: own[name].held(v) for name, v in params.items() if name in own})
+            for notebook, own in known.items()
+        ]
+    except ValueError as error:
+        raise RunError(str(error)) from None
+
+
+def typed(params: dict) -> dict:
+    """`params` with every value of its notebook's type. Raises `RunError` as `plan` does."""
+    values = {name: value for _, own in plan(params) for name, value in own.items()}
+    return {name: values[name] for name in params}
 
 
 def chosen(notebook: Path, numbers: str) -> bool:
@@ -91,63 +112,54 @@ def run_notebooks(out: str | Path, params: dict, *, command: str, numbers: str =
     folder.mkdir(exist_ok=True)
     # the kernels are told where the kit lies
     os.environ["SCS_ROOT"] = str(root())
-    chain, begin, number = library(), time.monotonic(), 0
+    before, begin, number = "", time.monotonic(), 0
     for notebook, parameters in steps:
-        chain = link(chain, notebook, parameters)
+        key = step_key(before, notebook, parameters)
+        before = key.digest
         if not chosen(notebook, numbers):
             continue
         number += 1
         stamp = run.inside("notebooks", f".{notebook.stem}.done")
         label = f"[{number}/{total_steps}] {notebook.stem}"
-        if stamp.is_file() and stamp.read_text() == chain and (folder / notebook.name).is_file():
+        there = (folder / notebook.name).is_file()
+        if there and key.is_at(stamp):
             click.echo(f"{label}: done before")
             continue
-        click.echo(f"{label} ...", nl=not sys.stdout.isatty())
-        start = time.monotonic()
+        again = (key.why_again([stamp]) or OLDER) if there and stamp.is_file() else ""
+        click.echo(f"{label} ..." + (f" (again: {again})" if again else ""), nl=not sys.stdout.isatty())
+        start, clock = time.monotonic(), time.time()
         execute(notebook, folder, parameters)
-        stamp.write_text(chain)
+        key.write(stamp, again=again)
         took, total = time.monotonic() - start, time.monotonic() - begin
         click.echo(f"\r{label}: {took:.0f} s ({total / 60:.1f} min so far)")
+        for line in made_again(run.inside("cache"), since=clock):
+            click.echo(f"    {line}")
     return run
 
 
-def afresh(out: str | Path) -> None:
-    """Remove the shards of the run `out` if another state of the library made them.
+def step_key(before: str, notebook: Path, parameters: dict) -> Key:
+    """What a notebook's results depend on: those `before` it, its code cells, parameters, the library.
 
-    Shards are kept by their parameters, and a change of what computes them is none. Synthetic videos
-    stay, as they do for every run.
+    Of the library only what the cells reach by import.
     """
-    run = open_run(out)
-    cache = run.inside("cache")
-    if run.notes().get("library") != library():
-        if cache.exists():
-            shutil.rmtree(cache)
-        run.note(library=library())
-
-
-def library() -> str:
-    """A checksum of scslib's own sources: what they computed before a change does not count as done."""
-    found = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        found.update(path.read_bytes())
-    return found.hexdigest()
-
-
-def link(chain: str, notebook: Path, parameters: dict) -> str:
-    """The checksum of a step: of all that came before it (`chain`), its source and its parameters."""
-    text = chain + notebook.read_text(encoding="utf-8") + json.dumps(parameters, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    cells = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    stands_on = {"cells": cells} | {f"parameter {name}": value for name, value in parameters.items()}
+    code = code_of_text("\n".join(cells), "its cells")
+    return Key(notebook.stem, notebook.name, code, stands_on | {"earlier notebooks": before})
 
 
 def execute(notebook: Path, folder: Path, parameters: dict) -> None:
-    """Run one notebook; FOLDER/NAME.ipynb is there when it is complete.
+    """Run one notebook in this Python; FOLDER/NAME.ipynb is there when it is complete.
 
-    A broken one is kept as NAME.failed.ipynb, and the `RunError` names it, the cell, and the error.
-    What kernels say on stderr goes to FOLDER/kernels.log. Links out of FOLDER are not followed.
+    A broken one is kept as NAME.failed.ipynb, and the `RunError` names it, the cell, and the error, or
+    says that the kernel died. What kernels say on stderr goes to FOLDER/kernels.log. Links out of FOLDER
+    are not followed.
     """
     names = (notebook.name, f".{notebook.stem}.part.ipynb", f"{notebook.stem}.failed.ipynb")
     target, temporary, failed, log = (Run(folder).inside(name) for name in (*names, "kernels.log"))
     failed.unlink(missing_ok=True)
+    said = log.stat().st_size if log.is_file() else 0
     bar = {"file": sys.stdout, "leave": False, "disable": not sys.stdout.isatty()}
     try:
         with _stderr_to(log):
@@ -156,18 +168,35 @@ def execute(notebook: Path, folder: Path, parameters: dict) -> None:
                 str(temporary),
                 parameters=parameters,
                 kernel_name="python3",
+                kernel_manager_class=ThisPython,
                 cwd=str(notebook.parent),  # Python imports there: no module of a run's folder
                 progress_bar=bar,
+                start_timeout=START_TIMEOUT_S,
                 execution_timeout=CELL_TIMEOUT_S,
             )
     except PapermillExecutionError as error:
         os.replace(temporary, failed)
         reason = f"{error.ename}: {error.evalue}"
         raise RunError(f"{notebook.stem}, cell {error.exec_count}: {reason} (see {failed})") from error
+    except RuntimeError as error:
+        if not has_died(error):
+            temporary.unlink(missing_ok=True)
+            raise
+        if temporary.is_file():
+            os.replace(temporary, failed)
+        raise RunError(f"{notebook.stem}: {_last_words(log, said)}") from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     os.replace(temporary, target)
+
+
+def _last_words(log: Path, begin: int) -> str:
+    """That the kernel died, and the last line that it wrote to `log` after its first `begin` bytes."""
+    lines = log.read_bytes()[begin:].decode("utf-8", "replace").split("\n")
+    words = [line.strip() for line in lines if line.strip() and not any(s in line for s in NOT_LAST)]
+    why = f"it last said: {words[-1][:200]}" if words else "it said nothing; often memory has run out"
+    return f"its kernel died ({why}; see {log}, and scs doctor)"
 
 
 @contextlib.contextmanager

@@ -19,21 +19,17 @@ import numpy as np
 import pandas as pd
 import torch
 
+from scslib import devices
 from scslib.clock import Clock
 from scslib.datasets.manifest import Dataset
-from scslib.features import (
-    FeatureSpec,
-    VideoFeatures,
-    map_chunks,
-    sampler_inputs,
-    videos_of,
-)
+from scslib.features import FeatureSpec, VideoFeatures, map_chunks
+from scslib.inputs import sampler_inputs
+from scslib.modalities import MODALITIES, VISUAL
 from scslib.models.checkpoints import fingerprint, load_sampler
-from scslib.models.samplers import MODALITIES, VISUAL, Sampler
-from scslib.shards import Read, Shards, run_shards
+from scslib.models.samplers import Sampler
+from scslib.shards import Read, Shards, run_shards, videos_of
 from scslib.video.clips import ClipIndex
 
-CLIPS_AT_ONCE = 16
 # the networks whose scores make each sampler (paper, sec. 3.2, 3.3; "audio-visual" is joint training)
 SAMPLERS = {"audio": ("logmel",), "visual": VISUAL, "audio-visual": ("joint",)}
 NETWORKS = {name: (name,) for name in MODALITIES} | {"joint": MODALITIES}  # and what each looks at
@@ -48,10 +44,9 @@ def outputs_of(
     """
     device, modalities = next(networks[0].parameters()).device, _union(n.modalities for n in networks)
     found: list[list[torch.Tensor]] = [[] for _ in networks]
-    for start in range(0, len(rows), CLIPS_AT_ONCE):
-        picks = [(video_id, int(i)) for i in rows[start : start + CLIPS_AT_ONCE]]
-        inputs = sampler_inputs(features, picks, modalities)
-        inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
+    for some in devices.in_batches(iter(rows), device):
+        picks = [(video_id, int(i)) for i in some]
+        inputs = devices.put(sampler_inputs(features, picks, modalities), device)
         for network, parts in zip(networks, found, strict=True):
             parts.append(network(inputs).cpu())
     return [torch.cat(parts) if parts else torch.zeros(0, 1) for parts in found]
@@ -132,20 +127,27 @@ def sampler_checkpoint(folder: Path, network: str, *, objective: str, seed: int)
     return folder / f"{network}-{objective}-seed{seed}.safetensors"
 
 
-def load_clip_sampler(name: str, folder: Path, *, objective: str, seed: int) -> ClipSampler:
+def load_clip_sampler(
+    name: str, folder: Path, *, objective: str, seed: int, device: torch.device | str = "cpu"
+) -> ClipSampler:
     """The sampler `audio`, `visual` or `audio-visual` from a run's folder of checkpoints."""
     if name not in SAMPLERS:
         raise ValueError(f"sampler ({name!r}) must be one of {sorted(SAMPLERS)}")
-    networks = load_networks(SAMPLERS[name], folder, objective=objective, seed=seed)
+    networks = load_networks(SAMPLERS[name], folder, objective=objective, seed=seed, device=device)
     return ClipSampler(name, objective, networks)
 
 
 def load_networks(
-    names: Sequence[str], folder: Path, *, objective: str, seed: int
+    names: Sequence[str],
+    folder: Path,
+    *,
+    objective: str,
+    seed: int,
+    device: torch.device | str = "cpu",
 ) -> tuple[Sampler, ...]:
     """Single networks of a run: `iframes`, `motion`, `residual`, `logmel`, `joint`."""
     paths = [sampler_checkpoint(folder, n, objective=objective, seed=seed) for n in names]
-    return tuple(load_sampler(path)[0] for path in paths)
+    return tuple(load_sampler(path)[0].to(device) for path in paths)
 
 
 def sampler_features(folder: Path, name: str, *, objective: str, seed: int) -> dict:
@@ -185,6 +187,7 @@ def network_scores(
     *,
     objective: str,
     seed: int,
+    device: str = "auto",
     workers: int = 0,
 ) -> Shards:
     """What a run's sampler networks say of every clip of the videos in `features`.
@@ -199,12 +202,24 @@ def network_scores(
         for video in videos_of(dataset, rows)
     ]
     paths = {n: sampler_checkpoint(checkpoints, n, objective=objective, seed=seed) for n in NETWORKS}
-    params = {name: fingerprint(path) for name, path in paths.items()}
-    params = {"weights": params, "features": features.folder.name}
-    given = {"checkpoints": {name: str(path) for name, path in paths.items()}}
-    given |= {"folder": str(features.folder)}
-    options = {"given": given, "workers": workers, "title": "scoring clips by the samplers"}
-    return run_shards(_network_scores, videos, folder, params=params, **options)
+    where = devices.choose(device)
+    return run_shards(
+        _network_scores,
+        videos,
+        folder,
+        params={"objective": objective, "seed": seed, "device": where.type},
+        stands_on={
+            "weights": {name: fingerprint(path) for name, path in paths.items()},
+            "features": features.folder.name,
+        },
+        given={
+            "checkpoints": {name: str(path) for name, path in paths.items()},
+            "folder": str(features.folder),
+            "on": str(where),
+        },
+        workers=workers,
+        title="scoring clips by the samplers",
+    )
 
 
 def _network_scores(path: Path, params: dict) -> Read:
@@ -213,7 +228,8 @@ def _network_scores(path: Path, params: dict) -> Read:
     features = Shards(Path(params["folder"]), status)
     rows, heard = range(len(features.get(video_id, "times"))), features.has(video_id, "logmel")
     names = [name for name in NETWORKS if heard or NETWORKS[name] != ("logmel",)]
-    networks = [_cached_network(params["checkpoints"][n], params["weights"][n]) for n in names]
+    checkpoints, weights, on = params["checkpoints"], params["weights"], params["on"]
+    networks = [_cached_network(checkpoints[n], weights[n], on) for n in names]
     with torch.inference_mode():
         outputs = outputs_of(networks, features, video_id, rows)
     arrays = {name: output.numpy() for name, output in zip(names, outputs, strict=True)}
@@ -221,8 +237,8 @@ def _network_scores(path: Path, params: dict) -> Read:
 
 
 @lru_cache(maxsize=len(NETWORKS))
-def _cached_network(checkpoint: str, weights: str) -> Sampler:
-    return load_sampler(checkpoint)[0]
+def _cached_network(checkpoint: str, weights: str, on: str) -> Sampler:
+    return load_sampler(checkpoint)[0].to(devices.choose(on))
 
 
 def scored(name: str, scores: Shards, *, objective: str) -> ScoredSampler:

@@ -5,12 +5,24 @@ Every function returns a sorted or ranked array of min(K, N) different clip numb
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import numpy as np
 
 
 def dense(clips: int) -> np.ndarray:
     """All of them."""
     return np.arange(clips)
+
+
+def draws(*what: object) -> np.random.Generator:
+    """A generator for the draws that `what` names, such as (seed, video, method): the same every time.
+
+    What else is drawn, before or after, makes no difference to it.
+    """
+    name = hashlib.sha256(json.dumps([str(part) for part in what]).encode()).digest()
+    return np.random.default_rng(np.frombuffer(name, np.uint32).tolist())
 
 
 def random(clips: int, k: int, rng: np.random.Generator) -> np.ndarray:

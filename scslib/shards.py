@@ -2,12 +2,14 @@
 
 A step is a function from one video to arrays. Its results lie in a folder of their own:
 
+    FOLDER/key.json              what was done, by which code (see `keys`)
     FOLDER/00000.safetensors     the arrays of a few videos, named "video_id/array"
-    FOLDER/00000.json            one status row per video, counts, seconds, versions, the parameters'
-                                 hash; written last: a shard that has it is done
+    FOLDER/00000.json            one status row per video, counts, seconds; written last: a shard that
+                                 has it is done
 
-FOLDER's name carries a hash of the step's parameters, so results of other parameters never mix. Where
-and by how many processes a step is done is an `engine`'s business, and does not change a byte.
+FOLDER's name carries a hash of the step's parameters and of the code that computes it, so results of
+other parameters or other code never mix. Where and by how many processes a step is done is an
+`engine`'s business, and does not change a byte.
 
 The status of a video is `ok`; `partial`: fewer frames or clips than the file declares, with the numbers;
 `failed`, with the reason, also where reading it crashed or took too much memory; or `timeout`.
@@ -16,7 +18,7 @@ The status of a video is `ok`; `partial`: fewer frames or clips than the file de
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import errno
 import json
 import os
 import re
@@ -25,23 +27,29 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from importlib.metadata import version
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 import psutil
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from scslib.engines import Engine
 from scslib.isolation import TRIES, Child, Lost, busy_with
-from scslib.video.container import VideoError
+from scslib.keys import OLDER, Key
+from scslib.sources import Code, code_of
+from scslib.video.container import DISK, VideoError
+
+if TYPE_CHECKING:  # processes that read have no tables, and spare the 80 MB and half a second
+    import pandas as pd
+
+    from scslib.datasets.manifest import Dataset
 
 VIDEOS_PER_SHARD = 8
 OPEN = 64  # shards that are kept open for reading
+NO_VIDEOS_FAULT = DISK | {errno.EMFILE, errno.ENFILE}  # these errors end the step
 READ = ("ok", "partial")  # the statuses of videos that have arrays
 
 
@@ -67,6 +75,12 @@ class Read(NamedTuple):
     note: str = ""
 
 
+def videos_of(dataset: Dataset, videos: pd.DataFrame) -> list[Video]:
+    """Rows of `dataset.videos` as `run_shards` wants them."""
+    rows = zip(videos["video_id"], videos["path"], strict=True)
+    return [Video(video_id, dataset.folder / path) for video_id, path in rows]
+
+
 Work = Callable[[Path, dict], Read]  # from the path of a video, and the parameters
 
 
@@ -90,6 +104,8 @@ class Shards:
 
     def but(self, *others: Shards) -> Shards:
         """The same without the videos that `others` have failed on, whose status and reason they get."""
+        import pandas as pd
+
         lost = pd.concat([other.failed for other in others]).drop_duplicates("video_id")
         lost, status = lost.set_index("video_id"), self.status.set_index("video_id")
         status.loc[lost.index, ["status", "reason", "clips"]] = lost[["status", "reason", "clips"]]
@@ -105,6 +121,9 @@ class Shards:
         if rows is None:
             return file.get_tensor(f"{video_id}/{name}")
         return file.get_slice(f"{video_id}/{name}")[rows]
+
+    def __reduce__(self):
+        return Shards, (self.folder, self.status)  # open files stay here
 
     @cached_property
     def _shard_of(self) -> dict[str, int]:
@@ -138,6 +157,7 @@ def run_shards(
     folder: str | Path,
     *,
     params: dict,
+    stands_on: dict | None = None,
     given: dict | None = None,
     workers: int = 0,
     title: str,
@@ -146,27 +166,31 @@ def run_shards(
 ) -> Shards:
     """Apply `work` to every video, and keep the results in `folder-HASH`.
 
-    Finished shards are not done again, but for those with a file that has changed since. A `VideoError`
-    is that video's status, not the step's end; so is the death of the process that read it. `params`
-    must be JSON; they go to `work`, a video's own ones among them, and into the hash, together with the
-    list of videos. given: what goes to `work` only, because it changes no result, such as where weights
-    lie whose checksum is in `params`. engine: by default what `Engine.current` says; workers: 0, one for
-    each core. made: of a video and the parameters, whether what `work` left elsewhere is still there.
+    Finished shards are not done again, but for those with a file that has changed since. A `VideoError`,
+    or an `OSError` but for that of a full disk, is that video's status, not the step's end; so is the
+    death of the process that read it.
+
+    All of `params`, `stands_on`, `given` goes to `work`, with a video's own parameters. `params` and
+    `stands_on` must be JSON, and are in the hash, with the list of videos and the code that `work`
+    reaches by import. stands_on: checksums of other steps' results, such as weights. given: what changes
+    no result, such as where these weights lie. engine: by default what `Engine.current` says; workers:
+    0, one for each core. made: of a video and the parameters, whether what `work` left elsewhere is
+    still there.
     """
+    import pandas as pd
+
     engine = engine or Engine.current()
+    stands_on, given = stands_on or {}, given or {}
     videos = [Video(v[0], Path(v[1]), *v[2:]) for v in videos]
-    text = json.dumps(
-        [work.__module__, work.__qualname__, params, [[v.video_id, str(v.path), v.own] for v in videos]],
-        sort_keys=True,
-    )
-    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-    folder = Path(f"{folder}-{digest}")
-    folder.mkdir(parents=True, exist_ok=True)
+    rows = [[v.video_id, str(v.path), v.own] for v in videos]
+    what = [work.__module__, work.__qualname__, params, rows]
+    key = Key(title, what, code_of(work), stands_on)
+    folder = _folder_of(key, Path(folder))
     _sweep(folder)
     rows, jobs = {}, []
     for number, start in enumerate(range(0, len(videos), VIDEOS_PER_SHARD)):
-        some, wanted = videos[start : start + VIDEOS_PER_SHARD], params | (given or {})
-        job = _Job(work, some, folder, number, wanted, digest)
+        some = videos[start : start + VIDEOS_PER_SHARD]
+        job = _Job(work, some, folder, number, params | stands_on | given, key.code)
         done = _finished(job, again=engine.retry, made=made)
         if done is None:
             jobs.append(job)
@@ -175,6 +199,17 @@ def run_shards(
     for at, made in engine.map(_supervise, jobs, workers=workers, title=title, unit="shard"):
         rows[jobs[at].number] = made
     return Shards(folder, pd.DataFrame([row for number in sorted(rows) for row in rows[number]]))
+
+
+def _folder_of(key: Key, folder: Path) -> Path:
+    """FOLDER-HASH, made if it is not there, with its key in it."""
+    own = folder.with_name(f"{folder.name}-{key.digest[:10]}")
+    if not (own / "key.json").is_file():
+        others = sorted(folder.parent.glob(f"{folder.name}-*"), key=lambda path: path.stat().st_mtime)
+        older = any(not (other / "key.json").is_file() for other in others)
+        again = key.why_again(other / "key.json" for other in others) or (OLDER if older else "")
+        key.write(own / "key.json", again=again)
+    return own
 
 
 @dataclass(frozen=True)
@@ -186,7 +221,7 @@ class _Job:
     folder: Path
     number: int
     params: dict
-    digest: str
+    code: Code
     gone: dict[str, dict] = field(default_factory=dict)
 
     @property
@@ -224,7 +259,8 @@ def _supervise(child: Child, job: _Job) -> list[dict]:
     deaths = Counter()
     while True:
         try:
-            return child.call(_make, job, preload=job.work.__module__)
+            networks = any(name.startswith("torch") for name in job.code.libraries)
+            return child.call(_make, job, preload=job.work.__module__, networks=networks)
         except Lost as lost:
             deaths[lost.at] += 1
             if lost.again and deaths[lost.at] < TRIES:
@@ -236,6 +272,8 @@ def _supervise(child: Child, job: _Job) -> list[dict]:
 
 def _make(job: _Job) -> list[dict]:
     """Read the videos of a shard and write it, in a child."""
+    if not job.code.current():
+        raise RuntimeError("scslib was changed while it ran: restart it (or the kernel)")
     arrays, rows, files = {}, [], [_identity(video.path) for video in job.videos]
     for video in job.videos:
         begin = time.perf_counter()
@@ -258,6 +296,10 @@ def _make(job: _Job) -> list[dict]:
                 row |= {"status": "partial", "reason": ", ".join(filter(None, [reason, read.missing]))}
         except VideoError as error:
             row |= {"status": "failed", "reason": str(error)}
+        except OSError as error:
+            if error.errno in NO_VIDEOS_FAULT:
+                raise
+            row |= {"status": "failed", "reason": f"{video.path}: {error}"}
         except MemoryError:
             row |= {"status": "failed", "reason": f"{video.path}: wants more memory than there is"}
         rows.append(row | {"seconds": round(time.perf_counter() - begin, 4)})
@@ -268,8 +310,7 @@ def _make(job: _Job) -> list[dict]:
 
 def _write(job: _Job, arrays: dict[str, np.ndarray], rows: list[dict], files: list) -> None:
     temporary = job.target.with_suffix(f".{socket.gethostname()}-{os.getpid()}.part")
-    report = {"params": job.digest, "versions": _versions()}
-    report["counts"] = dict(sorted(Counter(row["status"] for row in rows).items()))
+    report = {"counts": dict(sorted(Counter(row["status"] for row in rows).items()))}
     report["seconds"] = round(sum(row["seconds"] for row in rows), 4)
     report |= {"videos": rows, "files": files}
     try:
@@ -285,11 +326,6 @@ def _write(job: _Job, arrays: dict[str, np.ndarray], rows: list[dict], files: li
     except OSError:
         temporary.unlink(missing_ok=True)  # what is left of it would keep the disk full
         raise
-
-
-@cache
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("scslib", "av", "numpy", "torch")}
 
 
 def _sweep(folder: Path) -> None:

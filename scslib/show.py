@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 
+from scslib.fonts import drawn
 from scslib.plots import COLOURS, INK, TRUE
 
 _STEPS = plt.get_cmap("viridis", 24)  # few colours keep notebooks small
@@ -17,13 +18,14 @@ _STEPS = plt.get_cmap("viridis", 24)  # few colours keep notebooks small
 def picture_rows(rows: Sequence[np.ndarray], titles: Sequence[str], *, columns: int = 8) -> Figure:
     """One line of pictures per entry of `rows` (T, H, W, 3), `columns` of each, titled."""
     figure, axes = plt.subplots(len(rows), columns, figsize=(columns, 0.95 * len(rows)), squeeze=False)
+    titles, how = drawn(*titles)
     for line, pictures, title in zip(axes, rows, titles, strict=True):
         chosen = np.linspace(0, len(pictures) - 1, columns).round().astype(int)
         for axis, number in zip(line, chosen, strict=True):
             axis.imshow(_coarse(pictures[number]), interpolation="nearest")
             axis.set_axis_off()
         line[-1].set_title(" ", fontsize=9)  # keeps the height; a long title must not widen a column
-        where = {"transform": line[0].transAxes, "va": "bottom", "fontsize": 9}
+        where = {"transform": line[0].transAxes, "va": "bottom", "fontsize": 9, **how}
         line[0].text(0, 1.06, title, **where).set_in_layout(False)
     return figure
 
@@ -56,7 +58,8 @@ def the_idea(
     box = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": INK}
     axis.text(clips / 2, 1.0, "clip classifier $f$, costly: only K clips", ha="center", bbox=box)
     axis.annotate("", (clips / 2, 0.1), (clips / 2, 0.7), arrowprops={"arrowstyle": "-|>"})
-    axis.text(clips / 2, -0.3, f"mean of the K predictions: {answer}", ha="center")
+    (answer,), how = drawn(answer)
+    axis.text(clips / 2, -0.3, f"mean of the K predictions: {answer}", ha="center", **how)
     axis.text(-0.2, 4.1, "the video,\nN clips", ha="right", va="center", fontsize=9)
     axis.text(-0.2, 3.0, "sampler,\ncheap: all N", ha="right", va="center", fontsize=9)
     axis.set(xlim=(-2, clips + 0.2), ylim=(-0.5, 3.9 + tall), aspect="equal")
@@ -69,9 +72,10 @@ def panels(pictures: Sequence[np.ndarray], titles: Sequence[str], *, block: int 
     height, width = pictures[0].shape[:2]
     size = (10, 10 / len(pictures) * height / width + 0.35)
     figure, axes = plt.subplots(1, len(pictures), figsize=size, squeeze=False)
+    titles, how = drawn(*titles)
     for axis, picture, title in zip(axes[0], pictures, titles, strict=True):
         axis.imshow(_coarse(picture), extent=(0, width, height, 0), interpolation="nearest")
-        axis.set_title(title, loc="left", fontsize=9)
+        axis.set_title(title, loc="left", fontsize=9, **how)
         axis.set_axis_off()
     if block:
         axes[0, 0].vlines(np.arange(0, width + 1, block), 0, height, color="white", linewidth=0.6)
@@ -158,7 +162,9 @@ def sheet_with_curve(
             str(rank), (middle[clip], saliency[clip]), (0, 5), textcoords="offset points", fontsize=8
         )
     axis.set(xlabel="seconds", ylabel="saliency", xlim=(times[0, 0], times[-1, 1]))
-    axis.set_title(title, loc="left")
+    axis.ticklabel_format(axis="x", style="plain", useOffset=False)
+    (title,), how = drawn(title)
+    axis.set_title(title, loc="left", **how)
     for number, (clip, caption) in enumerate(zip(pictures, captions, strict=True)):
         axis = figure.add_subplot(grid[1 + number // columns, number % columns])
         axis.imshow(clip[len(clip) // 2])

@@ -1,8 +1,8 @@
 """`scs sweep`: many runs that answer one question, each step done once, several at a time.
 
 A *step* is a notebook with its parameters after the steps before it; its checksum is that of
-`run.link`, which covers the library, sources and parameters of the whole chain. Runs that agree up to
-a step share it: a sweep over K trains one classifier.
+`run.step_key`, which covers the library, sources and parameters of the whole chain. Runs that agree up
+to a step share it: a sweep over K trains one classifier.
 
     FOLDER/steps/KEY/     the run folder as it is after the step KEY; step.json is written last
     FOLDER/locks/KEY      locked while somebody runs the step
@@ -28,8 +28,9 @@ from statistics import median
 
 import yaml
 
-from scslib.results import HOW, known_parameters
-from scslib.run import RunError, chosen, library, link, notebooks, plan, preset
+from scslib.parameters import known_parameters, texts
+from scslib.results import HOW
+from scslib.run import RunError, chosen, notebooks, plan, preset, step_key, typed
 from scslib.workspace import resolve, root
 
 KEYS = ("question", "preset", "grid", "sets", "parameters", "seeds", "notebooks")
@@ -111,11 +112,14 @@ def load_sweep(source: str, *, other_preset: str | None = None, given: dict | No
         raise RunError(f"sweep ({source}) must be one of {known or 'none here'}, or a YAML file")
     text = path.read_text(encoding="utf-8")
     try:
-        about = yaml.safe_load(text)
+        about = texts(text)
     except yaml.YAMLError as error:
         raise RunError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(about, dict) or not set(about) <= set(KEYS):
         raise RunError(f"{path}: must hold names out of {', '.join(KEYS)}")
+    for key in ("parameters", "grid"):
+        if not isinstance(about.get(key) or {}, dict):
+            raise RunError(f"{path}: {key} ({about[key]!r}) must hold names and values")
     first = text.splitlines()[0]
     question = about.get("question") or (first.lstrip("# ") if first.startswith("#") else "")
     if not question:
@@ -124,11 +128,11 @@ def load_sweep(source: str, *, other_preset: str | None = None, given: dict | No
         )
     numbers = about.get("notebooks", "01,03-06")
     if not isinstance(numbers, str):
-        raise RunError(f"{path}: notebooks ({numbers!r}) must be text, in quotes")
+        raise RunError(f"{path}: notebooks ({numbers!r}) must be text")
     name = other_preset or about.get("preset", "smoke")
     fixed = about.get("parameters") or {}
     fixed |= {"seeds": about["seeds"]} if "seeds" in about else {}
-    fixed |= given or {}
+    fixed = typed(fixed | (given or {}))
     runs = _runs(path, about.get("grid") or {}, about.get("sets") or [{}])
     sweep = Sweep(path.stem, question, name, numbers, runs, preset(name) | fixed)
     for key in (*fixed, *sweep.varied):
@@ -148,7 +152,7 @@ def _runs(path: Path, grid: dict, sets: list) -> dict[str, dict]:
     runs = {}
     for values in sets:
         for point in itertools.product(*grid.values()):
-            run = values | dict(zip(grid, point, strict=True))
+            run = typed(values | dict(zip(grid, point, strict=True)))
             text = ",".join(f"{name}={value}" for name, value in run.items()) or "as-it-is"
             name = re.sub(r"[^\w=.,+-]+", "_", text)[:120]
             if name in runs:
@@ -163,13 +167,13 @@ def plan_sweep(sweep: Sweep, folder: str | Path) -> Plan:
     if not known:
         raise RunError(f"notebooks ({sweep.notebooks!r}): there are none of these numbers")
     taken = {name for parameters in known.values() for name in parameters}
-    folder, base = Path(folder).resolve(), library()
+    folder = Path(folder).resolve()
     steps, runs, last = {}, {}, {}
     for name, values in sweep.runs.items():
         plan(sweep.fixed | values)  # refuses what is in no notebook at all
         for missing in set(values) - taken:
             raise RunError(f"parameter {missing!r} is in none of the notebooks {sweep.notebooks}")
-        chain = list(_chain(sweep.fixed, values, known, base, folder))
+        chain = list(_chain(sweep.fixed, values, known, folder))
         if chain[-1].key in last:
             raise RunError(f"the runs {last[chain[-1].key]} and {name} are the same")
         last[chain[-1].key] = name
@@ -178,9 +182,9 @@ def plan_sweep(sweep: Sweep, folder: str | Path) -> Plan:
     return Plan(sweep, folder, steps, runs)
 
 
-def _chain(fixed: dict, values: dict, known: dict, base: str, folder: Path) -> Iterator[Step]:
+def _chain(fixed: dict, values: dict, known: dict, folder: Path) -> Iterator[Step]:
     """The steps of one run. Two runs' steps have one key if all up to them is the same."""
-    given, checksum, parent, label, made = fixed | values, base, None, {}, None
+    given, checksum, parent, label, made = fixed | values, "", None, {}, None
     for notebook, defaults in known.items():
         own = {name: given.get(name, default) for name, default in defaults.items() if name not in HOW}
         makes = own.get("make_data", False)
@@ -188,8 +192,7 @@ def _chain(fixed: dict, values: dict, known: dict, base: str, folder: Path) -> I
             own["data"] = str(resolve(own["data"], "data"))  # kernels work in another folder
         # a dataset that the chain makes lies where the chain says: its place is no difference
         content = {name: v for name, v in own.items() if not (name == "data" and (makes or made))}
-        checksum = link(checksum, notebook, content)
-        key = checksum[:16]
+        key = checksum = step_key(checksum, notebook, content).digest
         made = str(folder / "data" / key) if makes else made
         own |= {"data": made} if made and "data" in own else {}
         label |= {name: value for name, value in values.items() if name in own}

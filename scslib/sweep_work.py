@@ -18,7 +18,8 @@ from pathlib import Path
 import click
 
 from scslib.files import replacing
-from scslib.results import known_parameters, load_runs, save_results
+from scslib.parameters import known_parameters
+from scslib.results import load_runs, save_results
 from scslib.run import RunError, execute
 from scslib.sweep import Plan, Step, time_left
 from scslib.workspace import Run, root

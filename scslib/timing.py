@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scslib import sampling
+from scslib import devices, sampling
 from scslib.baselines import Baseline
 from scslib.cascade import Cascade
 from scslib.clock import STAGES, Clock
 from scslib.features import FeatureSpec
 from scslib.models.classifiers import ClassifierInput
 from scslib.saliency import ClipSampler
-from scslib.scoring import CLIPS_AT_ONCE, classify, clips_for
+from scslib.scoring import classify, clips_for
 from scslib.video.clips import ClipIndex
 from scslib.video.frames import decode_clips, iter_clips, short_side
 
@@ -130,5 +130,6 @@ def _dense(path: Path, network, view: ClassifierInput, clock: Clock) -> None:
     """Decode everything, and show it to f."""
     index = clock("read_s", clips_for, path, view)
     stream = iter_clips(index, size=_size(index, view))
-    while clips := clock("decode_s", lambda: list(islice(stream, CLIPS_AT_ONCE))):
+    size = devices.clips_at_once(next(network.parameters()).device)
+    while clips := clock("decode_s", lambda: list(islice(stream, size))):
         clock("classifier_s", classify, network, view, np.stack(clips))

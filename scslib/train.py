@@ -17,16 +17,19 @@ from dataclasses import asdict, dataclass
 
 import click
 import numpy as np
+import torch
 
-from scslib import distributed
+from scslib import devices
 from scslib.datasets.manifest import Dataset, Parts, load_dataset, training_parts
 from scslib.features import FeatureSpec, extract_features
+from scslib.modalities import MODALITIES
 from scslib.models.checkpoints import load_classifier, save_sampler
-from scslib.models.samplers import MODALITIES
 from scslib.saliency import sampler_checkpoint
 from scslib.scoring import dense_scores
 from scslib.shards import Shards
-from scslib.training import Recipe, Schedule, train_sampler
+from scslib.training import distributed
+from scslib.training.recipe import Recipe, make_recipe, save_recipe
+from scslib.training.sampler import train_sampler
 from scslib.video.probe import probe
 from scslib.workspace import Run, WorkspaceError, resolve
 
@@ -56,6 +59,7 @@ def read_material(
     accumulate: bool,
     iframe_size: int,
     kept_pictures: int,
+    device: str,
     workers: int,
 ) -> Material:
     """Read the held-out videos, or take them from the run's cache; see notebook 05 for the arguments.
@@ -70,7 +74,9 @@ def read_material(
     size = {"height": first.height, "width": first.width, "pictures": kept_pictures}
     spec = FeatureSpec(view.frames, accumulate, iframe_size, frame_rate=view.frame_rate, **size)
     features = extract_features(dataset, parts.held, run.cache("features"), spec, workers=workers)
-    dense = dense_scores(dataset, parts.held, checkpoint, run.cache("dense"), workers=workers)
+    dense = dense_scores(
+        dataset, parts.held, checkpoint, run.cache("dense"), device=device, workers=workers
+    )
     labels = dict(
         zip(parts.samplers["video_id"], map(int, dataset.label_index(parts.samplers)), strict=True)
     )
@@ -89,41 +95,19 @@ def _same_clips(dense: Shards, features: Shards, video_id: str) -> bool:
     return bool((seen[:both] == read[:both]).all())
 
 
-def make_recipe(
-    *,
-    ac_steps: int,
-    rank_steps: int,
-    sampler_batch: int,
-    sampler_lr: float,
-    sampler_width: int,
-    sound_width: int,
-    backbone: str,
-    pictures: int,
-    clips_per_ranking: int,
-    eta: float,
-    rank_form: str,
-) -> Recipe:
-    """The recipe of the parameters of notebook 05, by their names there."""
-    return Recipe(
-        ac=Schedule(ac_steps, batch=sampler_batch, lr=sampler_lr),
-        rank=Schedule(rank_steps, batch=sampler_batch, lr=sampler_lr / 3),
-        width=sampler_width,
-        sound_width=sound_width,
-        backbone=backbone,
-        pictures=pictures,
-        clips_per_video=clips_per_ranking,
-        eta=eta,
-        form=rank_form,
-    )
-
-
 def train_samplers(
-    run: Run, material: Material, recipe: Recipe, *, seed: int, every: int = 100
+    run: Run,
+    material: Material,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    every: int = 100,
 ) -> dict[str, np.ndarray]:
     """Train every network of one seed with both objectives, and save it in RUN/checkpoints.
 
     The joint network starts from the AC networks of the single inputs. Goes on from what
-    RUN/cache/samplers has; see `fitting.fit` for `every`. Returns the losses (steps,) by name, such as
+    RUN/cache/samplers has; see `loop.fit` for `every`. Returns the losses (steps,) by name, such as
     "motion, RANK".
     """
     learnt = material.features, material.labels, material.targets
@@ -135,6 +119,7 @@ def train_samplers(
             recipe,
             classes=len(material.classes),
             seed=seed,
+            device=device,
             start=[single[m] for m in modalities] if len(modalities) > 1 else [],
             resume=run.cache("samplers") / f"{name}-seed{seed}",
             every=every,
@@ -152,7 +137,7 @@ def train_samplers(
 def parameters_of(run: Run) -> dict:
     """The parameters of notebook 05 as `scs run` has been given them for this run, else its defaults."""
     # papermill comes with them, which notebook 05 itself can do without
-    from scslib.results import known_parameters
+    from scslib.parameters import known_parameters
     from scslib.run import notebooks
 
     path = run.folder / "params.json"
@@ -181,11 +166,13 @@ def main(name: str, seeds: tuple[int, ...], every: int) -> None:
 def _train(run: Run, seeds: tuple[int, ...], every: int) -> None:
     parameters = parameters_of(run)
     recipe = make_recipe(**_wanted(make_recipe, parameters))
+    if distributed.rank() == 0:
+        save_recipe(run, recipe)
     dataset = load_dataset(resolve(parameters["data"], "data"))
-    options = _wanted(read_material, parameters)
+    options, device = _wanted(read_material, parameters), devices.choose()
     material = distributed.once(lambda: read_material(run, dataset, **options))
     for seed in seeds or parameters["seeds"]:
-        train_samplers(run, material, recipe, seed=seed, every=every)
+        train_samplers(run, material, recipe, seed=seed, device=device, every=every)
         if distributed.rank() == 0:
             click.echo(f"seed {seed}: {len(NETWORKS)} networks, AC and RANK")
 

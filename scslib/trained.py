@@ -18,11 +18,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from scslib import devices
 from scslib.cascade import STAGES, Cascade, cascade_of
 from scslib.features import FeatureSpec
 from scslib.files import replacing
+from scslib.modalities import VISUAL
 from scslib.models.reading import CheckpointError, bounded
-from scslib.models.samplers import VISUAL, Sampler
+from scslib.models.samplers import Sampler
 from scslib.saliency import SAMPLERS, ClipSampler, load_networks, sampler_features
 from scslib.workspace import Run, WorkspaceError, resolve
 
@@ -51,15 +53,15 @@ class Trained:
         return ClipSampler(method, self.objective, networks)
 
 
-def load_trained(source: str | Path, *, seed: int = 0) -> Trained:
+def load_trained(source: str | Path, *, seed: int = 0, device: str = "auto") -> Trained:
     """The samplers of a run, given its folder or its name under runs/, or of an exported file.
 
-    `seed` says which of a run's. Raises `WorkspaceError` where the run has none, `CheckpointError` for
-    a file that is none.
+    `seed` says which of a run's; they lie on the `device` (see `devices.choose`). Raises
+    `WorkspaceError` where the run has none, `CheckpointError` for a file that is none.
     """
-    path = Path(source)
+    path, where = Path(source), devices.choose(device)
     if path.is_file() or path.suffix == ".safetensors":
-        return _read(path)
+        return _read(path, where)
     run = Run(resolve(source, "runs"))
     which = {"objective": run.notes().get("objective"), "seed": seed}
     if which["objective"] is None:
@@ -67,7 +69,8 @@ def load_trained(source: str | Path, *, seed: int = 0) -> Trained:
     folder = run.inside("checkpoints")
     for path in folder.glob("*"):
         run.inside("checkpoints", path.name)
-    networks = dict(zip(NETWORKS, load_networks(NETWORKS, folder, **which), strict=True))
+    loaded = load_networks(NETWORKS, folder, device=where, **which)
+    networks = dict(zip(NETWORKS, loaded, strict=True))
     spec = FeatureSpec(**sampler_features(folder, "visual", **which))
     return Trained(networks, which["objective"], spec)
 
@@ -77,7 +80,7 @@ def export(source: str | Path, path: str | Path, *, seed: int = 0) -> Path:
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"path ({path}) must end in .safetensors")
-    trained = load_trained(source, seed=seed)
+    trained = load_trained(source, seed=seed, device="cpu")
     about = {"kind": KIND, "format": FORMAT, "objective": trained.objective}
     about["features"], about["networks"], weights = asdict(trained.spec), {}, {}
     for name, network in trained.networks.items():
@@ -88,7 +91,7 @@ def export(source: str | Path, path: str | Path, *, seed: int = 0) -> Path:
     return path
 
 
-def _read(path: Path) -> Trained:
+def _read(path: Path, device: torch.device) -> Trained:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
     try:
@@ -100,6 +103,7 @@ def _read(path: Path) -> Trained:
         if about["objective"] not in OBJECTIVES:
             raise ValueError(f"objective ({about['objective']!r}) must be one of {OBJECTIVES}")
         networks = {name: _network(name, about["networks"][name], weights) for name in NETWORKS}
+        networks = {name: network.to(device) for name, network in networks.items()}
         return Trained(networks, about["objective"], FeatureSpec(**bounded(about["features"])))
     except (SafetensorError, json.JSONDecodeError, RuntimeError) as error:  # RecursionError is one
         raise CheckpointError(f"{path}: broken ({str(error).splitlines()[0]})") from error

@@ -24,8 +24,9 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from scslib.files import lies_in, replacing
+from scslib.files import check_folder, lies_in, replacing
 from scslib.parallel import cores
+from scslib.tables import TableError, read_table
 
 PACKAGES = ("torch", "torchvision", "torchaudio", "av", "numpy", "pandas", "papermill")
 
@@ -83,7 +84,10 @@ class Run:
         path = self.inside("results", f"{name}.csv")
         if not path.is_file():
             raise WorkspaceError(f"{path}: no such file; run the notebooks in order (scs run)")
-        table = read_table(path)
+        try:
+            table = read_table(path)
+        except TableError as error:
+            raise WorkspaceError(str(error)) from error
         if lacking := [column for column in columns if column not in table]:
             words = f"no column {', '.join(lacking)}, as from another version of the kit"
             raise WorkspaceError(f"{path}: {words}; run notebook 06 again")
@@ -97,7 +101,7 @@ class Run:
 
     def note(self, **values) -> None:
         """Add facts to results/notes.json for later notebooks and the report."""
-        _write(self.inside("results", "notes.json"), _json(self.notes() | values))
+        self.save_json(self.notes() | values, "results", "notes.json")
 
     def notes(self) -> dict:
         return self.load_json("results", "notes.json")
@@ -115,6 +119,10 @@ class Run:
             raise WorkspaceError(f"{path}: must hold an object")
         return value
 
+    def save_json(self, value: object, *names: str) -> None:
+        """Write a JSON file of the run, complete or not at all."""
+        _write(self.inside(*names), _json(value))
+
     def need(self, path: Path, notebook: str) -> Path:
         """`path`, or a `WorkspaceError` that says which notebook makes it."""
         if not path.exists():
@@ -122,16 +130,15 @@ class Run:
         return path
 
     def save_environment(self, params: dict) -> None:
-        _write(self.inside("params.json"), _json(params))
-        _write(self.inside("env.json"), _json(environment()))
+        """Write params.json and env.json; where earlier steps ran stays there."""
+        self.save_json(params, "params.json")
+        devices = {"devices": self.load_json("env.json").get("devices", {})}
+        self.save_json(environment() | devices, "env.json")
 
-
-def read_table(path: Path) -> pd.DataFrame:
-    """The table in a CSV file; `WorkspaceError` if it is none."""
-    try:
-        return pd.read_csv(path, dtype={"video_id": str})  # 007 is a name
-    except (OSError, ValueError) as error:  # not there, not CSV, not UTF-8, empty
-        raise WorkspaceError(f"{path}: not a CSV file ({error})") from error
+    def ran_on(self, step: str, device: str) -> None:
+        """Note in env.json on which device (in words) a step ran."""
+        kept = self.load_json("env.json") or environment()
+        self.save_json(kept | {"devices": kept.get("devices", {}) | {step: device}}, "env.json")
 
 
 def open_run(name: str | Path) -> Run:
@@ -139,6 +146,13 @@ def open_run(name: str | Path) -> Run:
     run = Run(resolve(name, "runs"))
     run.folder.mkdir(parents=True, exist_ok=True)
     return run
+
+
+def check_run(name: str | Path) -> None:
+    """Raises `OSError` where the folder of the run `name`, or one in it, cannot be written."""
+    folder = resolve(name, "runs")
+    for part in (".", "notebooks", "results", "figures", "checkpoints", "gallery", "cache"):
+        check_folder(folder / part, what="run")
 
 
 def environment() -> dict:

@@ -1,4 +1,4 @@
-"""Small trees in the layouts of public datasets: real file names, one tiny video under all of them."""
+"""Small trees in the layouts of public datasets: real file names, a tiny video under each of them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,18 @@ def tiny() -> Path:
     return path
 
 
+def own(video: bytes, mark: str) -> bytes:
+    """An MP4 file with the same pictures and other bytes: a box at its end that players pass over."""
+    text = mark.encode("utf-8", "surrogateescape")
+    return video + (8 + len(text)).to_bytes(4, "big") + b"free" + text
+
+
 def videos(root: Path, names: Iterable[str]) -> Path:
-    """`root` with a copy of the tiny video under each of `names`."""
+    """`root` with the tiny video under each of `names`, every one a content of its own."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(tiny().read_bytes())
+        path.write_bytes(own(tiny().read_bytes(), name))
     root.mkdir(exist_ok=True)
     return root
 

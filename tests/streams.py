@@ -72,11 +72,16 @@ def write(
     stamps=None,
     first=0,
     turned=0,
+    matrix=None,
+    message=b"",
     aspect=None,
     muxer=None,
     sounds=(),
 ):
-    """Encode with PyAV alone; `sounds` are (samples at 16 kHz, first sample's time), a track each."""
+    """Encode with PyAV alone; `sounds` are (samples at 16 kHz, first sample's time), a track each.
+
+    matrix: (a, b, c, d) of the display matrix. message: what is put before the first picture's data.
+    """
     if codec not in av.codecs_available:
         pytest.skip(f"this PyAV has no encoder {codec}")
     stamps = range(len(pictures)) if stamps is None else stamps
@@ -88,13 +93,19 @@ def write(
             stream.codec_context.sample_aspect_ratio = aspect
         if turned:
             stream.set_display_rotation(turned)
+        if matrix is not None:
+            a, b, c, d = (round(65536 * value) for value in matrix)
+            stream.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
         coding = "pcm_s16le" if container.format.name == "avi" else "aac"  # no room for AAC's delay
         tracks = [container.add_stream(coding, rate=16_000, layout="mono") for _ in sounds]
-        for picture, stamp in zip(pictures, stamps, strict=True):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = stamp + first, Fraction(1, RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+        for picture, stamp in [*zip(pictures, stamps, strict=True), (None, 0)]:
+            frame = None if picture is None else av.VideoFrame.from_ndarray(picture, format="rgb24")
+            if frame is not None:
+                frame.pts, frame.time_base = stamp + first, Fraction(1, RATE)
+            packets = stream.encode(frame)
+            if packets and message:
+                packets[0], message = begun_with(packets[0], message), b""
+            container.mux(packets)
         for track, (samples, start_s) in zip(tracks, sounds, strict=True):
             frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
             frame.sample_rate, frame.time_base = 16_000, Fraction(1, 16_000)
@@ -102,6 +113,14 @@ def write(
             container.mux(track.encode(frame))
             container.mux(track.encode(None))
     return path
+
+
+def begun_with(packet: av.Packet, data: bytes) -> av.Packet:
+    """The packet with `data` before its own."""
+    new = av.Packet(data + bytes(packet))
+    new.pts, new.dts, new.time_base, new.stream = packet.pts, packet.dts, packet.time_base, packet.stream
+    new.is_keyframe, new.duration = packet.is_keyframe, packet.duration
+    return new
 
 
 def every_frame(path: Path, vectors: bool = False) -> list[av.VideoFrame]:

@@ -4,22 +4,28 @@ import json
 import logging
 import pickle
 import urllib.error
+from collections import OrderedDict
 from dataclasses import replace
 
 import pytest
 import torch
+import torchvision
+from torch.hub import load_state_dict_from_url
+from torchvision.models import get_model, get_model_weights
 from torchvision.models.video import MC3_18_Weights
 from torchvision.models.video import mc3_18 as torchvision_mc3_18
 
 from scslib.models.checkpoints import (
     CheckpointError,
     fingerprint,
+    identify,
     load_classifier,
     load_sampler,
     save_classifier,
     save_sampler,
+    short_name,
 )
-from scslib.models.classifiers import SHORT, ClassifierInput, build_classifier
+from scslib.models.classifiers import CLASSIFIERS, SHORT, Classifier, ClassifierInput, build_classifier
 from scslib.models.samplers import MODALITIES, Sampler
 
 
@@ -95,6 +101,94 @@ def test_a_published_file_gets_class_names_and_another_head(tmp_path):
     assert classes == ["a", "b", "c"] and loaded.fc.weight.shape == (3, 512)
 
 
+def as_a_notebook(path, classes, out):
+    """What notebooks 03 and 09 do with a checkpoint: load it, ask what it is, and save it."""
+    network, view, names = load_classifier(path, classes=classes)
+    family = identify(path)
+    about = {"architecture": family.architecture, "width": family.width}
+    save_classifier(out, network, **about, classes=names, view=view)
+    return network, family, load_classifier(out)
+
+
+def served(name, folder, monkeypatch):
+    """Random weights in the shapes of torchvision's `name`, fetched from a file instead of the network.
+
+    The download is torch.hub's own, but for the address and the checksum, which random weights lack.
+    """
+    architecture, version = name.removeprefix("torchvision:").split("/")
+    state = get_model(architecture).state_dict()
+    weights = get_model_weights(architecture)[version]
+    torch.save(state, folder / "server.pth")
+    fetch, asked = load_state_dict_from_url, []
+
+    def fetch_here(url, *args, check_hash, **options):
+        asked.append(url)
+        assert check_hash
+        return fetch((folder / "server.pth").as_uri(), *args, **options)
+
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(folder / "hub"))
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", fetch_here)
+    return state, weights, asked
+
+
+@pytest.mark.parametrize("architecture", ["mc3_18", "r3d_18", "r2plus1d_18"])
+def test_torchvisions_names_are_taken_as_notebooks_take_them(architecture, tmp_path, monkeypatch):
+    name = f"torchvision:{architecture}/KINETICS400_V1"
+    state, weights, asked = served(name, tmp_path, monkeypatch)
+    network, family, again = as_a_notebook(name, "abc", tmp_path / f"{short_name(name)}.safetensors")
+    assert set(asked) == {weights.url}
+    assert (family.name, family.architecture, family.width) == ("torchvision", architecture, 64)
+    assert again[1] == SHORT and again[2] == ["a", "b", "c"]
+    for key, tensor in again[0].state_dict().items():
+        expected = network.fc.state_dict()[key[3:]] if key.startswith("fc.") else state[key]
+        assert torch.equal(tensor, expected), key
+
+
+def test_short_names_differ_where_torchvisions_do():
+    assert short_name("torchvision:mc3_18/KINETICS400_V1") == "mc3_18-KINETICS400_V1"
+    assert short_name("torchvision:r3d_18/KINETICS400_V1") == "r3d_18-KINETICS400_V1"
+    assert short_name("there/ircsn_ig65m.pth") == "ircsn_ig65m"
+
+
+@pytest.mark.parametrize("classes", ["abc", "vwxyz"])
+def test_a_narrow_checkpoint_of_the_kit_is_saved_as_what_it_is(classes, tmp_path):
+    path, view = tmp_path / "f.safetensors", ClassifierInput(frames=8, short_side=40, crop=32)
+    network = build_classifier("r2plus1d_18", 3, 4)
+    save_classifier(path, network, architecture="r2plus1d_18", width=4, classes="abc", view=view)
+    _, family, (again, seen, names) = as_a_notebook(path, classes, tmp_path / "again.safetensors")
+    assert (family.architecture, family.width, family.view) == ("r2plus1d_18", 4, view)
+    assert seen == view and names == list(classes) and again.fc.weight.shape == (len(classes), 32)
+    trunk = (n.layer4[1].conv1[0][0].weight for n in (again, network))
+    assert torch.equal(*trunk)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"width": 64}, {"classes": "abcd"}, {"architecture": "r3d_18"}, {"architecture": "i3d"}]
+)
+def test_what_could_not_be_loaded_again_is_not_saved(wrong, tmp_path):
+    path, network = tmp_path / "f.safetensors", build_classifier("mc3_18", 3, 4)
+    about = {"architecture": "mc3_18", "width": 4, "classes": "abc", "view": SHORT} | wrong
+    fits = f"{about['architecture']} of width {about['width']} and {len(about['classes'])} classes"
+    with pytest.raises(ValueError, match=f"network does not fit {fits}"):
+        save_classifier(path, network, **about)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_without_batch_normalisation_comes_back(tmp_path, monkeypatch):
+    def plain(classes, width):
+        layers = {"first": torch.nn.Conv3d(3, width, 3), "pool": torch.nn.AdaptiveAvgPool3d(1)}
+        layers |= {"flat": torch.nn.Flatten(), "fc": torch.nn.Linear(width, classes)}
+        return torch.nn.Sequential(OrderedDict(layers))
+
+    monkeypatch.setitem(CLASSIFIERS, "plain", Classifier(plain, SHORT))
+    path, clip = tmp_path / "f.safetensors", torch.randn(1, 3, 8, 32, 32)
+    network = build_classifier("plain", 3, 4)
+    save_classifier(path, network, architecture="plain", width=4, classes="abc", view=SHORT)
+    _, family, loaded = as_a_notebook(path, "abc", tmp_path / "again.safetensors")
+    assert family.eps is None
+    torch.testing.assert_close(loaded[0](clip), network(clip))
+
+
 def test_torchvisions_weights_by_name_come_with_their_classes(tmp_path, monkeypatch):
     name = "torchvision:mc3_18/KINETICS400_V1"
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
@@ -128,8 +222,11 @@ def test_without_network_the_error_is_one_line(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["resnet50/IMAGENET1K_V1", "mc3_18/V9", "mc3_18", "i3d/KINETICS400_V1"])
 def test_unknown_names_are_answered_with_the_known_ones(name):
-    with pytest.raises(CheckpointError, match="torchvision:r2plus1d_18/KINETICS400_V1"):
-        load_classifier(f"torchvision:{name}")
+    for ask in (load_classifier, identify, fingerprint):
+        with pytest.raises(CheckpointError) as caught:
+            ask(f"torchvision:{name}")
+        known = str(caught.value).partition("torchvision has ")[2].split(", ")
+        assert "torchvision:r2plus1d_18/KINETICS400_V1" in known and len(known) == len(set(known))
 
 
 def test_a_checkpoint_of_the_kit_without_its_json_is_refused(tmp_path):

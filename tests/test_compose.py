@@ -329,7 +329,7 @@ def test_files_that_cannot_be_used_are_named(own, tmp_path):
     broken.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     (clips / "sit/v_g03_c7.mp4").write_bytes((clips / "sit/v_g01_c1.mp4").read_bytes())
     (own / "other/a/copy.mp4").write_bytes((clips / "jump/v_g02_c1.avi").read_bytes())
-    (clips / "readme.txt").write_text("about")
+    (clips / "loose.avi").write_text("about")
     (clips / "sit/.hidden").write_text("not looked at")
     data = composed(own, tmp_path / "out")
     left = pd.read_csv(data.folder / "left_out.csv").set_index("path")["problem"]
@@ -338,7 +338,7 @@ def test_files_that_cannot_be_used_are_named(own, tmp_path):
         "sit/v_g02_c8, ж.mkv",
         "sit/v_g03_c7.mp4",
         "a/copy.mp4",
-        "readme.txt",
+        "loose.avi",
     }
     assert left["sit/v_g02_c8, ж.mkv"].startswith("breaks off")
     assert left["sit/v_g03_c7.mp4"] == "the same content as sit/v_g01_c1.mp4"
@@ -386,7 +386,7 @@ def only_the_clips_as_distractors(own):
         (broken_class, "class 'walk' has no readable video (1 left out; walk/v_g01_c1.avi: not a"),
         (nameless_group, "other name.mp4: group pattern '_(g\\\\d+)_' finds no group in its name"),
         (one_class, "clips: has 1 class folders, at least 2 are needed"),
-        (no_distractors, "other: no files"),
+        (no_distractors, "other: no videos"),
         (only_the_clips_as_distractors, "other: 0 usable distractors, at least 2 are needed"),
     ],
 )

@@ -22,13 +22,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from scslib import distributed, training
 from scslib import train as command
 from scslib.features import FeatureSpec, VideoFeatures
 from scslib.models.checkpoints import load_sampler
 from scslib.models.reading import CheckpointError
 from scslib.models.samplers import MODALITIES, Sampler
-from scslib.training import Schedule, train_ac, train_rank
+from scslib.training import distributed
+from scslib.training import sampler as training
+from scslib.training.loop import Schedule
+from scslib.training.sampler import train_ac, train_rank
 from scslib.workspace import Run
 
 CLIPS, CLASSES, WIDTH, STEPS, MANY = 6, 3, 4, 4, 16

@@ -1,6 +1,11 @@
 """`scs doctor` names what is broken and survives it: broken packages are put in the way on purpose."""
 
+import json
+import os
+import subprocess
 import sys
+import sysconfig
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +104,34 @@ def test_old_python_and_few_cores(monkeypatch):
     assert doctor._python().level == "bad"
     monkeypatch.setattr(doctor.os, "sched_getaffinity", lambda pid: {0}, raising=False)
     assert doctor._cores().level == "warn"
+
+
+@pytest.mark.parametrize("where", ["JUPYTER_PATH", "home", "home first", "environment"])
+@pytest.mark.parametrize("program", ["another", "none"])
+def test_another_kernel_named_python3_is_found_and_the_mend_mends(tmp_path, where, program):
+    """In an environment of its own, whose Jupyter folders may be spoilt; the mend runs in a shell."""
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    here, home = venv / "bin" / "python", tmp_path / "home"
+    tops = {"JUPYTER_PATH": tmp_path / "path", "environment": venv / "share" / "jupyter"}
+    spec = tops.get(where, home / ".local" / "share" / "jupyter") / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    argv = [{"another": "/bin/sh", "none": "/no/such/python"}[program], "-f", "{connection_file}"]
+    spec.write_text(json.dumps({"argv": argv, "display_name": "another", "language": "python"}))
+    code = "import json; from scslib import doctor; print(json.dumps(vars(doctor._kernel())))"
+    paths = os.pathsep.join([str(Path(doctor.__file__).parents[1]), sysconfig.get_path("purelib")])
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "XDG", "VIRTUAL"))}
+    env |= {"PYTHONPATH": paths, "HOME": str(home)}
+    env |= {"JUPYTER_PATH": str(tops["JUPYTER_PATH"])} if where == "JUPYTER_PATH" else {}
+    env |= {"JUPYTER_PREFER_ENV_PATH": "0" if where == "home first" else "1"}
+
+    def look(before: str = "true") -> dict:
+        words = ["sh", "-c", f"{before} && {here} -c '{code}'"]
+        done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout.splitlines()[-1])
+
+    finding = look()
+    assert finding["level"] == "warn" and argv[0] in finding["found"]
+    assert str(spec.parent) in finding["found"]
+    mended = look(finding["mend"])
+    assert (mended["level"], mended["found"]) == ("ok", f"python3: {here}")

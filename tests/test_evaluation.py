@@ -27,7 +27,12 @@ class Scores(dict):
     """The part of `Shards` that `evaluate` uses: probabilities by video, and what was read."""
 
     def get(self, video_id, name):
+        if name == "times":
+            return np.arange(len(self[video_id]))[:, None] + [0.0, 1.0]
         return self[video_id]
+
+    def has(self, video_id, name):
+        return name != "clip"
 
     @property
     def status(self):
@@ -92,11 +97,51 @@ def test_adaptive_gives_its_samplers_answers_with_fewer_clips(world):
 
 def test_shuffled_saliency_is_no_better_than_random(world):
     dataset, scores, saliency = world
-    rows = evaluate(dataset, dataset.videos, scores, scores, saliency, k=4, seeds=[0, 1])
+    rows = evaluate(
+        dataset, dataset.videos, scores, scores, saliency, k=4, seeds=[0, 1], control="visual"
+    )
     accuracy = rows.groupby("method")["correct"].mean()
     low, high = wilson(int(rows[rows["method"] == "random"]["correct"].sum()), 2 * VIDEOS)
     assert low - 0.05 <= accuracy["shuffled"] <= high + 0.05
     assert accuracy["visual"] > high + 0.05  # the control can fail: unshuffled, the same scores do win
+
+
+@pytest.mark.parametrize("change", ["added", "removed", "moved"])
+def test_no_row_changes_with_the_other_methods(world, change):
+    dataset, scores, saliency = world
+    other = saliency.assign(method="other", saliency=-saliency["saliency"])
+    tables = {"added": [saliency, other], "removed": [other], "moved": [other, saliency]}
+
+    def rows_of(tables, *seeds):
+        control = "visual" if change != "removed" else ""
+        rows = evaluate(
+            dataset, dataset.videos, scores, scores, tables, k=4, seeds=list(seeds), control=control
+        )
+        return rows.set_index(["method", "seed", "video_id"]).sort_index()
+
+    before = rows_of(saliency, 0, 1)
+    after = rows_of(pd.concat(tables[change]), 1, 0)
+    same = before.index.intersection(after.index)
+    assert set(same.get_level_values("method")) == {"random", "uniform", "dense", "oracle"} | (
+        set() if change == "removed" else {"visual", "shuffled"}
+    )
+    pd.testing.assert_frame_equal(before.loc[same], after.loc[same])
+
+
+def test_a_row_made_alone_is_the_same(world, predictions):
+    dataset, scores, saliency = world
+    alone = evaluate(
+        dataset,
+        dataset.videos[7:8],
+        scores,
+        scores,
+        saliency[saliency["video_id"] == "v7"],
+        k=4,
+        seeds=[1],
+    )
+    keys = ["method", "seed", "video_id"]
+    whole = predictions.set_index(keys).loc[alone.set_index(keys).index]
+    pd.testing.assert_frame_equal(alone.set_index(keys), whole)
 
 
 def test_shuffled_labels_give_chance(world):
@@ -251,7 +296,7 @@ def torn():
     videos = pd.DataFrame({"video_id": [f"v{i}" for i in range(5)], "label": "a", "split": "test"})
     segments = pd.DataFrame({"video_id": ["v0", "v4"], "start_s": 0.0, "end_s": 1.0})
     dataset = Dataset(None, "torn", ("a", "b"), videos, segments)
-    rows = evaluate(dataset, videos, f, features, pd.concat(tables), k=1, seeds=[0])
+    rows = evaluate(dataset, videos, f, features, pd.concat(tables), k=1, seeds=[0], control="visual")
     return rows, f, features
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from layouts import own
 
 from scslib.datasets.folder import index_folder, test_groups
 from scslib.datasets.listing import place, video_ids
@@ -36,7 +37,7 @@ def clips(tmp_path, videos):
         (tmp_path / "clips" / label).mkdir(parents=True)
         for i in range(10):
             target = tmp_path / "clips" / label / f"видео {i}, g{i // 2:02d} (1).mp4"
-            target.write_bytes((videos / "quiet.mp4").read_bytes())
+            target.write_bytes(own((videos / "quiet.mp4").read_bytes(), f"{label} {i}"))
     return tmp_path / "clips"
 
 
@@ -95,16 +96,18 @@ def test_a_class_without_a_test_video_is_mentioned(clips):
     for path in sorted((clips / CLASSES[0]).iterdir())[1:]:
         path.unlink()
     data = index(clips)
-    assert data.about["notes"] == [f"class {CLASSES[0]!r} has no test video: too few of its own groups"]
+    first, second = data.about["notes"]
+    assert first == f"class {CLASSES[0]!r} has no test video: too few of its own groups"
+    assert second.startswith("1 classes have 1 training video and") and repr(CLASSES[0]) in second
 
 
 def test_files_that_cannot_be_opened_are_named(clips, videos):
     folder = clips / CLASSES[1]
     (folder / "пусто.mp4").write_bytes(b"")
-    (folder / "notes, 1.txt").write_text("no video")
+    (folder / "notes, 1.avi").write_text("no video")
     (folder / "list.mp4").write_text("ffconcat version 1.0\nfile 'видео 1, g00 (1).mp4'\n")
     (folder / "deeper").mkdir()
-    (clips / "loose.mp4").write_bytes((videos / "quiet.mp4").read_bytes())
+    (clips / "loose.mp4").write_bytes(own((videos / "quiet.mp4").read_bytes(), "loose"))
     (folder / ".DS_Store").write_bytes(b"x")
     bytes_name = os.fsencode(folder) + b"/\xff.mp4"
     Path(os.fsdecode(bytes_name)).write_bytes(b"x")
@@ -113,29 +116,44 @@ def test_files_that_cannot_be_opened_are_named(clips, videos):
     label = CLASSES[1]
     assert left == {
         f"{label}/пусто.mp4": "the file is empty",
-        f"{label}/notes, 1.txt": left[f"{label}/notes, 1.txt"],
+        f"{label}/notes, 1.avi": left[f"{label}/notes, 1.avi"],
         f"{label}/list.mp4": left[f"{label}/list.mp4"],
         f"{label}/deeper": "a folder inside a class's folder",
         f"{label}/\\xff.mp4": "the file's name is not UTF-8",
         "loose.mp4": "not in a class's folder",
     }
     assert all(
-        "not a readable video" in left[f"{label}/{name}"] for name in ("notes, 1.txt", "list.mp4")
+        "not a readable video" in left[f"{label}/{name}"] for name in ("notes, 1.avi", "list.mp4")
     )
     assert data.about["left_out"] == 6 and data.about["notes"][0].startswith("6 files left out")
     assert len(data.videos) == 20
 
 
+def test_what_downloaders_leave_beside_videos_is_no_video_and_no_error(clips):
+    before = index(clips, "before").videos
+    folder = clips / CLASSES[1]
+    names = ["v.jpg", "v.info.json", "v.en.srt", "v.mp4.part", "v.mp4.ytdl", "v.f137.mp4.part-Frag7"]
+    for name in (*names, "v.description", "v.WEBP", "v.live_chat.json.part", "v.vtt", "v.m4a"):
+        (folder / name).write_bytes(b"not a video")
+    (clips / "playlist.json").write_text("{}")
+    data = index(clips)
+    assert data.videos.equals(before) and data.about["left_out"] == 0
+    assert not (data.folder / "left_out.csv").exists()
+    (note,) = data.about["notes"]
+    assert note.startswith("12 files beside the videos passed over: ")
+    assert "2 .json" in note and "2 .part," in note and "1 .part-frag7" in note
+
+
 def test_what_the_files_give_away_is_said(clips, videos):
     for path in (clips / CLASSES[0]).iterdir():
-        path.write_bytes((videos / "sound.mp4").read_bytes())
+        path.write_bytes(own((videos / "sound.mp4").read_bytes(), path.name))
     told = index(clips).about["notes"]
     assert len(told) == 1 and "sound gives the class away" in told[0] and "100%" in told[0]
 
 
 def test_a_second_run_takes_up_changes(clips, videos):
     before = index(clips).videos
-    (clips / CLASSES[0] / "new.mp4").write_bytes((videos / "quiet.mp4").read_bytes())
+    (clips / CLASSES[0] / "new.mp4").write_bytes(own((videos / "quiet.mp4").read_bytes(), "new"))
     after = index(clips).videos
     assert len(after) == 21 and set(before["video_id"]) < set(after["video_id"])
     assert index(clips).videos.equals(after)

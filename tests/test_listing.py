@@ -116,11 +116,12 @@ TABLE = (
 
 
 def test_a_table_with_splits(tmp_path):
-    texts(tmp_path, my__csv="\ufeff" + TABLE)
-    videos(tmp_path, ["a, 1.mp4", "б 2.mp4"])
+    texts(tmp_path, my__csv="\ufeff" + TABLE + "c.mp4,x,train,g3,\n")
+    videos(tmp_path, ["a, 1.mp4", "б 2.mp4", "c.mp4"])
     data = write_listing(read_table(tmp_path / "my.csv"), tmp_path.parent / "made", workers=1)
-    assert splits(data) == {"a_1": ("пить, чай", "train"), "б_2": ("пить, чай", "test")}
-    assert list(data.videos["group"]) == ["g1", "g2"] and "colour" not in data.videos
+    own = {"a_1": ("пить, чай", "train"), "б_2": ("пить, чай", "test"), "c": ("x", "train")}
+    assert splits(data) == own and sorted(data.videos["group"]) == ["g1", "g2", "g3"]
+    assert "colour" not in data.videos
     assert data.name == "my" and data.about["made_with"] == {}
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from scslib.losses import pair_targets, rank_loss
+from scslib.training.losses import pair_targets, rank_loss
 
 
 @pytest.fixture

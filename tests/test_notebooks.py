@@ -12,7 +12,8 @@ import papermill
 import pytest
 import yaml
 
-from scslib.run import PRESETS, known_parameters, plan, preset
+from scslib.parameters import known_parameters
+from scslib.run import PRESETS, plan, preset
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

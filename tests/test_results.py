@@ -19,6 +19,7 @@ from scslib.results import (
     save_results,
     track,
 )
+from scslib.tables import TableError
 from scslib.workspace import WorkspaceError
 
 
@@ -90,7 +91,7 @@ def test_a_kept_table_is_loaded_as_it_is(two):
     save_results(frame, two)
     again = load_runs([two / "results.csv", two / "two"])
     assert again["accuracy"].tolist() == [*frame["accuracy"], 0.7]
-    with pytest.raises(WorkspaceError, match="nothing.csv: not a CSV file"):
+    with pytest.raises(TableError, match="nothing.csv: not a CSV file"):
         load_runs(two / "nothing.csv")
 
 

@@ -8,18 +8,15 @@ import torch
 from torchvision.models import shufflenet_v2_x1_0
 from torchvision.models.video import mc3_18 as torchvision_mc3_18
 
-from scslib.features import VideoFeatures, sampler_inputs
+from scslib.features import VideoFeatures
+from scslib.inputs import sampler_inputs
 from scslib.models.checkpoints import load_sampler, save_sampler
 from scslib.models.classifiers import ClassifierInput, build_classifier
 from scslib.models.samplers import BACKBONES, PictureTrunk, Sampler, SoundTrunk
 from scslib.saliency import ClipSampler
-from scslib.training import (
-    Recipe,
-    Schedule,
-    train_ac,
-    train_rank,
-    train_sampler,
-)
+from scslib.training.loop import Schedule
+from scslib.training.recipe import Recipe
+from scslib.training.sampler import train_ac, train_rank, train_sampler
 
 CLIPS, CLASSES = 12, 2
 

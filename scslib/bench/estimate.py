@@ -14,7 +14,7 @@ import pandas as pd
 from scslib.bench.runtime import VIDEO_S, full_samplers
 from scslib.bench.videos import encoded
 from scslib.features import FeatureSpec, read_video
-from scslib.models.samplers import MODALITIES
+from scslib.modalities import MODALITIES
 from scslib.video.write import Encoding
 
 DATASETS = {  # videos, their mean length in seconds

@@ -19,7 +19,7 @@ import psutil
 
 from scslib.bench.process import peak_mb, stopwatch, use_one_core, watched_below
 from scslib.features import FeatureSpec, VideoFeatures, map_chunks, read_features, read_video
-from scslib.models.samplers import MODALITIES
+from scslib.modalities import MODALITIES
 from scslib.shards import run_shards
 
 SPEC = FeatureSpec()  # as in the paper: every P-frame, I-frames at full size

@@ -32,9 +32,12 @@ import numpy as np
 import pandas as pd
 
 from scslib.datasets import sources
-from scslib.datasets.manifest import Dataset, DatasetError, write_dataset
+from scslib.datasets.classes import say_shortages
+from scslib.datasets.copies import without_copies
+from scslib.datasets.manifest import Dataset, DatasetError, check_classes, write_dataset
 from scslib.datasets.pieces import Piece, piece_pictures, piece_sound
 from scslib.datasets.sources import Source
+from scslib.files import check_folder
 from scslib.isolation import map_processes
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.write import Encoding, write_video
@@ -94,6 +97,7 @@ def make_composed(
     without group, too few distractors, and where `folder` holds a dataset made otherwise.
     """
     folder, clips, distractors = Path(folder), Path(clips), Path(distractors)
+    check_folder(folder, what="out")
     actions, others, left_out = _survey(clips, distractors, workers)
     classes = sources.require_classes(clips, actions, left_out)
     for split in ("train_videos", "test_videos"):
@@ -118,8 +122,9 @@ def make_composed(
             pieces = plan_video(spec, len(rows), cast, halves[split])
             rows.append((video_id, f"videos/{video_id}.mp4", label, split, group))
             jobs.append((spec, pieces, folder / rows[-1][1]))
-    map_processes(_make_video, jobs, workers=workers, title="composing")
     videos = pd.DataFrame(rows, columns=["video_id", "path", "label", "split", "group"])
+    say_shortages(videos)
+    map_processes(_make_video, jobs, workers=workers, title="composing")
     plans = dict(zip(videos["video_id"], (pieces for _, pieces, _ in jobs), strict=True))
     _piece_table(plans).to_csv(folder / "pieces.csv", index=False, float_format="%.3f")
     return write_dataset(
@@ -134,6 +139,7 @@ def make_composed(
         test_groups=sorted(test_groups),
         left_out=len(left_out),
         notes=sources.write_left_out(folder, left_out)
+        + [line for root in (clips, distractors) for line in sources.beside_note(root)]
         + [f"in the source clips, {line}" for line in sources.tells(actions)],
     )
 
@@ -225,7 +231,8 @@ def _survey(
     """(clips, distractors, left out): every file decoded once, copies and broken ones left out."""
     inside, lost = sources.class_files(clips)
     outside, nameless = sources.all_files(distractors)
-    kept, copies = sources.without_copies(inside + outside)
+    check_classes(clips, [source.label for source in inside])
+    kept, copies = without_copies(inside + outside)
     usable, broken = sources.survey(kept, whole=True, workers=workers, title="reading sources")
     others = [source for source in usable if not source.label]
     if len(others) < 2:

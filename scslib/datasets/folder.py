@@ -16,9 +16,11 @@ from pathlib import Path
 import pandas as pd
 
 from scslib.datasets import sources
+from scslib.datasets.copies import copies_note, without_copies
 from scslib.datasets.listing import place_videos, refuse_inside, refuse_other, video_ids
-from scslib.datasets.manifest import Dataset, write_dataset
+from scslib.datasets.manifest import Dataset, check_classes, write_dataset
 from scslib.datasets.sources import Source
+from scslib.files import check_folder
 
 ORIGIN = "indexed by scslib.datasets.folder"
 
@@ -37,9 +39,10 @@ def index_folder(
 
     The split is drawn class by class, `test_share` of its groups (of its files without
     `group_pattern`) for test; a group is never in both. `link=False` copies every file.
-    Files that cannot be opened are left out by name: `left_out.csv`, and `notes` in dataset.json.
-    Raises `DatasetError` for a class without readable videos, a name without group, or where `folder`
-    lies inside `clips` or holds another kind of dataset; `ValueError` for wrong parameters.
+    Files that cannot be opened, and copies of others, are left out by name: `left_out.csv`, and `notes`
+    in dataset.json. Raises `DatasetError` for a class without readable videos, classes that only look
+    different, a name without group, or where `folder` lies inside `clips` or holds another kind of
+    dataset; `ValueError` for wrong parameters.
     """
     clips, folder = Path(clips), Path(folder)
     if not 0 < test_share < 1:
@@ -48,9 +51,12 @@ def index_folder(
         sources.check_pattern(group_pattern)
     refuse_inside(folder, clips, "whose folders are classes")
     refuse_other(folder, ORIGIN)
+    check_folder(folder, what="out")
     files, misplaced = sources.class_files(clips)
+    check_classes(clips, [source.label for source in files])
+    files, copies = without_copies(files)
     usable, broken = sources.survey(files, whole=False, workers=workers, title="reading headers")
-    left_out = misplaced + broken
+    left_out = misplaced + copies + broken
     classes = sources.require_classes(clips, usable, left_out)
     if group_pattern is not None:
         usable = sources.with_groups(usable, group_pattern)
@@ -68,7 +74,8 @@ def index_folder(
     columns = ["video_id", "path", "label", "split", "group", "source"]
     videos = pd.DataFrame(rows, columns=columns)
     untested = [c for c in classes if not ((videos.label == c) & (videos.split == "test")).any()]
-    notes = [f"class {name!r} has no test video: too few of its own groups" for name in untested]
+    notes = copies_note(copies) + sources.beside_note(clips)
+    notes += [f"class {name!r} has no test video: too few of its own groups" for name in untested]
     return write_dataset(
         folder,
         name=clips.resolve().name,

@@ -22,12 +22,14 @@ from pathlib import Path
 import pandas as pd
 
 from scslib.datasets import sources
+from scslib.datasets.copies import copies_note, without_copies
 from scslib.datasets.lists import Row
-from scslib.datasets.manifest import Dataset, DatasetError, write_dataset
+from scslib.datasets.manifest import Dataset, DatasetError, check_classes, write_dataset
 from scslib.datasets.sources import Source
-from scslib.files import lies_in
+from scslib.files import check_folder, lies_in
 
 LONGEST_ID = 50  # characters of a video_id before it is cut
+LONGEST_BYTES = 180  # a file is called after it, and a letter may have several
 LONGEST_OWN_ID = 100  # of one that the dataset gave itself
 
 
@@ -60,14 +62,16 @@ def write_listing(
 ) -> Dataset:
     """Make the dataset `folder` of the videos of `listing` that exist and can be read.
 
-    The others are left out by name, and so is a class without a usable training video. A second run
-    takes up changes. `link=False` copies every file; `workers` processes read headers (0: one a core).
-    Raises `DatasetError` where nothing is left, where `folder` lies inside the videos' folder, or where
-    it holds another kind of dataset.
+    The others are left out by name, and so are copies and a class without a usable training video. A
+    second run takes up changes. `link=False` copies every file; `workers` processes read headers (0: one
+    a core). Raises `DatasetError` where nothing is left, for classes that `check_classes` refuses, where
+    `folder` lies inside the videos' folder, or where it holds another kind of dataset.
     """
     folder, root = Path(folder), listing.root
     refuse_inside(folder, root, "where the videos are looked for")
     refuse_other(folder, listing.origin)
+    check_folder(folder, what="out")
+    check_classes(root, [row.label for row in listing.rows])
     of_path: dict[str, Row] = {}
     lost = []
     for row in listing.rows:
@@ -79,12 +83,18 @@ def write_listing(
         else:
             of_path[row.path] = row
     there = [_source(root, row) for row in of_path.values()]
+    there, copies = without_copies(there, [row.split for row in of_path.values()])
     seen, broken = sources.survey(there, whole=False, workers=workers, title="reading headers")
-    left_out = lost + broken
+    left_out = lost + copies + broken
     trained = {s.label for s in seen if of_path[s.name].split == "train"}
-    if not trained:
+    if len(trained) < 2:
         why = f" (first left out: {left_out[0].name}: {left_out[0].problem})" if left_out else ""
-        raise DatasetError(f"{root}: no usable training video of {len(listing.rows)} listed{why}")
+        lack = f"no usable training video of {len(listing.rows)} listed"
+        if trained:
+            lack = (
+                f"only class {min(trained)!r} has usable training videos, at least 2 classes are needed"
+            )
+        raise DatasetError(f"{root}: {lack}{why}")
     usable = [s for s in seen if s.label in trained]
     untrained = [s for s in seen if s.label not in trained]
     left_out += [replace(s, problem="its class has no training video") for s in untrained]
@@ -101,7 +111,7 @@ def write_listing(
     kept = [(own[i], start, end) for i, start, end in listing.segments if i in own]
     segments = pd.DataFrame(kept, columns=["video_id", "start_s", "end_s"])
     classes = [name for name in listing.classes if name in trained]
-    notes = [*sources.write_left_out(folder, left_out), *listing.notes]
+    notes = [*sources.write_left_out(folder, left_out), *copies_note(copies), *listing.notes]
     notes += _classes_left_out(listing.classes, trained) + untested(videos)
     return write_dataset(
         folder,
@@ -161,8 +171,10 @@ def unique_ids(plain: Iterable[str], names: Sequence[str], longest: int) -> list
     often = Counter(name.casefold() for name in plain)
     ids = []
     for short, name in zip(plain, names, strict=True):
-        if often[short.casefold()] > 1 or len(short) > longest:
-            short = f"{short[:longest]}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
+        size = len(short.encode())
+        if often[short.casefold()] > 1 or len(short) > longest or size > LONGEST_BYTES:
+            kept = short[:longest].encode()[:LONGEST_BYTES].decode(errors="ignore")
+            short = f"{kept}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
         ids.append(short)
     return ids
 

@@ -8,7 +8,7 @@ segments.csv    video_id, start_s, end_s          optional: where the action is,
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from scslib.datasets.classes import alike, alone, shortages
 from scslib.files import lies_in
+from scslib.tables import TableError, read_texts
 
 COLUMNS = ["video_id", "path", "label", "split"]
 
@@ -80,8 +82,8 @@ def load_dataset(folder: str | Path) -> Dataset:
 
     Raises `DatasetError` with one line that names the file and the value: missing files or columns,
     duplicate ids, ids that are no names, labels that are not classes, a class without videos in train,
-    paths that leave the folder (also by links), or not one video that exists. Single missing videos are
-    left to the reader, which counts them as failed.
+    classes that look alike, paths that leave the folder (also by links), or not one video that exists.
+    Single missing videos are left to the reader, which counts them as failed.
     """
     folder = Path(folder)
     for name in ("dataset.json", "videos.csv", "segments.csv"):
@@ -118,6 +120,8 @@ def load_dataset(folder: str | Path) -> Dataset:
         raise DatasetError(
             f"{videos_csv}: none of its {len(videos)} videos exists (first: {videos['path'][0]})"
         )
+    if words := alike(classes):
+        raise DatasetError(f"{videos_csv}: {words}")
     segments = pd.DataFrame(columns=["video_id", "start_s", "end_s"])
     if (folder / "segments.csv").is_file():
         segments = _read_csv(folder / "segments.csv", list(segments.columns))
@@ -141,10 +145,13 @@ def write_dataset(
 ) -> Dataset:
     """Write the tables of a dataset whose videos lie in `folder` already, then load and check it.
 
-    `more` goes into dataset.json (how it was made: seed, parameters, encoding).
+    `more` goes into dataset.json (how it was made: seed, parameters, encoding); its `notes` also say
+    what a run will lack.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    if short := shortages(videos):
+        more["notes"] = [*more.get("notes", []), *short]
     about = {"name": name, "classes": list(classes), "licence": licence, "origin": origin, **more}
     videos.to_csv(folder / "videos.csv", index=False)
     if segments is not None:
@@ -207,10 +214,19 @@ def training_parts(videos: pd.DataFrame, held_out: float, validation: float = 0.
     return Parts(kept, rest, chosen)
 
 
+def check_classes(where: Path, labels: Iterable[str]) -> None:
+    """Raises `DatasetError`, which names `where`, for one class alone or classes that look alike."""
+    labels = set(labels)
+    if words := alone(labels) or alike(labels):
+        raise DatasetError(f"{where}: {words}")
+
+
 def _check_about(path: Path, about: dict) -> None:
     classes = about.get("classes") or []
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise DatasetError(f"{path}: classes must be a list of names")
+        raise DatasetError(f'{path}: classes must be a list of names in quotes, such as ["0", "1"]')
+    if len(set(classes)) < len(classes):
+        raise DatasetError(f"{path}: a class occurs twice in classes")
     if not isinstance(about.get("name", ""), str):
         raise DatasetError(f"{path}: name ({str(about['name'])[:80]}) must be a text")
 
@@ -231,9 +247,9 @@ def _read_csv(path: Path, columns: list[str]) -> pd.DataFrame:
     if not path.is_file():
         raise DatasetError(f"{path}: no such file")
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DatasetError(f"{path}: not a CSV file ({error})") from error
+        table = read_texts(path)
+    except TableError as error:
+        raise DatasetError(str(error)) from error
     for column in columns:
         if column not in table:
             raise DatasetError(f"{path}: column {column!r} is missing (has: {list(table.columns)})")

@@ -13,6 +13,7 @@ from scslib.datasets.sources import Source
 from scslib.video.audio import SAMPLE_RATE, iter_samples
 from scslib.video.container import VideoError, open_video, video_stream
 from scslib.video.frames import RgbConverter, decoded
+from scslib.video.probe import VideoInfo, probe
 from scslib.video.write import Encoding
 
 SEEK_FROM = 10.0  # seconds: nearer pictures are reached by decoding from the beginning
@@ -50,7 +51,7 @@ def piece_pictures(piece: Piece, encoding: Encoding) -> Iterator[np.ndarray]:
         shown = next(frames, None)
         if shown is None:
             raise VideoError(f"{container.name}: no picture can be decoded")
-        cover = _Cover(shown[1], stream, encoding)
+        cover = _Cover(probe(container.name), encoding)
         picture, following = None, next(frames, None)
         for moment in wanted:
             while following is not None and following[0] <= moment:
@@ -85,13 +86,12 @@ def _frames_from(
 class _Cover:
     """Scales frames so that they cover the encoding's picture, and cuts them at the centre."""
 
-    def __init__(self, frame: av.VideoFrame, stream: av.VideoStream, encoding: Encoding):
+    def __init__(self, info: VideoInfo, encoding: Encoding):
         self.height, self.width = encoding.height, encoding.width
-        width = frame.width * float(stream.sample_aspect_ratio or 1)
-        scale = max(self.width / width, self.height / frame.height)
-        size = max(self.height, round(frame.height * scale)), max(self.width, round(width * scale))
+        scale = max(self.width / info.width, self.height / info.height)
+        size = max(self.height, round(info.height * scale)), max(self.width, round(info.width * scale))
         self.top, self.left = (size[0] - self.height) // 2, (size[1] - self.width) // 2
-        self.to_rgb = RgbConverter(size)
+        self.to_rgb = RgbConverter(info.display, size)
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         picture = self.to_rgb(frame)

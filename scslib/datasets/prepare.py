@@ -15,11 +15,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from scslib.datasets.classes import say_shortages
+from scslib.datasets.copies import copies_note, without_copies
 from scslib.datasets.listing import place
 from scslib.datasets.manifest import Dataset, DatasetError, load_dataset, write_dataset
 from scslib.datasets.sources import Source, write_left_out
-from scslib.files import lies_in
+from scslib.files import lies_in, short_name
 from scslib.shards import Read, Video, run_shards
 from scslib.video.clips import ClipIndex, expected_clips, index_clips
 from scslib.video.recode import Recoding, recode
@@ -32,16 +35,17 @@ def prepare(
 ) -> Dataset:
     """Make the dataset `folder` of the dataset `source`, its videos encoded by `setting`.
 
-    A smaller video is not made larger. Videos that cannot be read are left out by name: `left_out.csv`,
-    and `notes` in dataset.json; times in segments.csv count from a video's first picture. Raises
-    `DatasetError` where `folder` lies in `source` or holds what was prepared otherwise.
+    A smaller video is not made larger. Videos that cannot be read, and copies of others, are left out by
+    name: `left_out.csv`, and `notes` in dataset.json; times in segments.csv count from a video's first
+    picture. Raises `DatasetError` where `folder` lies in `source` or holds what was prepared otherwise.
     """
     dataset, folder = load_dataset(source), Path(folder)
     if lies_in(dataset.folder, folder):
         raise DatasetError(f"{folder}: must not lie inside {dataset.folder}")
     made_with = {"source": str(dataset.name), **asdict(setting)}
     _begin(folder, made_with)
-    rows = dataset.videos
+    say_shortages(dataset.videos)
+    rows, copies = _without_copies(dataset)
     names = dict(zip(rows["video_id"], _names(rows["path"].tolist()), strict=True))
     jobs = [
         Video(video_id, dataset.folder / path, {"path": path, "name": names[video_id]})
@@ -55,7 +59,7 @@ def prepare(
         video_id in done and bool(done.get(video_id, "linked")[0]) for video_id in rows["video_id"]
     ]
     videos = rows.assign(path=rows["path"].where(linked, rows["video_id"].map(names)))
-    lost = [
+    lost = copies + [
         Source(dataset.folder, job.own["path"], problem=_plain(job.path, reason))
         for job, reason in zip(jobs, done.status["reason"], strict=True)
         if job.video_id not in done
@@ -80,8 +84,22 @@ def prepare(
         origin=f"prepared by scslib.datasets.prepare; {dataset.about.get('origin', '')}",
         made_with=made_with,
         left_out=len(lost),
-        notes=notes + write_left_out(folder, lost),
+        notes=notes + copies_note(copies) + write_left_out(folder, lost),
     )
+
+
+def _without_copies(dataset: Dataset) -> tuple[pd.DataFrame, list[Source]]:
+    """(the rows of the videos, those that are copies of others): see `copies.without_copies`.
+
+    Raises `DatasetError` where a class has no other training video.
+    """
+    rows = dataset.videos
+    there = [Source(dataset.folder, row.path, row.label) for row in rows.itertuples()]
+    kept, copies = without_copies(there, rows["split"].tolist())
+    rows = rows[rows["path"].isin([source.name for source in kept])].reset_index(drop=True)
+    for label in set(dataset.classes) - set(rows.loc[rows["split"] == "train", "label"]):
+        raise DatasetError(f"{dataset.folder}: class {label!r} has nothing but copies to train on")
+    return rows, copies
 
 
 def fits(index: ClipIndex, setting: Recoding) -> bool:
@@ -138,8 +156,8 @@ def _plain(path: Path, reason: str) -> str:
 
 
 def _names(paths: Sequence[str]) -> list[str]:
-    """The paths with the suffix .mp4; where two would be the same, after their own one."""
-    stems = [str(Path(path).with_suffix("")) for path in paths]
+    """The paths with the suffix .mp4, long ones cut; where two would be equal, after their own one."""
+    stems = [str(Path(path).with_name(short_name(Path(path).stem))) for path in paths]
     often = Counter(stems)
     return [
         f"{stem}.mp4" if often[stem] == 1 else f"{path}.mp4"

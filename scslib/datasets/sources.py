@@ -1,11 +1,12 @@
 """Folders of video files as people keep them, FOLDER/<class>/*: what is there, and what can be read.
 
 Every file that is not hidden is tried; one that cannot be used is left out *by name*, never silently.
+What downloaders leave beside videos (pictures, subtitles, descriptions, unfinished parts) is no video
+and no error: it is passed over, and counted in a line.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections import Counter
@@ -22,6 +23,11 @@ from scslib.video.clips import ClipIndex, index_clips
 from scslib.video.container import VideoError, decoded, open_video, video_stream
 
 WHOLE = 0.9  # a file that decodes less than this part of what it declares is broken
+BESIDE = frozenset(
+    ".jpg .jpeg .png .webp .gif .bmp .json .xml .html .txt .md .csv .tsv .nfo .url .description .log "
+    ".ini .db .srt .vtt .ass .ssa .sub .idx .lrc .sbv .ttml .srv1 .srv2 .srv3 .m4a .mp3 .opus .wav "
+    ".flac .aac .part .ytdl .tmp .crdownload .download .aria2 .md5 .sha256 .m3u .m3u8 .torrent".split()
+)
 LONGEST_S = 600.0  # of a longer file only the first ten minutes are decoded and used
 
 
@@ -61,6 +67,8 @@ def class_files(root: Path) -> tuple[list[Source], list[Source]]:
     classes = 0
     for entry in _visible(root):
         if not entry.is_dir():
+            if lies_beside(entry.name):
+                continue
             misplaced.append(Source(root, _name(entry.name), problem="not in a class's folder"))
             continue
         classes += 1
@@ -70,7 +78,7 @@ def class_files(root: Path) -> tuple[list[Source], list[Source]]:
                 misplaced.append(_nameless(root, source.name))
             elif file.is_dir():
                 misplaced.append(Source(root, source.name, problem="a folder inside a class's folder"))
-            else:
+            elif not lies_beside(file.name):
                 found.append(source)
     if classes < 2:
         raise DatasetError(
@@ -82,7 +90,7 @@ def class_files(root: Path) -> tuple[list[Source], list[Source]]:
 def all_files(root: Path) -> tuple[list[Source], list[Source]]:
     """Every file below `root`, however deep, sorted, and those whose names cannot be written down.
 
-    Raises `DatasetError` where `root` is no folder or holds no file.
+    Raises `DatasetError` where `root` is no folder or holds no file that may be a video.
     """
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder")
@@ -90,33 +98,14 @@ def all_files(root: Path) -> tuple[list[Source], list[Source]]:
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         inside = Path(folder).relative_to(root)
-        names += [(inside / name).as_posix() for name in files if not name.startswith(".")]
+        there = [name for name in files if not (name.startswith(".") or lies_beside(name))]
+        names += [(inside / name).as_posix() for name in there]
     if not names:
-        raise DatasetError(f"{root}: no files")
+        why = "".join(f" ({line})" for line in beside_note(root))
+        raise DatasetError(f"{root}: no videos{why}")
     found = [Source(root, name) for name in sorted(names) if _name(name) == name]
     lost = [_nameless(root, name) for name in sorted(names) if _name(name) != name]
     return found, lost
-
-
-def without_copies(sources: Sequence[Source]) -> tuple[list[Source], list[Source]]:
-    """(sources, copies): of files with the same content the first one stays.
-
-    Otherwise one recording could be in train under one name and in test under another.
-    """
-    sizes = [source.path.stat().st_size for source in sources]
-    often = Counter(sizes)
-    kept, copies, seen = [], [], {}
-    for source, size in zip(sources, sizes, strict=True):
-        key = source.path  # a size that no other file has needs no reading
-        if often[size] > 1:
-            with source.path.open("rb") as file:
-                key = hashlib.file_digest(file, "sha256").hexdigest()
-        if key in seen:
-            copies.append(replace(source, problem=f"the same content as {seen[key]}"))
-        else:
-            seen[key] = source.name
-            kept.append(source)
-    return kept, copies
 
 
 def survey(
@@ -130,6 +119,25 @@ def survey(
     jobs = [(source, whole) for source in sources]
     seen = map_processes(_look, jobs, workers=workers, title=title, lost=_lost)
     return [s for s in seen if not s.problem], [s for s in seen if s.problem]
+
+
+def lies_beside(name: str) -> bool:
+    """Whether a file is by its name none of the videos but something that lies beside them."""
+    return Path(name).suffix.lower() in BESIDE or re.search(r"\.part-Frag\d+$", name) is not None
+
+
+def beside_note(root: Path) -> list[str]:
+    """A line that counts what was passed over below `root` because it lies beside videos; or none."""
+    kinds = Counter()
+    for _, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        kinds.update(
+            Path(name).suffix.lower() for name in files if not name.startswith(".") and lies_beside(name)
+        )
+    if not kinds:
+        return []
+    shown = ", ".join(f"{count} {_name(suffix)}" for suffix, count in sorted(kinds.items()))
+    return [f"{kinds.total()} files beside the videos passed over: {shown}"]
 
 
 def with_groups(sources: Iterable[Source], pattern: str) -> list[Source]:

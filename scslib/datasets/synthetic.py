@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from scslib.datasets.classes import say_shortages
 from scslib.datasets.manifest import Dataset, write_dataset
 from scslib.isolation import map_processes
 from scslib.video.audio import SAMPLE_RATE
@@ -136,6 +137,7 @@ def make_synthetic(folder: str | Path, spec: Synthetic, *, workers: int = 1) -> 
     if stamp.exists() and stamp.read_text() != repr(spec):
         raise ValueError(f"{folder}: holds a dataset made with other parameters")
     stamp.write_text(repr(spec))
+    say_shortages(videos)
     jobs = [(spec, n, row.label, folder / row.path) for n, row in enumerate(videos.itertuples())]
     segments = []
     made = map_processes(_make_video, jobs, workers=workers, title="making videos")

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from scslib.datasets.folder import test_groups
 from scslib.datasets.listing import Listing
 from scslib.datasets.lists import Row, Rows, csv_rows, leads_out, wrong_line
-from scslib.datasets.manifest import DatasetError
+from scslib.datasets.manifest import DatasetError, check_classes
 from scslib.datasets.sources import Source
 
 ORIGIN = "a user's table, read by scslib.datasets.table"
@@ -28,7 +28,8 @@ def read_table(
 
     A video's id is its `video_id`, else its path without the suffix. `test_share` and `seed` count only
     where the table has no `split`; videos of one `group` are then in the same split.
-    Raises `DatasetError` for lines that cannot be used, or a group that the table puts in two splits.
+    Raises `DatasetError` for lines that cannot be used, a group that the table puts in two splits, one
+    class alone, or classes that look alike.
     """
     if not 0 < test_share < 1:
         raise ValueError(f"test_share ({test_share}) must be between 0 and 1")
@@ -54,6 +55,7 @@ def read_table(
         splits = ["test" if unit.group in test else "train" for unit in units]
         listed = tuple(row._replace(split=s) for row, s in zip(listed, splits, strict=True))
     _check_groups(table, listed)
+    check_classes(table, [row.label for row in listed])
     return Listing(
         name=table.stem,
         root=root,

@@ -5,10 +5,11 @@ Classifiers that others have published are recognised and loaded, too (see `publ
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -44,16 +45,29 @@ def save_classifier(
     classes,
     view: ClassifierInput,
 ) -> None:
-    """Write PATH (.safetensors) and PATH's .json: architecture, width, classes, preprocessing."""
+    """Write PATH (.safetensors) and PATH's .json: architecture, width, classes, preprocessing.
+
+    Raises `ValueError` for a network that is not of this architecture, width and number of classes: it
+    could not be loaded again.
+    """
     about = {"architecture": architecture, "width": width, "classes": list(classes)}
-    about["eps"] = next(m.eps for m in network.modules() if isinstance(m, nn.BatchNorm3d))
+    wanted = _shapes(lambda: build_classifier(architecture, len(about["classes"]), width))
+    found = {key: list(value.shape) for key, value in network.state_dict().items()}
+    if differing := _differing(wanted, found):
+        size = f"width {width} and {len(about['classes'])} classes"
+        raise ValueError(f"network does not fit {architecture} of {size} ({differing})")
+    norms = (m.eps for m in network.modules() if isinstance(m, nn.BatchNorm3d))
+    about["eps"] = next(norms, None)
     _save(path, network, {"kind": "classifier", **about, "input": asdict(view)})
 
 
 def load_classifier(
-    path: str | Path, *, classes: Sequence[str] | None = None
+    path: str | Path,
+    *,
+    classes: Sequence[str] | None = None,
+    device: torch.device | str = "cpu",
 ) -> tuple[nn.Module, ClassifierInput, list[str]]:
-    """(network in evaluation mode, what it sees, names of its classes).
+    """(network in evaluation mode on `device`, what it sees, names of its classes).
 
     PATH is a checkpoint of the kit; or a published file (.pth, .pt, .safetensors) of torchvision, VMZ,
     ig65m-pytorch, mmaction2 (CSN), pytorch-i3d or kinetics_i3d_pytorch; or the name of torchvision's
@@ -63,39 +77,72 @@ def load_classifier(
     made anew. A published file does not name its classes: they are "0", "1", ...
     Raises `CheckpointError` for everything that is not such a checkpoint.
     """
-    if str(path).startswith(BY_NAME):
-        network, view, _ = _published(path, fetch_weights(str(path)), classes)
-        names = list(named_weights(str(path)).meta["categories"])
-    elif Path(path).suffix == ".safetensors" and Path(path).with_suffix(".json").is_file():
+    if _is_own(path):
         network, view, names = _own(path)
     else:
-        network, view, names = _published(path, read_weights(path), classes)
+        network, view, names = _published(path, _content(path), classes)
+    if str(path).startswith(BY_NAME):
+        names = list(named_weights(str(path)).meta["categories"])
     if classes is not None:
         if len(classes) != len(names) or names not in (list(classes), _numbers(len(names))):
             log.info("%s: a new head for %d classes", path, len(classes))
             replace_head(network, len(classes))
         names = list(classes)
-    return network.eval(), view, names
+    return network.eval().to(device), view, names
 
 
 def identify(path: str | Path) -> Family:
-    """Which published family PATH is of. Raises `CheckpointError` if of none."""
-    return _recognise(path, read_weights(path))[1]
+    """What `load_classifier` takes PATH for: its family, architecture, width and input.
+
+    Raises `CheckpointError` for a file that is none.
+    """
+    if _is_own(path):
+        return _own_family(path)[0]
+    return _recognise(path, _content(path))[1]
+
+
+def short_name(path: str | Path) -> str:
+    """What a checkpoint is called in tables: the file's name; `mc3_18-KINETICS400_V1` by torchvision."""
+    if str(path).startswith(BY_NAME):
+        return str(path).removeprefix(BY_NAME).replace("/", "-")
+    return Path(path).stem
+
+
+def _is_own(path: str | Path) -> bool:
+    return Path(path).suffix == ".safetensors" and Path(path).with_suffix(".json").is_file()
+
+
+def _content(path: str | Path) -> object:
+    return fetch_weights(str(path)) if str(path).startswith(BY_NAME) else read_weights(path)
+
+
+def _own_family(path: str | Path) -> tuple[Family, list[str]]:
+    """Of a checkpoint of the kit, and the names of its classes."""
+    about = _about(path, "classifier")
+    with _complete(path):
+        view = ClassifierInput(**{k: _tuple(v) for k, v in bounded(about["input"]).items()})
+        settings = {"eps": about.get("eps"), "width": about["width"]}
+        return Family("the kit", about["architecture"], view, **settings), about["classes"]
 
 
 def _own(path: str | Path) -> tuple[nn.Module, ClassifierInput, list[str]]:
-    about = _about(path, "classifier")
+    family, names = _own_family(path)
+    with _complete(path):
+        size = family.architecture, len(names), family.width
+        network = _built(path, lambda: set_eps(build_classifier(*size), family.eps))
+    log.info("%s: a %s of the kit", path, family.architecture)
+    return _load(path, network), family.view, names
+
+
+@contextlib.contextmanager
+def _complete(path: str | Path) -> Iterator[None]:
+    """Within it, what makes no sense is PATH's .json, and is refused by name."""
     try:
-        view = ClassifierInput(**{k: _tuple(v) for k, v in bounded(about["input"]).items()})
-        size, width, eps = len(about["classes"]), about["width"], about.get("eps")
-        architecture = about["architecture"]
-        network = _built(path, lambda: set_eps(build_classifier(architecture, size, width), eps))
+        yield
     except CheckpointError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise CheckpointError(f"{path}: its .json is incomplete ({error})") from error
-    log.info("%s: a %s of the kit", path, architecture)
-    return _load(path, network), view, about["classes"]
 
 
 def _recognise(path: str | Path, content: object) -> tuple[dict[str, torch.Tensor], Family]:
@@ -140,16 +187,12 @@ def save_sampler(path: str | Path, network: Sampler, *, objective: str, classes,
 def load_sampler(path: str | Path) -> tuple[Sampler, dict]:
     """(network in evaluation mode, the .json's content)."""
     about = _about(path, "sampler")
-    try:
+    with _complete(path):
         settings = (about["outputs"], about["width"], about["sound_width"])
         backbone = about.get("backbone", "resnet18")  # which earlier versions did not name
         modalities = tuple(about["modalities"])
         network = _built(path, lambda: Sampler(modalities, *settings, backbone))
         bounded(about.get("features", {}))
-    except CheckpointError:
-        raise
-    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        raise CheckpointError(f"{path}: its .json is incomplete ({error})") from error
     return _load(path, network), about
 
 
@@ -187,16 +230,28 @@ def _about(path: str | Path, kind: str) -> dict:
 def _built(path: str | Path, build: Callable[[], nn.Module]) -> nn.Module:
     """`build()`, which takes no memory before the weights fit, whatever size is claimed."""
     try:
-        with torch.device("meta"):
-            wanted = {key: list(value.shape) for key, value in build().state_dict().items()}
+        wanted = _shapes(build)
         with safe_open(path, framework="pt") as file:
             found = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, RuntimeError) as error:
         raise _unfit(path, str(error).splitlines()[0]) from error
+    if differing := _differing(wanted, found):
+        raise _unfit(path, differing)
+    return build()
+
+
+def _shapes(build: Callable[[], nn.Module]) -> dict[str, list[int]]:
+    """The shapes of the weights of `build()`, without the memory that they would take."""
+    with torch.device("meta"):
+        return {key: list(value.shape) for key, value in build().state_dict().items()}
+
+
+def _differing(wanted: dict[str, list[int]], found: dict[str, list[int]]) -> str:
+    """The first wanted weight that is not there in its shape, in words; empty if all are."""
     for key, shape in wanted.items():
         if found.get(key) != shape:
-            raise _unfit(path, f"{key} is {found.get(key)}, not {shape}")
-    return build()
+            return f"{key} is {found.get(key)}, not {shape}"
+    return ""
 
 
 def _unfit(path: str | Path, reason: str) -> CheckpointError:

@@ -13,17 +13,10 @@ from torch import nn
 
 from scslib.models.csn import ip_csn_152, ir_csn_152
 from scslib.models.i3d import i3d
+from scslib.models.preprocessing import spread
 from scslib.models.r2plus1d import r2plus1d_18, r2plus1d_34
 from scslib.models.resnet3d import mc3_18, r3d_18
 from scslib.models.width import FULL_WIDTH
-
-
-def spread(shown: int, frames: int) -> list[int]:
-    """Which of `shown` pictures are in the middle of `frames` equal parts; some twice if there are less.
-
-    shown = 8, frames = 4:  .x.x.x.x
-    """
-    return [(2 * i + 1) * shown // (2 * frames) for i in range(frames)]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from scslib.models.classifiers import LARGE, LONG, SHORT, SYMMETRIC, ClassifierInput
+from scslib.models.width import FULL_WIDTH
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +59,17 @@ HASSONY = (
 
 @dataclass(frozen=True)
 class Family:
-    """Where a checkpoint comes from, and what follows from it. `renames`: patterns and replacements."""
+    """Where a checkpoint comes from, and what follows from it.
+
+    eps: of batch normalisation; None, as the architecture has it. renames: patterns and replacements.
+    """
 
     name: str
     architecture: str
     view: ClassifierInput
-    eps: float = 1e-3
+    eps: float | None = 1e-3
     renames: tuple[tuple[str, str], ...] = ()
+    width: int = FULL_WIDTH
 
 
 def unwrap(content: object) -> dict[str, torch.Tensor]:

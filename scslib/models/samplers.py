@@ -1,16 +1,9 @@
 """The clip samplers: light networks on compressed features and sound (paper, sec. 3.2 and 3.3).
 
-Every sampler maps a dictionary of inputs to one row per clip: logits of the C classes (AC) or one
-saliency (RANK). Inputs, each for B clips with S pictures:
-
-    iframes   (B, S, 3, H, W)    RGB, normalised            S = its I-frames
-    motion    (B, S, 2, h, w)    pixels / 8                 S = its P-frames
-    residual  (B, S, 3, h, w)    levels / 16                S = its P-frames
-    logmel    (B, 1, 200, 40)    (log energy + 6) / 3       one picture for the whole clip
-
-The scores of a clip's pictures are averaged. The network of a picture is a ResNet-18 or, lighter, a
-ShuffleNet (torchvision has the second version; the paper names one of 26 layers); sound has a VGG of
-18 layers.
+Every sampler maps a dictionary of inputs (see `modalities`) to one row per clip: logits of the C
+classes (AC) or one saliency (RANK). The scores of a clip's pictures are averaged. The network of a
+picture is a ResNet-18 or, lighter, a ShuffleNet (torchvision has the second version; the paper names
+one of 26 layers); sound has a VGG of 18 layers.
 """
 
 from __future__ import annotations
@@ -21,11 +14,9 @@ import torch
 import torchvision
 from torch import nn
 
+from scslib.modalities import CHANNELS, MODALITIES, VISUAL
 from scslib.models.width import FULL_WIDTH, set_width
 
-VISUAL = ("iframes", "motion", "residual")
-MODALITIES = (*VISUAL, "logmel")
-CHANNELS = {"iframes": 3, "motion": 2, "residual": 3}
 VGG_LAYERS = (64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4)
 
 
@@ -46,6 +37,10 @@ def _shufflenet(modality: str, width: int) -> tuple[nn.Module, int]:
         network.maxpool = nn.Identity()
     return network, last
 
+
+# With fewer channels oneDNN writes past its memory in this layout, on processors with AVX2 alone: the
+# gradient of a 1 x 1 convolution with stride (uxlfoundation/oneDNN, issue 6035; torch 2.11 has it)
+BLOCKED = 8
 
 BACKBONES = {"resnet18": _resnet18, "shufflenet": _shufflenet}
 
@@ -124,10 +119,11 @@ class Sampler(nn.Module):
         self.settings |= {"sound_width": sound_width, "backbone": backbone}
         trunks = {}
         for m in modalities:
-            trunks[m] = SoundTrunk(sound_width) if m == "logmel" else PictureTrunk(m, width, backbone)
+            trunks[m] = PictureTrunk(m, width, backbone) if m in VISUAL else SoundTrunk(sound_width)
         self.trunks = nn.ModuleDict(trunks)
         self.head = nn.Linear(sum(t.features for t in self.trunks.values()), outputs)
-        self.to(memory_format=torch.channels_last)  # a third faster on CPUs
+        if width >= BLOCKED:
+            self.to(memory_format=torch.channels_last)  # a third faster on CPUs
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """Scores (B, outputs). A linear head makes the mean of features the mean of logits."""

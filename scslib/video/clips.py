@@ -198,7 +198,7 @@ def index_clips(
     if not 0 <= frame_rate < math.inf:
         raise ValueError(f"frame_rate ({frame_rate}) must be >= 0")
     with open_video(path) as container:
-        stream, first = video_stream(container), FirstFrame(container)
+        stream, first = video_stream(container), FirstFrame()
         table = frame_table(container, stream, first)
         info = describe(container, stream, first.frame)
         seconds = table.pts * float(stream.time_base)

@@ -38,7 +38,9 @@ from av.video.frame import PictureType
 
 from scslib import sampling
 from scslib.video.clips import ClipIndex
+from scslib.video.colour import matrix_of
 from scslib.video.container import open_video, video_stream
+from scslib.video.display import Display
 from scslib.video.frames import RgbConverter, visit
 from scslib.video.residual import (
     block_motion,
@@ -46,7 +48,6 @@ from scslib.video.residual import (
     block_sums,
     grid_of,
     planes_420,
-    to_rgb,
     trace_back,
     traced_means,
 )
@@ -58,16 +59,14 @@ BIDIRECTIONAL = (int(PictureType.B), int(PictureType.BI))
 
 @dataclass(frozen=True, eq=False)
 class CompressedClip:
-    """What the stream says about one clip of T frames of H x W pixels.
+    """What the stream says about one clip of T frames, as they are shown (`display`).
 
-    motion: (T, H//16, W//16, 2) float32, pixels a frame (accumulated: pixels), x first.
-    residual: (T, H//16, W//16, 3) float32, RGB levels, the mean over the cell.
+    motion: (T, rows, columns, 2) float32, pixels a frame (accumulated: pixels), x first. A cell is a
+    block of 16 x 16 pixels as they are stored.
+    residual: (T, rows, columns, 3) float32, RGB levels, the mean over the cell.
     predicted: (T,) bool, True for P-frames; motion and residual of all other frames are zero.
     iframes: (M, h, w, 3) uint8, M >= 1: the clip's I-frames, or the last one before it if it has none.
     Only those count that are keyframes: where a decoder can start.
-
-    H and W are the picture as it is stored. `VideoInfo.rotation` says how to turn it;
-    the I-frames are upright.
     """
 
     index: int
@@ -105,6 +104,7 @@ def iter_compressed(
     keyframes are decoded; of each clip the features of about `pictures` P-frames at equal
     distances are computed (0: of all).
     """
+    info = index.info
     wanted = range(len(index)) if clips is None else clips
     if not len(wanted):
         return
@@ -118,7 +118,7 @@ def iter_compressed(
         through = iter if exported else estimate
         frames = visit(index, container, stream, needed, through=through, lost=lost)
         tracer = _Tracer(accumulate, motion and residuals, estimated=not exported)
-        scaler = RgbConverter(iframe_size)
+        scaler = RgbConverter(info.display, iframe_size or (info.height, info.width))
         iframes: dict[int, np.ndarray] = {}  # by position
         rows: dict[int, tuple] = {}  # motion and residual of the P-frames
         shape, done, position, seen = None, 0, -1, set()
@@ -140,14 +140,14 @@ def iter_compressed(
             while position >= needed[done][-1]:
                 whole = exported or not motion or seen.issuperset(runs[done])
                 if whole and lost.isdisjoint(needed[done] if not motion else runs[done]):
-                    yield _clip(index, wanted[done], runs[done], iframes, rows, shape)
+                    yield _clip(index, wanted[done], runs[done], iframes, rows, shape, info.display)
                 done += 1
                 if done == len(wanted):
                     return
                 _forget(runs[done][0], iframes, rows)
         if motion and position >= needed[done][0] and lost.isdisjoint(runs[done]):
             # only frames without features were to come, or it is broken off inside
-            yield _clip(index, wanted[done], runs[done], iframes, rows, shape)
+            yield _clip(index, wanted[done], runs[done], iframes, rows, shape, info.display)
             return
     if not motion:  # broken off, or keyframes that are none to the decoder
         for clip in iter_compressed(index, wanted[done:], iframe_size=iframe_size, residuals=False):
@@ -185,7 +185,9 @@ def _forget(before: int, iframes: dict, rows: dict) -> None:
         del iframes[position]
 
 
-def _clip(index, clip: int, run: range, iframes: dict, rows: dict, shape) -> CompressedClip:
+def _clip(
+    index: ClipIndex, clip: int, run: range, iframes: dict, rows: dict, shape, display: Display
+) -> CompressedClip:
     still = np.zeros((*grid_of(*shape), 2), np.float32), np.zeros((*grid_of(*shape), 3), np.float32)
     at = list(run)
     if len(at) > index.clip_len:  # made by time, where frames come thick and fast
@@ -198,6 +200,7 @@ def _clip(index, clip: int, run: range, iframes: dict, rows: dict, shape) -> Com
     inside = [picture for position, picture in iframes.items() if position in run]
     before = [picture for position, picture in iframes.items() if position < run[0]][-1:]
     shown = inside or before or [next(iter(iframes.values()))]  # its own pictures are lost
+    motion, residual = display.turn_vectors(motion), display.turn(residual)
     return CompressedClip(clip, motion, residual, predicted, np.stack(shown))
 
 
@@ -251,14 +254,14 @@ class _Tracer:
             if not wanted:
                 return None
             now, anchor = (planes_420(frame), self.looked[0]) if self.residuals else ((), ())
-            traced_means(now, anchor, self.source, to_rgb(frame), motion, residual)
+            traced_means(now, anchor, self.source, matrix_of(frame), motion, residual)
             return motion, residual
         block_motion(cells, position - self.position, motion)
         looked = None
         if self.residuals:
             looked, (planes, sums) = _look(frame, grid), self.looked
             size = height, width
-            block_residual(looked[1], sums, planes, *size, cells, to_rgb(frame), residual)
+            block_residual(looked[1], sums, planes, *size, cells, matrix_of(frame), residual)
         self._refer_to(position, frame, looked)
         return motion, residual
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,12 @@ import av.logging
 av.logging.set_level(av.logging.PANIC)  # libav prints to stderr; we raise or record instead
 
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg"
+READ = "MP4, MOV, 3GP, Matroska, WebM, AVI, MPEG-TS, MPEG-PS, FLV, Ogg"  # the same, as people say it
+CONVERTIBLE = {  # other formats that hold video, and in which no file can name another
+    *("asf", "rm", "mxf", "mxf_opatom", "gxf", "wtv", "nut", "swf", "dv", "ivf", "gif", "apng", "y4m"),
+    *("yuv4mpegpipe", "h264", "hevc", "vvc", "av1", "obu", "m4v", "mpegvideo", "vc1", "mjpeg", "h263"),
+    *("cavsvideo", "dirac", "nsv", "nuv", "vivo", "roq", "smk", "bink", "film_cpk", "r3d", "pva"),
+}
 
 # What a file may claim before memory is set aside for it
 MOST_PIXELS = 8192 * 8192  # of a picture, as it is stored and as it is shown
@@ -54,9 +62,22 @@ def open_video(path: str | Path) -> Iterator[av.container.InputContainer]:
     except av.FFmpegError as error:
         if error.errno in DISK:  # of what is written meanwhile
             raise OSError(error.errno, os.strerror(error.errno)) from error
-        raise VideoError(f"{path}: not a readable video ({error.strerror})") from error
+        raise VideoError(f"{path}: {_why(path, error)}") from error
     except (ArithmeticError, UnicodeError) as error:
         raise VideoError(f"{path}: not a readable video ({error})") from error
+
+
+def _why(path: Path, error: av.FFmpegError) -> str:
+    """Why libav does not read a file, and what to do where it is another container's fault only."""
+    _, name, words = error.log or (0, "", "")
+    if name == "swscaler" and (kind := re.search(r"csp:(\w+)", words)):
+        return f"its colours are stored as {kind[1]}, from which libswscale knows no way to RGB"
+    if not words.startswith("Format not on whitelist"):
+        return f"not a readable video ({error.strerror})"
+    if name not in CONVERTIBLE:
+        return f"not a readable video (of the format {name})"
+    how = f"ffmpeg -i {shlex.quote(path.name)} {shlex.quote(path.stem + '.mkv')}"
+    return f"a video in the container {name}, and read are {READ}; `{how}` makes one of these"
 
 
 def _local(path: str | Path) -> Path:

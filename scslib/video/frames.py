@@ -9,8 +9,10 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from scslib.video import colour
 from scslib.video.clips import ClipIndex
 from scslib.video.container import VideoError, decoded, open_video, video_stream
+from scslib.video.display import Display
 
 
 def iter_clips(index: ClipIndex, *, size: tuple[int, int]) -> Iterator[np.ndarray]:
@@ -67,7 +69,7 @@ def _decode(
     lost: set[int] = set()
     with open_video(index.path) as container:
         stream = video_stream(container)
-        to_rgb = RgbConverter(size)
+        to_rgb = RgbConverter(index.info.display, size)
         frames = visit(index, container, stream, map(index.frames, wanted), lost=lost)
         kept: dict[int, np.ndarray] = {}
         reached = -1  # position of the last frame that was decoded
@@ -159,22 +161,18 @@ class _Damage(set):
 
 
 class RgbConverter:
-    """Turns decoded frames into upright uint8 RGB (H, W, 3) of one size, scaled in the same step.
+    """Turns decoded frames into uint8 RGB (H, W, 3) as they are shown, scaled in the same step.
 
-    `size` is (H, W) of the upright picture; None keeps the frame's own. One converter serves a whole
-    video: setting libswscale up costs more than using it.
+    `size` is (H, W) as shown. One converter serves a whole video: setting libswscale up costs more than
+    using it.
     """
 
-    def __init__(self, size: tuple[int, int] | None):
-        self.size = size
+    def __init__(self, display: Display, size: tuple[int, int]):
+        self.display = display
+        self.height, self.width = display.scaled(*size)
         self.scaler = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        turns = round(frame.rotation / 90) % 4  # quarters, anticlockwise
-        height, width = self.size or (frame.height, frame.width)
-        if self.size and turns % 2:
-            height, width = width, height
-        picture = self.scaler.reformat(
-            frame, width, height, "rgb24", interpolation=Interpolation.BILINEAR
-        )
-        return np.rot90(picture.to_ndarray(), turns) if turns else picture.to_ndarray()
+        how = {"interpolation": Interpolation.BILINEAR, "src_colorspace": colour.read_as(frame)}
+        picture = self.scaler.reformat(frame, self.width, self.height, "rgb24", **how)
+        return self.display.turn(picture.to_ndarray())

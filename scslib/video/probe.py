@@ -16,11 +16,11 @@ from scslib.video.container import (
     declared_duration,
     declared_rate,
     open_video,
+    packets,
     video_stream,
     video_streams,
 )
-
-LOOKED_INTO = {"mp4", "matroska", "mpegts", "mpeg"}  # containers
+from scslib.video.display import Display, display_of
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,8 @@ class VideoInfo:
     """What the container declares. Times in seconds, sizes in bytes and pixels.
 
     width, height: of the picture as it is shown, upright and with square pixels. coded_width,
-    coded_height: as it is stored. rotation: degrees, anticlockwise, from the stored to the shown one.
-    reordered: frames may be stored in another order than they are shown in (B-frames). note: which of
-    several video streams this is, in words.
+    coded_height: as it is stored. display: what lies between the two. reordered: frames may be stored in
+    another order than they are shown in (B-frames). note: which of several video streams this is.
     """
 
     path: Path
@@ -44,14 +43,14 @@ class VideoInfo:
     size_bytes: int
     coded_width: int
     coded_height: int
-    rotation: int = 0
+    display: Display = Display()
     reordered: bool = False
     note: str = ""
 
     @property
     def as_stored(self) -> bool:
         """Whether the picture is shown as it is stored: upright, with square pixels."""
-        return self.rotation == 0 and self.width == self.coded_width
+        return self.display.as_stored
 
     @property
     def has_audio(self) -> bool:
@@ -62,15 +61,13 @@ def probe(path: str | Path) -> VideoInfo:
     """Read the headers of `path`. Raises `VideoError` where there is no usable video stream."""
     with open_video(path) as container:
         stream = video_stream(container)
-        looker = FirstFrame(container)
-        try:
-            for packet in container.demux(stream) if looker.looking else ():
-                looker(packet)
-                if not looker.looking:
+        first = FirstFrame()
+        with contextlib.suppress(av.FFmpegError):
+            for packet in packets(container, stream):
+                first(packet)
+                if not first.looking:
                     break
-        except (av.FFmpegError, IndexError):  # broken there, or see `clips._packets`
-            pass
-        info = describe(container, stream, looker.frame)
+        info = describe(container, stream, first.frame)
         if not info.frame_rate:
             raise VideoError(f"{container.name}: the video stream declares no frame rate")
         return info
@@ -89,14 +86,9 @@ def describe(
         most = f"or has pictures of more than {MOST_PIXELS // 1_000_000} million pixels"
         raise VideoError(f"{container.name}: the video stream declares no size, {most}")
     audio = audio_stream(container)
-    rotation = round(first.rotation / 90) * 90 % 360 if first is not None else 0
-    aspect = float(stream.sample_aspect_ratio or 1)
-    if not 1 / 16 <= aspect <= 16:  # nonsense in the header
-        aspect = 1.0
-    width, height = round(stream.width * aspect), stream.height
+    display = display_of(stream, first)
+    height, width = display.shown(stream.height, stream.width)
     check_size(container.name, width, height)
-    if rotation % 180:
-        width, height = height, width
     return VideoInfo(
         path=Path(container.name),
         container=container.format.name,
@@ -109,7 +101,7 @@ def describe(
         size_bytes=Path(container.name).stat().st_size,
         coded_width=stream.width,
         coded_height=stream.height,
-        rotation=rotation,
+        display=display,
         reordered=bool(stream.codec_context.has_b_frames),
         note=_which(container, stream),
     )
@@ -125,14 +117,14 @@ def _which(container: av.container.InputContainer, stream: av.VideoStream) -> st
 
 
 class FirstFrame:
-    """Decodes the packets that it is given until the first picture comes: its rotation is the video's.
+    """Decodes the packets that it is given until the first picture comes: how it is shown, all are.
 
-    Only where the container can carry one, or may begin amid a group of pictures. `looking` says whether
-    a packet more is wanted.
+    `looking` says whether a packet more is wanted.
     """
 
-    def __init__(self, container: av.container.InputContainer):
-        self.looking = bool(LOOKED_INTO & set(container.format.name.split(",")))
+    looking = True
+
+    def __init__(self):
         self.frame: av.VideoFrame | None = None
 
     def __call__(self, packet: av.Packet) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 from av.video.frame import PictureType
 
 from scslib.files import replacing
+from scslib.video import colour
 from scslib.video.audio import iter_samples
 from scslib.video.clips import ClipIndex, index_clips
 from scslib.video.container import VideoError, decoded, open_video, packets, video_stream
@@ -136,7 +137,7 @@ def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output)
     stream = add_pictures(output, how)
     stream.codec_context.time_base = TICK
     yield  # the output knows its stream now
-    to_rgb, offset, last = RgbConverter((height, width)), 0.0, -1
+    to_rgb, offset, last = RgbConverter(info.display, (height, width)), 0.0, -1
     for span in spans:
         run = _frames(index, span)
         with open_video(index.path) as container:
@@ -145,6 +146,9 @@ def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output)
                 if reached < run[0]:
                     continue
                 frame = av.VideoFrame.from_ndarray(to_rgb(picture), format="rgb24")
+                if last < 0:  # the encoder is not open yet
+                    colour.tag(stream.codec_context, picture)
+                colour.tag(frame, stream.codec_context)
                 late = max(0.0, time[reached] - span[0])  # a player skips what lies before 0
                 last = max(last + 1, round((offset + late) / TICK))  # broken files repeat their times
                 frame.pts, frame.time_base = last, TICK

@@ -15,10 +15,6 @@ from scslib.video.vectors import CELL
 BLOCK = 16  # one cell of the motion and residual grids covers 16 x 16 pixels
 PER_BLOCK = BLOCK // CELL
 
-# ITU-R BT.601; of differences, so the offsets drop out
-YCC_TO_RGB = np.array([[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]], np.float32)
-LIMITED_TO_RGB = YCC_TO_RGB * np.array([255 / 219, 255 / 224, 255 / 224], np.float32)
-
 
 def grid_of(height: int, width: int) -> tuple[int, int]:
     """(rows, columns) of whole blocks in a picture; at least one each way."""
@@ -50,12 +46,6 @@ def planes_420(frame: av.VideoFrame) -> tuple[np.ndarray, ...]:
 def _at_least(plane: np.ndarray, size: int) -> np.ndarray:
     missing = [(0, max(0, size - length)) for length in plane.shape]
     return np.pad(plane, missing, mode="edge")
-
-
-def to_rgb(frame: av.VideoFrame) -> np.ndarray:
-    """(3, 3): what turns a difference in the frame's Y, Cb, Cr into one in R, G, B."""
-    full_range = frame.color_range == 2 or frame.format.name.startswith("yuvj")
-    return YCC_TO_RGB if full_range else LIMITED_TO_RGB
 
 
 @njit(cache=True, nogil=True)

@@ -60,12 +60,6 @@ def size() -> int:
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
-def device() -> torch.device:
-    """Where this process trains: its own GPU in a group that has them, else the CPU."""
-    gpu = distributed.is_initialized() and distributed.get_backend() == "nccl"
-    return torch.device("cuda", torch.cuda.current_device()) if gpu else torch.device("cpu")
-
-
 def once(make: Callable[[], Made]) -> Made:
     """`make()` in the first process, and then in the others, for which its files are there already."""
     made = make() if rank() == 0 else None
@@ -74,17 +68,17 @@ def once(make: Callable[[], Made]) -> Made:
     return made if rank() == 0 else make()
 
 
-def own_rows(count: int, unit: int = 1) -> range:
-    """This process's rows of a batch of `count`, cut between units of so many rows, in order.
+def own_rows(count: int, unit: int, share: tuple[int, int]) -> range:
+    """A process's rows of a batch of `count`, cut between units of so many rows, in order.
 
-    Raises `ValueError` where a process would have none.
+    share: its `rank` and the `size`. Raises `ValueError` where a process would have none.
     """
-    units = count // unit
-    if units < size():
+    (number, processes), units = share, count // unit
+    if units < processes:
         raise ValueError(
-            f"batch ({count} clips) must have {unit} or more for each of the {size()} processes"
+            f"batch ({count} clips) must have {unit} or more for each of the {processes} processes"
         )
-    first, last = (units * r // size() * unit for r in (rank(), rank() + 1))
+    first, last = (units * n // processes * unit for n in (number, number + 1))
     return range(first, last)
 
 

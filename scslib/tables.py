@@ -1,0 +1,54 @@
+"""Reading the kit's tables: what is a name stays text, and an empty cell alone is missing.
+
+A CSV file does not say what its columns hold, and a guess turns a class 007 into a number and a class NA
+into nothing. So the columns of text are declared here, for every table that the kit writes and reads.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pandas as pd
+
+NAMES = (  # of videos, classes, methods and runs
+    *("video_id", "video", "path", "source", "label", "labels", "predicted", "split", "group"),
+    *("method", "methods", "choice", "classifier", "aggregation", "figure", "sweep", "run"),
+)
+PARAMETERS = (  # of notebooks, whose values are text
+    *("data", "codec", "checkpoint", "architecture", "objective", "backbone", "rank_form"),
+    *("variant", "k_sweep", "objective_sweep"),
+)
+WORDS = (  # what the kit says itself, which may look like a number: version 2.10, commit 12e4567
+    *("status", "reason", "features_status", "features_reason", "problem", "picture", "sound"),
+    *("torch", "torchvision", "torchaudio", "av", "numpy", "pandas", "papermill", "python", "version"),
+    *("system", "processor", "gpu", "device", "hardware", "versions", "commit", "command"),
+)
+TEXT = frozenset(NAMES + PARAMETERS + WORDS)
+
+
+class TableError(ValueError):
+    """A file that is no table; the message names it."""
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """A table of results: columns of `TEXT` as text, the others as what they hold.
+
+    Only an empty cell is missing (NaN); `NA` and `None` are names. Raises `TableError`.
+    """
+    return _read(path, dtype=dict.fromkeys(TEXT, str), na_values=[""])
+
+
+def read_texts(path: str | Path) -> pd.DataFrame:
+    """A table whose cells are all text, an empty one too. Raises `TableError`."""
+    return _read(path, dtype=str, na_filter=False)
+
+
+def _read(path: str | Path, **how) -> pd.DataFrame:
+    try:
+        with warnings.catch_warnings():
+            # lines with more cells than the header: pandas would take the first for an index
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(path, keep_default_na=False, index_col=False, encoding="utf-8-sig", **how)
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:  # not there, not UTF-8, empty, ...
+        raise TableError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from error

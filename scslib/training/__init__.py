@@ -1,0 +1,1 @@
+"""Training f, the samplers and the aggregators."""

@@ -1,0 +1,104 @@
+"""Training the clip classifier f on decoded clips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from scslib.models.classifiers import ClassifierInput
+from scslib.shards import Shards
+from scslib.training.loop import Batch, Schedule, fit
+
+
+@dataclass(frozen=True)
+class ClassifierBatches:
+    """Batches for f: decoded clips of the training videos, cut at a random place, to be recoloured.
+
+    Every clip comes once before any comes again. Step n gives the same batch whenever it is asked for:
+    `clips` (B, T, H, W, 3) uint8, `label` (B,), and what `recolour` takes. No mirroring: it would turn
+    one movement into another.
+    """
+
+    clips: Shards
+    labels: dict[str, int]
+    crop: int
+    batch: int
+    seed: int
+    pool: list[tuple[str, int]] = field(init=False)
+
+    def __post_init__(self):
+        videos = [v for v in self.labels if v in self.clips]
+        pool = [(v, i) for v in videos for i in range(len(self.clips.get(v, "start_s")))]
+        object.__setattr__(self, "pool", pool)
+
+    def __call__(self, step: int) -> Batch:
+        rounds, at = divmod(step, max(1, len(self.pool) // self.batch))
+        order = np.random.default_rng([self.seed, 0, rounds]).permutation(len(self.pool))
+        rows = [self.pool[i] for i in order[at * self.batch : (at + 1) * self.batch]]
+        rng = np.random.default_rng([self.seed, 1, step])
+        cut = [self._crop(self.clips.get(v, "clips", slice(i, i + 1)), rng) for v, i in rows]
+        return {
+            "clips": torch.from_numpy(np.concatenate(cut)),
+            "label": torch.tensor([self.labels[v] for v, _ in rows]),
+            "channels": torch.from_numpy(np.stack([rng.permutation(3) for _ in rows])),
+            "gain": torch.from_numpy(rng.uniform(0.7, 1.3, len(rows))).float(),
+            "shift": torch.from_numpy(rng.normal(0, 0.3, len(rows))).float(),
+        }
+
+    def _crop(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The same random square of all frames of a clip (1, T, H, W, 3)."""
+        size = self.crop
+        top, left = (int(rng.integers(side - size + 1)) for side in clip.shape[2:4])
+        return clip[:, :, top : top + size, left : left + size]
+
+
+def recolour(
+    clips: torch.Tensor, channels: torch.Tensor, gain: torch.Tensor, shift: torch.Tensor
+) -> torch.Tensor:
+    """Give each clip (B, 3, T, H, W) other colours: `channels` (B, 3) exchanged, times `gain` (B,),
+    plus `shift` (B,).
+
+    A few hundred training scenes are soon known by heart by their colours; this is what keeps a small
+    f looking at the movement.
+    """
+    clips = clips[torch.arange(len(clips), device=clips.device)[:, None], channels]
+    gain, shift = (value.view(-1, 1, 1, 1, 1) for value in (gain, shift))
+    return (clips * gain + shift).contiguous(memory_format=torch.channels_last_3d)
+
+
+def classifier_loss(network: nn.Module, batch: Batch, *, view: ClassifierInput) -> torch.Tensor:
+    """Cross-entropy of f on a batch of `ClassifierBatches`."""
+    seen = recolour(view.prepare(batch["clips"]), batch["channels"], batch["gain"], batch["shift"])
+    return F.cross_entropy(network(seen), batch["label"])
+
+
+def train_classifier(
+    network: nn.Module,
+    clips: Shards,
+    labels: dict[str, int],
+    view: ClassifierInput,
+    schedule: Schedule,
+    *,
+    seed: int,
+    resume: Path | None = None,
+) -> np.ndarray:
+    """Train f, where it lies, on clips that carry their video's label; returns the losses (steps,).
+
+    See `loop.fit` for `resume`.
+    """
+    return fit(
+        network,
+        ClassifierBatches(clips, labels, view.crop, schedule.batch, seed),
+        partial(classifier_loss, view=view),
+        schedule,
+        title="training f",
+        about={"seed": seed, "labels": labels, "view": str(view)},
+        stands_on={"clips": clips},
+        resume=resume,
+    )

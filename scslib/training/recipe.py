@@ -1,0 +1,83 @@
+"""How the samplers of a run are trained: the settings, kept beside the checkpoints that they gave."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from scslib.training.loop import Schedule
+
+if TYPE_CHECKING:
+    from scslib.workspace import Run
+
+FILE = "checkpoints", "recipe.json"
+RANK_LR = 1 / 3  # of AC's learning rate: RANK starts from AC's network, and is to keep what that knows
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a sampler is trained: AC, then RANK from it (paper, sec. 3.1).
+
+    ac = None: RANK starts from scratch. See `sampler.train_ac` and `train_rank` for `pictures`,
+    `clips_per_video`, `eta` and `form`, `models.samplers` for `backbone` and the widths.
+    """
+
+    ac: Schedule | None
+    rank: Schedule
+    width: int
+    sound_width: int
+    backbone: str = "resnet18"
+    pictures: int = 3
+    clips_per_video: int = 16
+    eta: float = 1.0
+    form: str = "hinge"
+
+
+def make_recipe(
+    *,
+    ac_steps: int,
+    rank_steps: int,
+    sampler_batch: int,
+    sampler_lr: float,
+    sampler_width: int,
+    sound_width: int,
+    backbone: str,
+    pictures: int,
+    clips_per_ranking: int,
+    eta: float,
+    rank_form: str,
+) -> Recipe:
+    """The recipe of the parameters of notebook 05, by their names there."""
+    return Recipe(
+        ac=Schedule(ac_steps, batch=sampler_batch, lr=sampler_lr),
+        rank=Schedule(rank_steps, batch=sampler_batch, lr=sampler_lr * RANK_LR),
+        width=sampler_width,
+        sound_width=sound_width,
+        backbone=backbone,
+        pictures=pictures,
+        clips_per_video=clips_per_ranking,
+        eta=eta,
+        form=rank_form,
+    )
+
+
+def save_recipe(run: Run, recipe: Recipe) -> None:
+    """Keep the recipe in RUN/checkpoints/recipe.json."""
+    run.save_json(asdict(recipe), *FILE)
+
+
+def load_recipe(run: Run) -> Recipe:
+    """The recipe by which notebook 05 trained the samplers of this run.
+
+    Raises `WorkspaceError` where there is none, `ValueError` where it is incomplete.
+    """
+    run.need(run.inside(*FILE), "05")
+    values = run.load_json(*FILE)
+    try:
+        schedules = {
+            kind: Schedule(**values[kind]) if values[kind] is not None else None
+            for kind in ("ac", "rank")
+        }
+        return Recipe(**values | schedules)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{run.inside(*FILE)}: incomplete or wrong ({error})") from error
