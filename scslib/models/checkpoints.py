@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_model
 from torch import nn
 
 from scslib.files import replacing
@@ -209,7 +209,8 @@ def fingerprint(path: str | Path) -> str:
 def _save(path: str | Path, network: nn.Module, about: dict) -> None:
     path, text = Path(path), json.dumps(about, indent=2, ensure_ascii=False)
     with replacing(path) as weights, replacing(path.with_suffix(".json")) as description:
-        save_model(network, str(weights))
+        state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+        save_file(state, str(weights))
         description.write_text(text + "\n", encoding="utf-8")
 
 

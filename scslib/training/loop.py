@@ -183,6 +183,15 @@ def _take_up(path: Path, key: Key, parts: dict) -> list[float]:
 def _write_down(path: Path, key: str, losses: list[float], parts: dict) -> None:
     if distributed.rank() > 0:
         return
-    states = {name: part.state_dict() for name, part in parts.items()}
+    states = {name: _on_cpu(part.state_dict()) for name, part in parts.items()}
     with replacing(path) as temporary:
         torch.save({"key": key, "losses": losses} | states, temporary)
+
+
+def _on_cpu(value: object) -> object:
+    """The same state with every tensor on the processor: any machine can go on from it."""
+    if isinstance(value, torch.Tensor):
+        return value.cpu()
+    if isinstance(value, dict):
+        return {name: _on_cpu(part) for name, part in value.items()}
+    return [_on_cpu(part) for part in value] if isinstance(value, list) else value
