@@ -19,6 +19,7 @@ import numpy as np
 from scslib.video.container import (
     MOST_FRAMES,
     VideoError,
+    check_rate,
     declared_duration,
     open_video,
     video_stream,
@@ -203,6 +204,7 @@ def index_clips(
         info = describe(container, stream, first.frame)
         seconds = table.pts * float(stream.time_base)
         pace = pace_of(seconds, info.frame_rate)
+        check_rate(container.name, pace.rate)
         layout = lay_out(pace, clip_len, clip_stride, frame_rate, heard=info.has_audio)
         if not len(layout.runs):
             raise VideoError(f"{container.name}: no clip can be read, {', '.join(layout.left_out)}")

@@ -133,12 +133,16 @@ def check_size(name: str, width: int, height: int) -> None:
         raise VideoError(f"{name}: {wanted}, more than {MOST_PIXELS // 1_000_000} million are refused")
 
 
-def declared_rate(container: av.container.InputContainer, stream: av.VideoStream) -> float:
-    """Frames a second as declared, 0 where nothing is. Raises `VideoError` for what cannot be."""
-    rate = float(stream.average_rate or stream.guessed_rate or 0)
-    if not 0 <= rate <= MOST_RATE:
-        raise VideoError(f"{container.name}: {rate:g} frames a second, must be 0 to {MOST_RATE}")
-    return rate
+def declared_rate(stream: av.VideoStream) -> float:
+    """Frames a second as declared, 0 where nothing is, or nothing that can be."""
+    rates = (float(rate or 0) for rate in (stream.average_rate, stream.guessed_rate))
+    return next((rate for rate in rates if 0 < rate <= MOST_RATE), 0.0)
+
+
+def check_rate(name: str, rate: float) -> None:
+    """Raises `VideoError` for more than `MOST_RATE` frames a second."""
+    if rate > MOST_RATE:
+        raise VideoError(f"{name}: {rate:g} frames a second, must be 0 to {MOST_RATE}")
 
 
 def audio_stream(container: av.container.InputContainer) -> av.AudioStream | None:

@@ -102,7 +102,7 @@ def lay_out(pace: Pace, clip_len: int, clip_stride: int, frame_rate: float, *, h
     `heard` says that there is sound to hear of each.
     """
     if frame_rate and not pace.constant and clip_len * pace.rate >= frame_rate:
-        layout = _by_time(pace, clip_len / frame_rate, clip_stride / frame_rate)
+        layout = _by_time(pace, clip_len, clip_len / frame_rate, clip_stride / frame_rate)
     else:
         ratio = pace.rate / frame_rate if frame_rate else 1.0
         layout = _by_count(pace, max(1, round(clip_len * ratio)), max(1, round(clip_stride * ratio)))
@@ -126,14 +126,17 @@ def _by_count(pace: Pace, clip_len: int, clip_stride: int) -> Layout:
     return Layout(runs, times, clip_len, clip_stride, len(runs), by_time=False)
 
 
-def _by_time(pace: Pace, length_s: float, stride_s: float) -> Layout:
-    """The same by time, from the first frame on and again from the first one after each pause."""
+def _by_time(pace: Pace, wanted: int, length_s: float, stride_s: float) -> Layout:
+    """The same by time, from the first frame on and again from the first one after each pause.
+
+    `wanted` frames, or twice as many as there usually are, are the most that a clip is held to have.
+    """
     cuts = np.flatnonzero(pace.pause) + 1
     begins, stops = [0, *cuts.tolist()], [*cuts.tolist(), len(pace.seconds)]
     parts = [_stretch(pace, *ends, length_s, stride_s) for ends in zip(begins, stops, strict=True)]
     runs, starts = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     usual = max(1, round(length_s * pace.rate))
-    clip_len = min(int(np.ptp(runs, axis=1).max()), FULLEST * usual)
+    clip_len = min(int(np.ptp(runs, axis=1).max()), max(wanted, FULLEST * usual))
     times, stride = np.stack([starts, starts + length_s], 1), max(1, round(stride_s * pace.rate))
     return Layout(runs, times, clip_len, stride, len(runs), by_time=True)
 

@@ -81,7 +81,7 @@ def describe(
     Its rate is 0 where none is declared. Raises `VideoError` where it declares no size, or what
     cannot be.
     """
-    rate = declared_rate(container, stream)
+    rate = declared_rate(stream)
     if not (stream.width and stream.height):
         most = f"or has pictures of more than {MOST_PIXELS // 1_000_000} million pixels"
         raise VideoError(f"{container.name}: the video stream declares no size, {most}")

@@ -138,7 +138,7 @@ def _check_count(name: str, rows: list) -> None:
 def _twice_as_many(container, stream: av.VideoStream, rows: list[Row]) -> bool:
     """Whether packets follow each other about twice as fast as the declared frames."""
     apart = _typical(np.sort([row.stamp for row in rows]))
-    return 1.8 < 1 / max(1e-9, apart * float(stream.time_base) * declared_rate(container, stream)) < 2.2
+    return 1.8 < 1 / max(1e-9, apart * float(stream.time_base) * declared_rate(stream)) < 2.2
 
 
 def _decoded_rows(path: str, packet_rows: list[Row]) -> list[Row]:
