@@ -85,9 +85,11 @@ def test_a_key_says_why_a_result_is_made_again(tmp_path):
     another = Key("reading", ["y"], code, {"weights": "w"})  # other videos: nothing is made again
     assert another.why_again([tmp_path / "key.json"]) == ""
     other_code.write(tmp_path / "new" / "key.json", again="a changed")
-    assert list(made_again(tmp_path, since=0)) == ["reading: made again, a changed"]
+    assert list(made_again(tmp_path.rglob("*key.json"), since=0)) == ["reading: made again, a changed"]
     (tmp_path / "key.json").write_text("not JSON")
-    assert not old.is_at(tmp_path / "key.json") and list(made_again(tmp_path, since=0))
+    assert not old.is_at(tmp_path / "key.json") and list(
+        made_again(tmp_path.rglob("*key.json"), since=0)
+    )
 
 
 class Numbers:
