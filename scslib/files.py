@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import os
 from collections.abc import Iterator
@@ -90,3 +91,12 @@ def short_name(name: str, longest: int = 180) -> str:
         return name
     kept = data[: longest - 11].decode("utf-8", "ignore")
     return f"{kept}-{hashlib.sha256(data).hexdigest()[:10]}"
+
+
+@contextmanager
+def replacing_if_other(path: Path) -> Iterator[Path]:
+    """As `replacing`; where `path` holds the same bytes already, that file stays, with its times."""
+    with replacing(path) as temporary:
+        yield temporary
+        if path.is_file() and filecmp.cmp(temporary, path, shallow=False):
+            os.replace(path, temporary)

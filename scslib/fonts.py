@@ -17,6 +17,7 @@ from matplotlib.font_manager import FontEntry, findSystemFonts, fontManager, get
 
 OWN = "DejaVu Sans"  # what matplotlib brings along
 LOST = "…"
+LEFT_TO_RIGHT = "\u200e"  # a mark without a form, which DejaVu Sans has
 
 
 def drawn(*texts: str) -> tuple[list[str], dict]:
@@ -32,8 +33,8 @@ def drawn(*texts: str) -> tuple[list[str], dict]:
 
 
 def _written(text: str) -> str:
-    """The text without what cannot be drawn."""
-    out = ""
+    """The text without what cannot be drawn, from left to right but for words of other scripts."""
+    out = LEFT_TO_RIGHT if any(unicodedata.bidirectional(c) in ("R", "AL") for c in text) else ""
     for character in text:
         joins = unicodedata.category(character) in ("Cf", "Mn")  # to the one before it; no form alone
         if not (joins or character.isprintable()):

@@ -60,6 +60,18 @@ class Key:
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
+    def begin_files(self, path: Path, *, exist: bool) -> bool:
+        """Whether files whose key is kept at `path` must be made anew, as other code made them.
+
+        Where none `exist` yet, the key is written now, so that a broken run goes on; else by the caller,
+        with `write`, when all are made.
+        """
+        if self.is_at(path):
+            return False
+        if not exist:
+            self.write(path, again="")
+        return exist
+
     def write(self, path: Path, *, again: str) -> None:
         """Keep the key in a JSON file; `again`: why the result is made again, if it is."""
         values = {"step": self.step, "again": again, "digest": self.digest, "what": _digest(self.what)}
@@ -69,9 +81,12 @@ class Key:
             part.write_text(json.dumps(values, indent=1), encoding="utf-8")
 
 
-def made_again(folder: Path, since: float) -> Iterator[str]:
-    """Lines that say which results below `folder` were made again since a time (seconds), and why."""
-    for path in sorted(folder.rglob("*key.json")):
+def made_again(paths: Iterable[Path], since: float) -> Iterator[str]:
+    """Lines that say which results, by their keys' `paths`, were made again since a time, and why.
+
+    since: seconds, as `time.time` counts them.
+    """
+    for path in paths:
         try:
             if path.stat().st_mtime < since:
                 continue

@@ -132,7 +132,10 @@ def run_notebooks(out: str | Path, params: dict, *, command: str, numbers: str =
         key.write(stamp, again=again)
         took, total = time.monotonic() - start, time.monotonic() - begin
         click.echo(f"\r{label}: {took:.0f} s ({total / 60:.1f} min so far)")
-        for line in made_again(run.inside("cache"), since=clock):
+        kept = sorted(run.inside("cache").rglob("*key.json"))
+        if "data" in parameters:
+            kept.insert(0, resolve(parameters["data"], "data") / "key.json")
+        for line in made_again(kept, since=clock):
             click.echo(f"    {line}")
     return run
 

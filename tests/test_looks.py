@@ -141,7 +141,8 @@ def test_a_title_borrows_the_font_that_has_its_characters(font, recwarn):
         (f"{NOWHERE}\ufe0f", "…"),
         ("price $5 and $10, \\frac{1}{2}", "price $5 and $10, \\frac{1}{2}"),
         ("lost \udcff, line\nbreak, bell\x07", "lost \\udcff, line\\nbreak, bell\\x07"),
-        ("Ελληνικά, Русский, العربية, e\u0301", "Ελληνικά, Русский, العربية, e\u0301"),
+        ("Ελληνικά, Русский, e\u0301", "Ελληνικά, Русский, e\u0301"),
+        ("العربية.mp4, b", "\u200eالعربية.mp4, b"),  # else the whole line would run to the left
         ("", ""),
     ],
 )

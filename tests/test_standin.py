@@ -1,4 +1,4 @@
-"""Every network and every batch of the notebooks and of `scs sample` is on the device that was asked for.
+"""Every network and batch of the notebooks and of `scs sample` is on the device that was asked for.
 
 The device is a stand-in that computes on the processor and refuses tensors that lie elsewhere: see
 tests/standin.

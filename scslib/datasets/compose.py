@@ -37,8 +37,10 @@ from scslib.datasets.copies import without_copies
 from scslib.datasets.manifest import Dataset, DatasetError, check_classes, write_dataset
 from scslib.datasets.pieces import Piece, piece_pictures, piece_sound
 from scslib.datasets.sources import Source
-from scslib.files import check_folder
+from scslib.files import check_folder, replacing_if_other
 from scslib.isolation import map_processes
+from scslib.keys import OLDER, Key
+from scslib.sources import code_of
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.write import Encoding, write_video
 
@@ -112,6 +114,8 @@ def make_composed(
     if stamp.exists() and stamp.read_text(encoding="utf-8") != repr(made_with):
         raise DatasetError(f"{folder}: holds a dataset made with other parameters or sources")
     stamp.write_text(repr(made_with), encoding="utf-8")
+    key, kept = Key("composing videos", repr(made_with), code_of(make_composed)), folder / "key.json"
+    anew = key.begin_files(kept, exist=any((folder / "videos").iterdir()))
 
     rows, jobs = [], []
     for split, count in (("train", spec.train_videos), ("test", spec.test_videos)):
@@ -121,11 +125,13 @@ def make_composed(
             cast = [s for s in mine if (s.label, s.group) == (label, group)]
             pieces = plan_video(spec, len(rows), cast, halves[split])
             rows.append((video_id, f"videos/{video_id}.mp4", label, split, group))
-            jobs.append((spec, pieces, folder / rows[-1][1]))
+            jobs.append((spec, pieces, folder / rows[-1][1], anew))
     videos = pd.DataFrame(rows, columns=["video_id", "path", "label", "split", "group"])
     say_shortages(videos)
     map_processes(_make_video, jobs, workers=workers, title="composing")
-    plans = dict(zip(videos["video_id"], (pieces for _, pieces, _ in jobs), strict=True))
+    if anew:
+        key.write(kept, again=key.why_again([kept]) or OLDER)
+    plans = dict(zip(videos["video_id"], (pieces for _, pieces, *_ in jobs), strict=True))
     _piece_table(plans).to_csv(folder / "pieces.csv", index=False, float_format="%.3f")
     return write_dataset(
         folder,
@@ -211,10 +217,10 @@ def _cuts(
     return cuts
 
 
-def _make_video(job: tuple[Composition, list[Piece], Path]) -> None:
+def _make_video(job: tuple[Composition, list[Piece], Path, bool]) -> None:
     """Pictures are streamed; the sound (64 kB for each second) is held."""
-    spec, pieces, path = job
-    if path.exists():
+    spec, pieces, path, anew = job
+    if path.exists() and not anew:
         return
     sound = np.zeros(round(pieces[-1].end_s * SAMPLE_RATE), np.float32)
     for piece in pieces:
@@ -222,7 +228,8 @@ def _make_video(job: tuple[Composition, list[Piece], Path]) -> None:
             first, last = (round(t * SAMPLE_RATE) for t in (piece.start_s, piece.end_s))
             sound[first:last] = piece_sound(piece)
     pictures = (picture for piece in pieces for picture in piece_pictures(piece, spec.encoding))
-    write_video(path, pictures, np.clip(sound, -1, 1), spec.encoding)
+    with replacing_if_other(path) as part:
+        write_video(part, pictures, np.clip(sound, -1, 1), spec.encoding)
 
 
 def _survey(

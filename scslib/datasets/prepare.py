@@ -22,8 +22,10 @@ from scslib.datasets.copies import copies_note, without_copies
 from scslib.datasets.listing import place
 from scslib.datasets.manifest import Dataset, DatasetError, load_dataset, write_dataset
 from scslib.datasets.sources import Source, write_left_out
-from scslib.files import lies_in, short_name
+from scslib.files import lies_in, replacing_if_other, short_name
+from scslib.keys import OLDER, Key
 from scslib.shards import Read, Video, run_shards
+from scslib.sources import code_of
 from scslib.video.clips import ClipIndex, expected_clips, index_clips
 from scslib.video.recode import Recoding, recode
 
@@ -51,9 +53,20 @@ def prepare(
         Video(video_id, dataset.folder / path, {"path": path, "name": names[video_id]})
         for video_id, path in zip(rows["video_id"], rows["path"], strict=True)
     ]
-    params = {"folder": str(folder.resolve()), "setting": asdict(setting)}
-    where, options = folder / "shards" / "prepare", {"workers": workers, "title": "encoding"}
-    done = run_shards(_prepare, jobs, where, params=params, made=_made, **options)
+    key, kept = Key("encoding videos", made_with, code_of(_prepare)), folder / "key.json"
+    anew = key.begin_files(kept, exist=any((folder / job.own["name"]).is_file() for job in jobs))
+    done = run_shards(
+        _prepare,
+        jobs,
+        folder / "shards" / "prepare",
+        params={"folder": str(folder.resolve()), "setting": asdict(setting)},
+        given={"anew": anew},
+        workers=workers,
+        title="encoding",
+        made=_made,
+    )
+    if anew:
+        key.write(kept, again=key.why_again([kept]) or OLDER)
     good = np.array([video_id in done for video_id in rows["video_id"]])
     linked = [
         video_id in done and bool(done.get(video_id, "linked")[0]) for video_id in rows["video_id"]
@@ -106,7 +119,7 @@ def fits(index: ClipIndex, setting: Recoding) -> bool:
     """Whether a video is as `setting` would make it: codec, size, upright, GOP, no B-frames."""
     info = index.info
     side = min(info.width, info.height)
-    if info.codec != setting.codec or not info.as_stored or info.reordered:
+    if info.codec != setting.codec or not info.as_stored or info.reordered or index.joins:
         return False
     if setting.short_side and side > setting.short_side:
         return False
@@ -136,10 +149,11 @@ def _prepare(path: Path, params: dict) -> Read:
         place(path, target, link=True)
     else:
         target, info = folder / params["name"], index.info
-        if not target.is_file() or os.stat(target).st_mtime_ns < os.stat(path).st_mtime_ns:
-            target.parent.mkdir(parents=True, exist_ok=True)
+        old = not target.is_file() or os.stat(target).st_mtime_ns < os.stat(path).st_mtime_ns
+        if old or params["anew"]:
             side = min(setting.short_side or info.height, info.width, info.height)
-            recode(index, target, setting=replace(setting, short_side=side))
+            with replacing_if_other(target) as part:
+                recode(index, part, setting=replace(setting, short_side=side))
         begin_s = float(index.pts[0] * index.time_base)
     arrays = {"linked": np.array([linked]), "begin_s": np.array([begin_s])}
     return Read(arrays, len(index), expected_clips(index), index.missing, index.note)

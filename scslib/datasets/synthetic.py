@@ -27,7 +27,10 @@ import pandas as pd
 
 from scslib.datasets.classes import say_shortages
 from scslib.datasets.manifest import Dataset, write_dataset
+from scslib.files import replacing_if_other
 from scslib.isolation import map_processes
+from scslib.keys import OLDER, Key
+from scslib.sources import code_of
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.write import Encoding, write_video
 
@@ -138,9 +141,13 @@ def make_synthetic(folder: str | Path, spec: Synthetic, *, workers: int = 1) -> 
         raise ValueError(f"{folder}: holds a dataset made with other parameters")
     stamp.write_text(repr(spec))
     say_shortages(videos)
-    jobs = [(spec, n, row.label, folder / row.path) for n, row in enumerate(videos.itertuples())]
+    key, kept = Key("drawing videos", repr(spec), code_of(make_synthetic)), folder / "key.json"
+    anew = key.begin_files(kept, exist=any((folder / "videos").iterdir()))
+    jobs = [(spec, n, row.label, folder / row.path, anew) for n, row in enumerate(videos.itertuples())]
     segments = []
     made = map_processes(_make_video, jobs, workers=workers, title="making videos")
+    if anew:
+        key.write(kept, again=key.why_again([kept]) or OLDER)
     for video_id, spans in zip(videos["video_id"], made, strict=True):
         segments += [(video_id, start, end) for start, end in spans]
     return write_dataset(
@@ -186,13 +193,14 @@ def plan_video(spec: Synthetic, number: int, label: str) -> list[Shot]:
     return timeline
 
 
-def _make_video(job: tuple[Synthetic, int, str, Path]) -> list[tuple[float, float]]:
-    spec, number, label, path = job
+def _make_video(job: tuple[Synthetic, int, str, Path, bool]) -> list[tuple[float, float]]:
+    spec, number, label, path, anew = job
     shots = plan_video(spec, number, label)
-    if not path.exists():
+    if anew or not path.exists():
         silent = np.random.default_rng([spec.seed, number, 3]).random() < spec.silent_share
         sound = None if silent else sound_of(spec, number, shots)
-        write_video(path, draw_video(spec, number, shots), sound, spec.encoding)
+        with replacing_if_other(path) as part:
+            write_video(part, draw_video(spec, number, shots), sound, spec.encoding)
     return [(shot.start_s, shot.end_s) for shot in shots if shot.kind == "action"]
 
 
