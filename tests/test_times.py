@@ -367,11 +367,9 @@ def test_clips_by_time_last_equally_long_at_a_variable_rate(
         # what is on the screen at equally distant moments of the clip
         moments = start + (np.arange(index.clip_len) + 0.5) * (end - start) / index.clip_len
         on_screen = np.searchsorted(seconds, moments + 1e-3, side="right") - 1
-        first = np.searchsorted(seconds, start - 1e-3)
-        wanted_numbers = np.maximum(on_screen, min(first, on_screen.max()))
         near = np.abs(seconds[:, None] - moments).min(0) < 2e-3  # stamps are rounded
         assert [n for n, skip in zip(numbers, near, strict=True) if not skip] == [
-            n for n, skip in zip(wanted_numbers.tolist(), near, strict=True) if not skip
+            n for n, skip in zip(on_screen.tolist(), near, strict=True) if not skip
         ]
     arrays = read_video(
         index, FeatureSpec(clip_len=clip_len, frame_rate=wanted), ("motion", "iframes")

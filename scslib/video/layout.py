@@ -19,6 +19,7 @@ STILL_S, STILL = (
 )  # frames nearer than this, and than a part of the usual distance, stand still
 LONGEST_S = 1800.0  # of a clip with sound, which is heard over twice its length
 AGREES = 0.02  # a declared rate so near to the measured one is the more exact one
+MOST_STILL = 16  # clips by time for each frame at most: of slides those are counted
 FULLEST = 2  # a clip by time holds so many times the usual number of frames at most
 
 
@@ -45,6 +46,11 @@ class Pace:
         before = np.flatnonzero(self.pause)
         ends = self.seconds[before + 1].tolist()
         return list(zip((self.seconds[before] + self.frame_s).tolist(), ends, strict=True))
+
+    @property
+    def lasts_s(self) -> float:
+        """How long all frames last, without pauses."""
+        return float(self.apart[~self.pause].sum() + self.frame_s)
 
     @property
     def end_s(self) -> float:
@@ -101,7 +107,8 @@ def lay_out(pace: Pace, clip_len: int, clip_stride: int, frame_rate: float, *, h
 
     `heard` says that there is sound to hear of each.
     """
-    if frame_rate and not pace.constant and clip_len * pace.rate >= frame_rate:
+    by_time = frame_rate and not pace.constant
+    if by_time and pace.lasts_s * frame_rate <= MOST_STILL * len(pace.seconds) * clip_stride:
         layout = _by_time(pace, clip_len, clip_len / frame_rate, clip_stride / frame_rate)
     else:
         ratio = pace.rate / frame_rate if frame_rate else 1.0
@@ -151,11 +158,9 @@ def _stretch(
     if count < 1 and begin > 0:  # too short for a clip; a whole video has one at least
         return np.zeros((0, 2), int), np.zeros(0)
     starts = seconds[0] + np.arange(max(1, count)) * stride_s
-    first = np.searchsorted(seconds, starts - 1e-6)
+    first = np.searchsorted(seconds, starts + 1e-6) - 1  # what is on the screen then
     after = np.searchsorted(seconds, starts + length_s - 1e-6)
-    empty = after <= first  # what is shown then is the frame before
-    runs = np.stack([np.where(empty, first - 1, first), np.where(empty, first, after)], 1)
-    return begin + runs, starts
+    return begin + np.stack([first, after], 1), starts
 
 
 def _without_odd_ones(layout: Layout, pace: Pace, heard: bool) -> Layout:
