@@ -102,10 +102,12 @@ def several(path, sizes, default=None, sound=False):
                 packets += stream.encode(frame)
             packets += stream.encode(None)
         if sound:
-            track = out.add_stream("aac", rate=16_000, layout="mono")
-            frame = av.AudioFrame.from_ndarray(tones(2, 5)[None], format="fltp", layout="mono")
-            frame.sample_rate, frame.pts = 16_000, 0
-            packets += track.encode(frame) + track.encode(None)
+            tracks = [out.add_stream("aac", rate=16_000, layout="mono") for _ in range(2)]
+            for number, track in enumerate(tracks):
+                wave = tones(2, 5 + number)[None]
+                frame = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+                frame.sample_rate, frame.pts = 16_000, 0
+                packets += track.encode(frame) + track.encode(None)
         for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
             out.mux(packet)
     return path

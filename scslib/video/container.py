@@ -112,6 +112,14 @@ def video_stream(container: av.container.InputContainer) -> av.VideoStream:
     thread for each file: the kit is parallel over files, and frame threads have deadlocked. Its decoder
     refuses pictures of more than `MOST_PIXELS`.
     """
+    stream = _chosen(container)
+    check_size(container.name, stream.width, stream.height)
+    stream.thread_count = 1
+    stream.codec_context.options = dict(LIMITED)
+    return stream
+
+
+def _chosen(container: av.container.InputContainer) -> av.VideoStream:
     streams = video_streams(container)
     if not streams:
         raise VideoError(f"{container.name}: no video stream")
@@ -119,11 +127,7 @@ def video_stream(container: av.container.InputContainer) -> av.VideoStream:
     if not known:
         raise VideoError(f"{container.name}: the video stream is in no format known here")
     default = [s for s in known if s.disposition & av.stream.Disposition.default]
-    stream = max(default or known, key=lambda s: s.width * s.height)  # the first of equal ones
-    check_size(container.name, stream.width, stream.height)
-    stream.thread_count = 1
-    stream.codec_context.options = dict(LIMITED)
-    return stream
+    return max(default or known, key=lambda s: s.width * s.height)  # the first of equal ones
 
 
 def check_size(name: str, width: int, height: int) -> None:
@@ -149,7 +153,7 @@ def audio_stream(container: av.container.InputContainer) -> av.AudioStream | Non
     """The first audio stream that can be decoded, or None; of several programs that of the pictures."""
     known = [stream for stream in container.streams.audio if stream.codec_context is not None]
     if len(known) > 1 and len(video_streams(container)) > 1:
-        best = container.streams.best("audio", related=video_stream(container))
+        best = container.streams.best("audio", related=_chosen(container))
         return best if best in known else known[0]
     return known[0] if known else None
 
