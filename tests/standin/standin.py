@@ -63,7 +63,7 @@ class Standin(torch.Tensor):
             return made
         if op is aten.copy_.default and not isinstance(args[0], Standin):
             return args[0]
-        return tree.tree_map(lambda t: own.get(id(t)) or _wrapped(t), made)
+        return tree.tree_map(lambda t: own[id(t)] if id(t) in own else _wrapped(t), made)
 
 
 def _raw(value):
