@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-TESTS = Path(__file__).resolve().parent
+TESTS = Path(__file__).resolve().parent / "test_ray.py"
 WORD = "SCS_RAY_RUN"  # in the environment of all that a run has started
 PASSED, BROKEN_OFF = 0, "ended by its limit"
 

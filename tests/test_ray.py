@@ -112,10 +112,11 @@ def left(monkeypatch):
 
 def soon_none(left) -> bool:
     """Whether they end, for a killed process may take a moment."""
-    for _ in range(100):
+    for _ in range(30):
         if not left():
             return True
-        time.sleep(0.1)
+        time.sleep(1)
+    print("still there:", left())
     return False
 
 
@@ -151,7 +152,7 @@ def test_a_cluster_on_this_machine_ends_when_jobs_are_broken_off(here, left):
 
 
 def test_a_node_that_dies_under_the_driver(here, left):
-    with pytest.raises(EngineError, match=r"^Ray on this machine: .*; look at its logs in .*logs$"):
+    with pytest.raises(EngineError, match="^Ray on this machine: .* died.*; look at its logs in .*logs"):
         list(here(kill_the_node, 1))
     assert soon_none(left)
 
@@ -170,5 +171,5 @@ def test_somebody_else_at_the_address():
     server = Server()
     address = f"127.0.0.1:{server.port}"
     with pytest.raises(EngineError) as error:
-        list(Engine("ray", address, connect_s=60).map(same, [0], workers=0, title="x", unit="x"))
+        list(Engine("ray", address, connect_s=20).map(same, [0], workers=0, title="x", unit="x"))
     assert f"`ray status --address {address}`" in str(error.value)
