@@ -151,9 +151,17 @@ def test_a_cluster_on_this_machine_ends_when_jobs_are_broken_off(here, left):
     assert soon_none(left)
 
 
-def test_a_node_that_dies_under_the_driver(here, left):
-    with pytest.raises(EngineError, match="^Ray on this machine: .* died.*; look at its logs in .*logs"):
-        list(here(kill_the_node, 1))
+def kill_the_head(child, job):
+    ours = psutil.Process(os.getppid()).parent().children()
+    next(process for process in ours if process.name() == "gcs_server").kill()
+    time.sleep(3600)
+
+
+@pytest.mark.parametrize("kill", [kill_the_node, kill_the_head])
+def test_what_dies_under_the_driver_is_an_error(here, left, monkeypatch, kill):
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # instead of 60
+    with pytest.raises(EngineError, match="^Ray on this machine: .*died.*; look at its logs in "):
+        list(here(kill, 1))
     assert soon_none(left)
 
 
