@@ -67,11 +67,11 @@ def connect_and_tell(job):
 
 def lose_one(made, folder, over) -> int:
     """Lose a node as soon as there are results; returns how many there were then."""
-    while not list(folder.rglob("*.json")) and not over.wait(0.05):
+    while not list(folder.rglob("[0-9]*.json")) and not over.wait(0.05):
         pass
     ours = Path(os.environ[NODE]).read_text()
     made.remove_node(next(n for n in made.worker_nodes if n.node_id != ours), allow_graceful=False)
-    return len(list(folder.rglob("*.json")))
+    return len(list(folder.rglob("[0-9]*.json")))
 
 
 def test_ray_gives_the_same_bytes_when_a_node_is_lost(videos, cluster, tmp_path, monkeypatch):
