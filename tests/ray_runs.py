@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-TESTS = Path(__file__).resolve().parent
+TESTS = Path(__file__).resolve().parent / "test_ray.py"
 WORD = "SCS_RAY_RUN"  # in the environment of all that a run has started
 PASSED, BROKEN_OFF = 0, "ended by its limit"
 
@@ -72,6 +73,7 @@ def main() -> int:
         arguments.logs.mkdir(parents=True, exist_ok=True)
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(arguments.busy)]
     results = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the others are ended, too
     try:
         for number in range(1, arguments.times + 1):
             results.append(one(number, arguments, options))
