@@ -31,7 +31,6 @@ from scslib.video import recode
 from scslib.video.clips import ClipIndex, expected_clips
 from scslib.video.container import VideoError
 from scslib.video.frames import decode_clips, short_side
-from scslib.video.probe import probe
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +73,7 @@ class Picked:
 
     def sheet(self, *, height: int = 120) -> Figure:
         """A contact sheet of the chosen clips under the saliency curve of the whole video."""
-        info, clips = probe(self.path), self.table["clip"].tolist()
+        info, clips = self.index.info, self.table["clip"].tolist()
         pictures = decode_clips(self.index, clips, size=short_side(info.width, info.height, height))
         rows = self.table.itertuples(index=False)
         captions = [f"{r.rank}.  {r.start_s:.1f}–{r.end_s:.1f} s" for r in rows]
@@ -121,9 +120,9 @@ def sample(
         raise ValueError(f"k ({k}) must be > 0")
     trained = sampler if isinstance(sampler, Trained) else load_trained(sampler, device=device)
     chooser = trained.sampler(method, k=k)
-    if "logmel" in chooser.modalities and not probe(video).has_audio:
-        chooser = trained.sampler("visual", k=k)
     index = trained.spec.index(video)
+    if "logmel" in chooser.modalities and not index.info.has_audio:
+        chooser = trained.sampler("visual", k=k)
     clips, saliency = chooser.score_file(index, trained.spec, threads=threads or cores())
     if not len(clips):
         raise VideoError(f"{video}: not one clip could be decoded")
@@ -161,6 +160,7 @@ class Sampled(NamedTuple):
     table: pd.DataFrame | None
     status: str
     reason: str
+    note: str = ""
 
 
 def sample_files(
@@ -210,7 +210,7 @@ def sample_files(
             if wanted.clips:
                 table["file"] = _files(name, table)
                 table["copied"] = done.get(row.video_id, "copied")
-        yield Sampled(path, table, row.status, row.reason)
+        yield Sampled(path, table, row.status, row.reason, row.note)
 
 
 def _sample(path: Path, params: dict) -> Read:
@@ -228,7 +228,9 @@ def _sample(path: Path, params: dict) -> Read:
         plt.close(figure)  # of thousands of videos none must stay in memory
     if params["highlights"]:
         picked.highlights(_place(params["highlights"], name, ".mp4"))
-    return Read(arrays, len(picked.times), expected_clips(picked.index), picked.index.missing)
+    return Read(
+        arrays, len(picked.times), expected_clips(picked.index), picked.index.missing, picked.index.note
+    )
 
 
 def _made(video: Video, params: dict) -> bool:

@@ -26,7 +26,6 @@ from scslib.fusion import as_saliency
 from scslib.saliency import ClipSampler, FileScores, ScoredSampler, load_networks
 from scslib.shards import Shards
 from scslib.video.clips import ClipIndex
-from scslib.video.probe import probe
 
 STAGES = ("iframes", "logmel", "joint")  # the networks
 # a sampler and ascending clip numbers, to (the clips that could be read, their saliencies)
@@ -80,7 +79,7 @@ class Cascade:
         def score(sampler: ClipSampler, clips: np.ndarray) -> FileScores:
             return sampler.score_file(index, spec, clips, threads=threads, clock=clock)
 
-        heard = clock("read_s", probe, index.path).has_audio
+        heard = index.info.has_audio
         order = self._order(index.clip_bytes, heard, score)
         clips = np.sort(order)
         return FileScores(clips, as_saliency(order, len(index))[clips])

@@ -165,6 +165,8 @@ def _say(one, asked: str) -> None:
         click.echo(f"{one.video}: no sound, so the {chose} sampler chose", err=True)
     if one.status == "partial":
         click.echo(f"{one.video}: broken off; {one.reason}", err=True)
+    if one.note:
+        click.echo(f"{one.video}: {one.note}", err=True)
 
 
 def _write(tables: list, csv: Path | None, lines: Path | None) -> None:

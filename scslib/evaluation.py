@@ -58,7 +58,11 @@ def saliency_table(
             if sampler.modalities == ("logmel",) and not features.has(video_id, "logmel"):
                 continue
             columns = {"seed": seed, "method": sampler.name, "video_id": video_id}
-            columns |= {"clip": np.arange(len(times)), "start_s": times[:, 0], "end_s": times[:, 1]}
+            columns |= {
+                "clip": clip_numbers(features, video_id, len(times)),
+                "start_s": times[:, 0],
+                "end_s": times[:, 1],
+            }
             tables.append(pd.DataFrame(columns | {"saliency": sampler.saliency(features, video_id)}))
     return pd.concat(tables, ignore_index=True)
 
@@ -123,7 +127,8 @@ def evaluate(
         if video_id not in dense:
             continue
         scores = dense.get(video_id, "probabilities")
-        inside = _inside_segments(dataset, video_id, features, len(scores))
+        numbers = clip_numbers(dense, video_id, len(scores))
+        inside = _inside_segments(dataset, video_id, features, numbers)
         for seed in seeds:
             for method in (*BASELINES, *samplers, *added):
                 read, fell_back = by_f[video_id], False
@@ -138,9 +143,12 @@ def evaluate(
                     if group is None:  # no sound: nothing better is known than uniform
                         picks, fell_back = sampling.uniform(len(scores), k), True
                     else:
-                        values = group["saliency"].to_numpy()[: len(scores)]
+                        row_of = pd.Series(np.arange(len(group)), group["clip"])
+                        found = row_of.reindex(numbers, fill_value=-1).to_numpy()
+                        known = np.flatnonzero(found >= 0)  # clips that both could read
+                        values = group["saliency"].to_numpy()[found[known]]
                         values = rng.permutation(values) if method == "shuffled" else values
-                        picks = sampling.top_k(values, k)
+                        picks = known[sampling.top_k(values, k)]
                 if method == "adaptive":
                     picks = picks[: sampling.until_settled(scores[picks])]
                 predicted = int(mean_of_clips(scores[picks]).argmax())
@@ -162,17 +170,25 @@ def evaluate(
     return pd.DataFrame(rows)
 
 
-def _inside_segments(dataset: Dataset, video_id: str, features: Shards, clips: int) -> pd.Series | None:
-    """(N,) share of each of f's `clips` inside the video's segments; None without annotation.
+def clip_numbers(shards: Shards, video_id: str, rows: int) -> np.ndarray:
+    """(N,) int: which clips of the video the `rows` of its arrays are; damaged ones have no row."""
+    return shards.get(video_id, "clip") if shards.has(video_id, "clip") else np.arange(rows)
 
-    NaN for clips at its end of which `features`, which know the times, could read nothing.
+
+def _inside_segments(
+    dataset: Dataset, video_id: str, features: Shards, numbers: np.ndarray
+) -> pd.Series | None:
+    """(N,) share of each of f's clips `numbers` inside the video's segments; None without annotation.
+
+    NaN for clips of which `features`, which know the times, could read nothing.
     """
     spans = dataset.segments_of(video_id)
     if not len(spans) or video_id not in features:
         return None
     start, end = features.get(video_id, "times").T
     share = pd.Series(overlap(start, end, spans) / np.maximum(end - start, 1e-9))
-    return share.reindex(range(clips))  # its mean passes over NaN
+    share.index = clip_numbers(features, video_id, len(share))
+    return share.reindex(numbers).reset_index(drop=True)  # its mean passes over NaN
 
 
 def overlap(start: np.ndarray, end: np.ndarray, spans: np.ndarray) -> np.ndarray:

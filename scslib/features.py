@@ -19,7 +19,7 @@ from scslib.video.audio import MELS, STEPS, iter_logmel
 from scslib.video.clips import ClipIndex, expected_clips, index_clips
 from scslib.video.compressed import CompressedClip, iter_compressed
 from scslib.video.frames import short_side
-from scslib.video.probe import VideoInfo, probe
+from scslib.video.probe import VideoInfo
 from scslib.video.residual import BLOCK
 
 if TYPE_CHECKING:
@@ -71,9 +71,11 @@ def read_features(path: Path, params: dict) -> Read:
     """The arrays of one video for `run_shards`: what `read_video` reads, sound if there is any."""
     spec = FeatureSpec(**params)
     index = spec.index(path)
-    modalities = MODALITIES if probe(path).has_audio else VISUAL
+    modalities = MODALITIES if index.info.has_audio else VISUAL
     video = read_video(index, spec, modalities)
-    return Read(video.arrays, len(video.arrays["times"]), expected_clips(index), index.missing)
+    return Read(
+        video.arrays, len(video.arrays["times"]), expected_clips(index), index.missing, index.note
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,10 +137,10 @@ def map_chunks(
     wanted = list(range(len(index)) if clips is None else clips)
     size = int(np.clip(-(-len(wanted) // (2 * threads)), *AT_ONCE))
     chunks = [wanted[i : i + size] for i in range(0, len(wanted), size)] or [[]]
-    info, times, sizes = probe(index.path), index.clips, index.clip_bytes
-    logmels = iter_logmel(index.path, [times[i] for i in wanted])
+    info, times, sizes = index.info, index.clips, index.clip_bytes
+    logmels = iter_logmel(index.path, [times[i] for i in wanted], index.joins)
     options = _options(info, spec, modalities)
-    threads = threads if index.timed else 1  # else it cannot seek, and one reader reads all
+    threads = threads if index.seekable else 1  # else it cannot seek, and one reader reads all
     pictures = iter_compressed(index, wanted, **options)
 
     def hear(chunk: list[int]) -> list[np.ndarray]:

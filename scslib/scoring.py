@@ -15,8 +15,7 @@ from scslib.models.checkpoints import fingerprint, load_classifier
 from scslib.models.classifiers import ClassifierInput, forward_features
 from scslib.shards import Read, Shards, run_shards, videos_of
 from scslib.video.clips import ClipIndex, expected_clips, index_clips
-from scslib.video.frames import iter_clips, short_side
-from scslib.video.probe import probe
+from scslib.video.frames import numbered_clips, short_side
 
 
 def dense_scores(
@@ -29,7 +28,7 @@ def dense_scores(
     workers: int = 0,
 ) -> Shards:
     """f's answers on every clip of every video: shards of `probabilities` (N, C) float32 and of the
-    pooled `features` (N, D) float16 that they were made from.
+    pooled `features` (N, D) float16 that they were made from, and `clip` (N,), the clips' numbers.
 
     Each of the processes decodes and asks f on the `device` (see `devices.choose`); they share a GPU.
     """
@@ -48,17 +47,19 @@ def dense_scores(
 
 def _dense_scores(path: Path, params: dict) -> Read:
     network, view = _cached_classifier(params["checkpoint"], params["weights"], params["on"])
-    info = probe(path)
     index = clips_for(path, view)
-    stream = iter_clips(index, size=short_side(info.width, info.height, view.short_side))
+    size = short_side(index.info.width, index.info.height, view.short_side)
+    stream, numbers = numbered_clips(index, size=size), []
     scores, features = [np.zeros((0, 0), np.float32)], [np.zeros((0, 0), np.float16)]
     for clips in devices.in_batches(stream, devices.choose(params["on"])):
-        answer = classify_with_features(network, view, np.stack(clips))
+        numbers += [number for number, _ in clips]
+        answer = classify_with_features(network, view, np.stack([pixels for _, pixels in clips]))
         scores.append(answer[0])
         features.append(answer[1].astype(np.float16))
     arrays = {"probabilities": scores, "features": features}
     arrays = {name: np.concatenate(parts[1:] or parts) for name, parts in arrays.items()}
-    return Read(arrays, len(arrays["probabilities"]), expected_clips(index), index.missing)
+    arrays["clip"] = np.array(numbers, np.int64)
+    return Read(arrays, len(numbers), expected_clips(index), index.missing, index.note)
 
 
 def clips_for(path: str | Path, view: ClassifierInput) -> ClipIndex:

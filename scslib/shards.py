@@ -64,13 +64,15 @@ class Video(NamedTuple):
 class Read(NamedTuple):
     """What a step made of one video: arrays, clips that were read and that the file promises.
 
-    missing: what else is not there, in words ("80 of 120 frames"); empty for a whole file.
+    missing: what else is not there, in words ("80 of 120 frames"); empty for a whole file. note: what is
+    good to know of it, in words; no fault.
     """
 
     arrays: dict[str, np.ndarray]
     clips: int
     clips_expected: int
     missing: str = ""
+    note: str = ""
 
 
 def videos_of(dataset: Dataset, videos: pd.DataFrame) -> list[Video]:
@@ -86,7 +88,7 @@ Work = Callable[[Path, dict], Read]  # from the path of a video, and the paramet
 class Shards:
     """The results of a step: arrays by video, read when asked for, and the status of every video.
 
-    status: rows `video_id, shard, status, reason, clips_expected, clips, seconds`.
+    status: rows `video_id, shard, status, reason, clips_expected, clips, note, seconds`.
     """
 
     folder: Path
@@ -276,7 +278,7 @@ def _make(job: _Job) -> list[dict]:
     for video in job.videos:
         begin = time.perf_counter()
         row = {"video_id": video.video_id, "shard": job.number, "status": "ok", "reason": ""}
-        row |= {"clips_expected": 0, "clips": 0}
+        row |= {"clips_expected": 0, "clips": 0, "note": ""}
         if video.video_id in job.gone:
             gone = job.gone[video.video_id]
             rows.append(row | gone | {"reason": f"{video.path}: {gone['reason']}", "seconds": 0.0})
@@ -288,7 +290,7 @@ def _make(job: _Job) -> list[dict]:
                 raise VideoError(f"{video.path}: not one clip could be decoded")
             for name, value in read.arrays.items():  # safetensors writes the buffer as it lies in memory
                 arrays[f"{video.video_id}/{name}"] = np.ascontiguousarray(value)
-            row |= {"clips_expected": read.clips_expected, "clips": read.clips}
+            row |= {"clips_expected": read.clips_expected, "clips": read.clips, "note": read.note}
             if read.missing or read.clips < read.clips_expected:
                 reason = f"{read.clips} of {read.clips_expected} clips could be read"
                 row |= {"status": "partial", "reason": ", ".join(filter(None, [reason, read.missing]))}

@@ -23,7 +23,6 @@ from scslib.saliency import ClipSampler
 from scslib.scoring import classify, clips_for
 from scslib.video.clips import ClipIndex
 from scslib.video.frames import decode_clips, iter_clips, short_side
-from scslib.video.probe import probe
 
 
 def time_methods(
@@ -106,8 +105,7 @@ def _with_ratios(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _size(index: ClipIndex, view: ClassifierInput) -> tuple[int, int]:
-    info = probe(index.path)
-    return short_side(info.width, info.height, view.short_side)
+    return short_side(index.info.width, index.info.height, view.short_side)
 
 
 def _classify(index: ClipIndex, picks: np.ndarray, network, view: ClassifierInput, clock: Clock) -> None:

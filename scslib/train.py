@@ -80,8 +80,19 @@ def read_material(
     labels = dict(
         zip(parts.samplers["video_id"], map(int, dataset.label_index(parts.samplers)), strict=True)
     )
-    targets = {v: dense.get(v, "probabilities")[:, c] for v, c in labels.items() if v in dense}
+    targets = {
+        v: dense.get(v, "probabilities")[:, c]
+        for v, c in labels.items()
+        if v in dense and v in features and _same_clips(dense, features, v)
+    }
     return Material(dataset.classes, parts, spec, features, labels, targets)
+
+
+def _same_clips(dense: Shards, features: Shards, video_id: str) -> bool:
+    """Whether rows of both are the same clips, as far as both go: else something inside is damaged."""
+    seen, read = (shards.get(video_id, "clip") for shards in (dense, features))
+    both = min(len(seen), len(read))
+    return bool((seen[:both] == read[:both]).all())
 
 
 def train_samplers(

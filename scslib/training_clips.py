@@ -15,7 +15,6 @@ from scslib.models.preprocessing import spread
 from scslib.shards import Read, Shards, run_shards, videos_of
 from scslib.video.clips import index_clips
 from scslib.video.frames import decode_clips, short_side
-from scslib.video.probe import probe
 
 if TYPE_CHECKING:
     from scslib.datasets.manifest import Dataset
@@ -65,7 +64,6 @@ def read_training_clips(
 
 
 def _training_clips(path: Path, params: dict) -> Read:
-    info = probe(path)
     stride = max(1, params["frames"] // 4)  # starts between the evaluated clips' starts, too
     frames = {"clip_len": params["frames"], "frame_rate": params["frame_rate"]}
     index = index_clips(path, clip_stride=stride, **frames)
@@ -80,8 +78,8 @@ def _training_clips(path: Path, params: dict) -> Read:
     others = np.setdiff1d(np.arange(len(index)), drawn)
     count = min(params["per_video"] - len(drawn), len(others))
     picks = np.sort([*drawn, *rng.choice(others, size=count, replace=False)]).astype(int)
-    size = short_side(info.width, info.height, params["short_side"])
+    size = short_side(index.info.width, index.info.height, params["short_side"])
     pixels = decode_clips(index, picks, size=size)
     pixels = pixels[:, spread(pixels.shape[1], params["frames"])]
     start = np.array([index.clips[i].start_s for i in picks])
-    return Read({"clips": pixels, "start_s": start}, len(pixels), len(picks), index.missing)
+    return Read({"clips": pixels, "start_s": start}, len(pixels), len(picks), index.missing, index.note)

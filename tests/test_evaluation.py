@@ -31,6 +31,9 @@ class Scores(dict):
             return np.arange(len(self[video_id]))[:, None] + [0.0, 1.0]
         return self[video_id]
 
+    def has(self, video_id, name):
+        return name != "clip"
+
     @property
     def status(self):
         return statuses(*[(v, "ok", CLIPS) for v in self])

@@ -1,12 +1,16 @@
 """Features read in chunks, in threads, and in part."""
 
+from dataclasses import asdict
+
+import av
 import numpy as np
 import pytest
 
 from scslib import features
-from scslib.features import FeatureSpec, map_chunks, read_video
+from scslib.features import FeatureSpec, map_chunks, read_features, read_video
 from scslib.models.samplers import MODALITIES
 from scslib.video.clips import index_clips
+from scslib.video.recode import cut
 
 SPEC = FeatureSpec(clip_len=4)
 
@@ -34,6 +38,35 @@ def test_chunks_joined_are_the_whole(index, whole, threads, at_once, monkeypatch
     sizes = list(map_chunks(lambda c: len(c.get("", "times")), index, SPEC, MODALITIES, threads=threads))
     assert sum(sizes) == len(index) and max(sizes) <= at_once
     same(read_video(index, SPEC, MODALITIES, threads=threads).arrays, whole)
+
+
+@pytest.fixture
+def opens(monkeypatch) -> list[str]:
+    """The path of every file that is opened for reading from here on."""
+    seen, original = [], av.open
+
+    def counted(path, mode="r", **options):
+        seen.extend([path] if mode == "r" else [])
+        return original(path, mode, **options)
+
+    monkeypatch.setattr(av, "open", counted)
+    return seen
+
+
+def test_a_video_is_opened_once_for_the_index_once_to_look_and_once_to_listen(movie, opens):
+    read_features(movie.path, asdict(SPEC))
+    assert opens == [str(movie.path)] * 3
+
+
+def test_what_the_file_declares_costs_no_opening_more(movie, opens, tmp_path):
+    index = SPEC.index(movie.path)
+    assert len(opens) == 1 and index.info.has_audio and index.info.duration_s > 3
+    list(map_chunks(lambda part: part, index, SPEC, ("iframes",)))
+    assert len(opens) == 2
+    cut(index, tmp_path / "cut.mp4", index.clips[3][1:])  # copied: pictures and sound
+    assert len(opens) == 5 and opens[-1].endswith("cut.part.mp4")  # and it is looked at
+    cut(index, tmp_path / "cut.mp4", index.clips[4][1:])  # encoded
+    assert len(opens) == 7
 
 
 def test_some_clips_are_those_rows_of_the_whole(index, whole):

@@ -12,6 +12,7 @@ from streams import BEEP_S, FRAMES, beep, every_frame, numbers, panning, tone, w
 
 from scslib.datasets.manifest import DatasetError, load_dataset, write_dataset
 from scslib.datasets.prepare import fits, prepare
+from scslib.video.clips import index_clips
 from scslib.video.recode import Recoding
 
 WIDTH, HEIGHT = 96, 64
@@ -224,6 +225,7 @@ def test_a_wrong_setting_is_no_fault_of_the_videos(source, tmp_path):
 )
 def test_what_is_so_already(tmp_path, expected, codec, options, more):
     path = write(tmp_path / "v.mp4", SMALL, codec, options, **more)
-    assert fits(path, Recoding(48, 12)) is expected
-    assert fits(path, Recoding(32, 12)) is expected and fits(path, Recoding(0, 12)) is expected
-    assert fits(path, Recoding(30, 12)) is False and fits(path, Recoding(48, 10)) is False
+    index = index_clips(path)
+    assert fits(index, Recoding(48, 12)) is expected
+    assert fits(index, Recoding(32, 12)) is expected and fits(index, Recoding(0, 12)) is expected
+    assert fits(index, Recoding(30, 12)) is False and fits(index, Recoding(48, 10)) is False

@@ -26,8 +26,7 @@ from scslib.files import lies_in, replacing_if_other, short_name
 from scslib.keys import OLDER, Key
 from scslib.shards import Read, Video, run_shards
 from scslib.sources import code_of
-from scslib.video.clips import expected_clips, index_clips
-from scslib.video.probe import probe
+from scslib.video.clips import ClipIndex, expected_clips, index_clips
 from scslib.video.recode import Recoding, recode
 
 SETTING = Recoding(short_side=256, gop=12, codec="h264", quality=23)
@@ -116,11 +115,11 @@ def _without_copies(dataset: Dataset) -> tuple[pd.DataFrame, list[Source]]:
     return rows, copies
 
 
-def fits(path: str | Path, setting: Recoding) -> bool:
+def fits(index: ClipIndex, setting: Recoding) -> bool:
     """Whether a video is as `setting` would make it: codec, size, upright, GOP, no B-frames."""
-    info, index = probe(path), index_clips(path)
+    info = index.info
     side = min(info.width, info.height)
-    if info.codec != setting.codec or not info.as_stored or info.reordered:
+    if info.codec != setting.codec or not info.as_stored or info.reordered or index.joins:
         return False
     if setting.short_side and side > setting.short_side:
         return False
@@ -142,21 +141,22 @@ def _begin(folder: Path, made_with: dict) -> None:
 def _prepare(path: Path, params: dict) -> Read:
     """Encode or link one video. Arrays: whether it was linked, and the time of its first picture."""
     folder, setting = Path(params["folder"]), Recoding(**params["setting"])
-    index, linked, begin_s = index_clips(path), fits(path, setting), 0.0
+    index, begin_s = index_clips(path), 0.0
+    linked = fits(index, setting)
     if linked:
         target = folder / params["path"]
         target.parent.mkdir(parents=True, exist_ok=True)
         place(path, target, link=True)
     else:
-        target, info = folder / params["name"], probe(path)
+        target, info = folder / params["name"], index.info
         old = not target.is_file() or os.stat(target).st_mtime_ns < os.stat(path).st_mtime_ns
         if old or params["anew"]:
             side = min(setting.short_side or info.height, info.width, info.height)
             with replacing_if_other(target) as part:
-                recode(path, part, setting=replace(setting, short_side=side))
+                recode(index, part, setting=replace(setting, short_side=side))
         begin_s = float(index.pts[0] * index.time_base)
     arrays = {"linked": np.array([linked]), "begin_s": np.array([begin_s])}
-    return Read(arrays, len(index), expected_clips(index), index.missing)
+    return Read(arrays, len(index), expected_clips(index), index.missing, index.note)
 
 
 def _made(video: Video, params: dict) -> bool:

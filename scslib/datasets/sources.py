@@ -19,9 +19,8 @@ import pandas as pd
 
 from scslib.datasets.manifest import DatasetError
 from scslib.isolation import Lost, map_processes
-from scslib.video.container import VideoError, open_video, video_stream
-from scslib.video.frames import decoded
-from scslib.video.probe import probe
+from scslib.video.clips import ClipIndex, index_clips
+from scslib.video.container import VideoError, decoded, open_video, video_stream
 
 WHOLE = 0.9  # a file that decodes less than this part of what it declares is broken
 BESIDE = frozenset(
@@ -215,18 +214,20 @@ def _lost(job: tuple[Source, bool], lost: Lost) -> Source:
 def _look(job: tuple[Source, bool]) -> Source:
     source, whole = job
     try:
-        info = probe(source.path)
-        times = _times(source.path, info.frame_rate, LONGEST_S if whole else 0.0)
+        index = index_clips(source.path)
+        info, times = index.info, _times(index, LONGEST_S if whole else 0.0)
     except (VideoError, OSError) as error:
         return replace(source, problem=str(error).removeprefix(f"{source.path.resolve()}: "))
     if not times:
         return replace(source, problem="no picture can be decoded")
-    seconds = info.duration_s
+    if index.joins:
+        return replace(source, problem=index.note)
+    seconds, promised = info.duration_s, info.duration_s * index.declared / len(index.pts)
     if whole:
-        seconds = float(np.ptp(times)) + 1 / info.frame_rate
-        if seconds < WHOLE * min(info.duration_s, LONGEST_S):
-            problem = f"breaks off: {seconds:.2f} s of {info.duration_s:.2f} s can be decoded"
-            return replace(source, problem=problem)
+        seconds = float(np.ptp(times)) + index.frame_s
+        if seconds < WHOLE * min(promised, LONGEST_S):
+            problem = f"breaks off: {seconds:.2f} s of {promised:.2f} s can be decoded"
+            return replace(source, problem=index.table.ended or problem)
     return replace(
         source,
         first_s=min(times),
@@ -238,12 +239,12 @@ def _look(job: tuple[Source, bool]) -> Source:
     )
 
 
-def _times(path: Path, frame_rate: float, longest_s: float) -> list[float]:
+def _times(index: ClipIndex, longest_s: float) -> list[float]:
     """Presentation times in seconds of the first `longest_s` seconds of pictures, of one at least."""
     times = []
-    with open_video(path) as container:
+    with open_video(index.path) as container:
         for frame in decoded(container, video_stream(container)):
-            times.append(len(times) / frame_rate if frame.time is None else frame.time)
+            times.append(len(times) * index.frame_s if frame.time is None else frame.time)
             if times[-1] - times[0] >= longest_s:
                 break
     return times

@@ -7,9 +7,10 @@ follows from the clip's length (10 ms for a window of 2 s), so that a picture al
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -18,8 +19,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from scslib.video.clips import Clip
-from scslib.video.container import VideoError, audio_stream, open_video
-from scslib.video.frames import decoded
+from scslib.video.container import VideoError, audio_stream, decoded, open_video, packets
+from scslib.video.stamps import Join
 
 SAMPLE_RATE = 16_000  # Hz
 WINDOW, FFT = 256, 512  # samples: a Hann window of 16 ms, padded for 40 bands to be resolved
@@ -27,6 +28,7 @@ JITTER_S = 0.05  # chunks whose stamps lie nearer follow each other without a ga
 SKIPPED = 2 * SAMPLE_RATE  # where nothing is wanted for longer, seeking is quicker than decoding
 MOST_HELD = 3600 * SAMPLE_RATE  # samples: of a longer window, or with stamps that stand still, no more
 LOWEST_RATE = 1000  # Hz; of a lower one a few bytes would become minutes
+NEXT_S = 1.0  # a packet that is stamped later than this after the one before does not follow it
 LEAD_S = 0.25  # a decoder gives the right sound only a few frames after where it began
 CANCELLED = 1 / 30  # of the power that independent channels would have together: the mix has lost it
 STEPS, MELS = 200, 40
@@ -34,17 +36,20 @@ TOO_LONG = f"more than {MOST_HELD // SAMPLE_RATE} s of sound are not held at a t
 FLOOR = 1e-6  # added to the mel energies before the logarithm: silence is log(1e-6) = -13.8
 
 
-def iter_logmel(path: str | Path, clips: Iterable[Clip]) -> Iterator[np.ndarray]:
+def iter_logmel(
+    path: str | Path, clips: Iterable[Clip], joins: Sequence[Join] = ()
+) -> Iterator[np.ndarray]:
     """For each clip, in ascending order of time, its window's log-mel picture (200, 40) float32.
 
     Streamed: only the sound of about one window is held, and what lies between clips that are far apart
     is skipped. Where the window reaches over the beginning or end of the sound, and everywhere if there
-    is no audio track, it hears silence. Raises `VideoError` where more than an hour would be held.
+    is no audio track, it hears silence. joins: where the clock of the file begins anew (`ClipIndex`).
+    Raises `VideoError` where more than an hour would be held.
     """
     held: deque[tuple[int, np.ndarray]] = deque()  # (position of the first sample, samples)
     end, more, holds = 0, True, 0
     with open_video(path) as container:
-        chunks = _samples(container)
+        chunks = _samples(container, joins=joins)
         for clip in clips:
             middle, half = (clip.start_s + clip.end_s) / 2, clip.end_s - clip.start_s
             hop = max(1, round((2 * half * SAMPLE_RATE - FFT) / (STEPS - 1)))
@@ -52,7 +57,7 @@ def iter_logmel(path: str | Path, clips: Iterable[Clip]) -> Iterator[np.ndarray]
             first = round(middle * SAMPLE_RATE) - length // 2
             if length > MOST_HELD:
                 raise VideoError(f"{path}: clip {clip.index} lasts {half:.0f} s, {TOO_LONG}")
-            if more and first > end + SKIPPED:
+            if more and first > end + SKIPPED and not joins:
                 chunks, end = _samples(container, first / SAMPLE_RATE), first
                 held.clear()
                 holds = 0
@@ -109,15 +114,21 @@ def _bands() -> list[tuple[slice, np.ndarray]]:
 
 
 def iter_samples(
-    path: str | Path, start_s: float = 0.0, *, rate: int = SAMPLE_RATE, layout: str = "mono"
+    path: str | Path,
+    start_s: float = 0.0,
+    *,
+    rate: int = SAMPLE_RATE,
+    layout: str = "mono",
+    joins: Sequence[Join] = (),
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Decode the first audio track: (position of the first sample at `rate` Hz, float32 samples).
 
     Samples are (n,) in mono, (n, 2) in stereo. Begins a little before `start_s` seconds. A chunk begins
     where the one before it ended, but for gaps (`JITTER_S`). Nothing comes where there is no audio.
+    joins: where the clock of the file begins anew (`ClipIndex`); such a file is read from its beginning.
     """
     with open_video(path) as container:
-        yield from _samples(container, start_s, rate, layout)
+        yield from _samples(container, start_s, rate, layout, joins)
 
 
 def _samples(
@@ -125,14 +136,16 @@ def _samples(
     start_s: float = 0.0,
     rate: int = SAMPLE_RATE,
     layout: str = "mono",
+    joins: Sequence[Join] = (),
 ) -> Iterator[tuple[int, np.ndarray]]:
     stream = audio_stream(container)
     if stream is None:
         return
-    if start_s > LEAD_S:
+    if start_s > LEAD_S and not joins:
         container.seek(int((start_s - LEAD_S) / stream.time_base), stream=stream)
+    frames = _going_on(container, stream, joins) if joins else decoded(container, stream)
     resampler, end = av.AudioResampler(format="flt", layout=layout, rate=rate), None
-    for frame in itertools.chain(decoded(container, stream), [None]):  # None flushes
+    for frame in itertools.chain(frames, [None]):  # None flushes
         if frame is not None and frame.sample_rate < LOWEST_RATE:
             low = f"sound at {frame.sample_rate} Hz, must be {LOWEST_RATE} at least"
             raise VideoError(f"{container.name}: {low}")
@@ -153,6 +166,30 @@ def _samples(
                 position = end
             end = position + len(samples)
             yield position, samples
+
+
+def _going_on(
+    container: av.container.InputContainer, stream: av.AudioStream, joins: Sequence[Join]
+) -> Iterator[av.AudioFrame]:
+    """Decode sound whose clock begins anew, with the same times added as to the pictures of each part.
+
+    A part begins where the sound's own clock goes back, or, after a gap, where that of the pictures
+    does.
+    """
+    part, last = 0, None
+    for packet in packets(container, stream):
+        if packet.pts is not None:
+            now = float(packet.pts * packet.time_base)
+            if last is None or not last - JITTER_S <= now <= last + NEXT_S:
+                begun = sum(join.byte <= (packet.pos or 0) for join in joins)
+                back = last is not None and now < last
+                part = min(max(part + back, begun), len(joins))
+            last = now
+        with contextlib.suppress(av.FFmpegError):
+            for frame in packet.decode():
+                if part and frame.pts is not None:
+                    frame.pts += round(joins[part - 1].shift_s / frame.time_base)
+                yield frame
 
 
 def _audible(frame: av.AudioFrame) -> av.AudioFrame:

@@ -1,13 +1,15 @@
 """The clips of a video: which frames make which, and when, from the packets alone.
 
-No frame is decoded for it. The index is the table by which everything else finds frames and clips.
+No frame of an ordinary file is decoded for it (`stamps` says which are not). The index is the table by
+which everything else finds frames and clips.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,11 +19,17 @@ import numpy as np
 from scslib.video.container import (
     MOST_FRAMES,
     VideoError,
+    check_rate,
     declared_duration,
-    declared_rate,
     open_video,
     video_stream,
 )
+from scslib.video.layout import Layout, clips_in, lay_out, pace_of
+from scslib.video.probe import FirstFrame, VideoInfo, describe
+from scslib.video.stamps import FrameTable, Join, frame_table
+from scslib.video.whole import is_whole
+
+SAID = 3  # places that a note names
 
 
 class Clip(NamedTuple):
@@ -34,12 +42,15 @@ class Clip(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ClipIndex:
-    """Which frames make which clip, from the packets' time stamps alone (no frame is decoded).
+    """Which frames make which clip, from the packets' time stamps.
 
     pts: (F,) int64, presentation times of all F frames in order, in units of `time_base` seconds.
     key: (F,) bool, where a decoder can start.
     size: (F,) int64, compressed bytes of each frame.
     declared: how many frames the file's header promises; more than F where it was cut short.
+    info: what else the file declares, from the same opening; its duration and rate are those of the
+        pictures, measured.
+    table: the frames as they are stored. layout: which of them make which clip.
 
     With clip_len = 4, clip_stride = 4 and F = 10 the video has two clips and two frames left over:
 
@@ -50,62 +61,117 @@ class ClipIndex:
     """
 
     path: Path
-    pts: np.ndarray
-    key: np.ndarray
-    size: np.ndarray
     time_base: float
     frame_s: float
-    clip_len: int
-    clip_stride: int
     declared: int
-    timed: bool = True  # False: the frames carry no presentation times (AVI with B-frames)
+    info: VideoInfo
+    table: FrameTable
+    layout: Layout
+    shape: tuple[int, int] | None = None  # (W, H) of the pictures as they are stored, where one was seen
+    timed: bool = True  # False: not all frames carry presentation times (AVI with B-frames)
+
+    pts = property(lambda self: self.table.pts)
+    key = property(lambda self: self.table.key)
+    size = property(lambda self: self.table.size)
+    clip_len = property(lambda self: self.layout.clip_len)
+    clip_stride = property(lambda self: self.layout.clip_stride)
 
     def __len__(self) -> int:
-        return 1 + max(0, len(self.pts) - self.clip_len) // self.clip_stride
+        return len(self.layout.runs)
+
+    @property
+    def seekable(self) -> bool:
+        """Whether a frame can be found by its time; else the file has to be read from its beginning."""
+        return self.timed and not self.table.joins
+
+    @property
+    def joins(self) -> tuple[Join, ...]:
+        """Where the file's clock begins anew, for those who read its sound."""
+        return self.table.joins
 
     def frames(self, clip: int) -> range:
         """Positions (in order of presentation) of the frames of clip number `clip`."""
-        start = clip * self.clip_stride
-        return range(start, min(start + self.clip_len, len(self.pts)))
+        return range(*self.layout.runs[clip].tolist())
+
+    def shown(self, clip: int) -> list[int]:
+        """The `clip_len` positions of the frames that are shown in a clip, at equal distances of time.
+
+        Where clips are counted in frames these are its frames; the last one fills up a short video.
+        """
+        run = self.frames(clip)
+        if not self.layout.by_time:
+            return [*run, *[run[-1]] * (self.clip_len - len(run))]
+        start, end = self.layout.times[clip]
+        moments = start + (np.arange(self.clip_len) + 0.5) * (end - start) / self.clip_len
+        at = np.searchsorted(self.pts * self.time_base, moments, side="right") - 1
+        return np.clip(at, run[0], run[-1]).tolist()
 
     @property
     def clips(self) -> list[Clip]:
         """All clips with their times: from the first frame's pts to the end of the last frame."""
-        ends = np.append(self.pts[1:] * self.time_base, self.pts[-1] * self.time_base + self.frame_s)
-        runs = [self.frames(i) for i in range(len(self))]
-        starts = self.pts * self.time_base
-        return [Clip(i, float(starts[r[0]]), float(ends[r[-1]])) for i, r in enumerate(runs)]
+        return [Clip(i, *times) for i, times in enumerate(self.layout.times.tolist())]
 
     @property
     def clip_bytes(self) -> np.ndarray:
         """(N,) int64: the compressed size of each clip's frames."""
         total = np.concatenate([[0], np.cumsum(self.size)])
-        runs = [self.frames(i) for i in range(len(self))]
-        return np.array([total[run[-1] + 1] - total[run[0]] for run in runs], np.int64)
+        first, stop = self.layout.runs.T
+        return total[stop] - total[first]
 
     @property
     def missing(self) -> str:
-        """What the file does not have of the frames that its header promises, in words; "" for none."""
+        """What cannot be read of what the file's header promises, in words; "" if nothing is missing."""
         have = len(self.pts)
-        return f"{have} of {self.declared} frames" if have < self.declared else ""
+        said = [f"{have} of {self.declared} frames"] if have < self.declared else []
+        return ", ".join([*said, *filter(None, [self.table.ended]), *self.layout.left_out])
+
+    @property
+    def note(self) -> str:
+        """What is good to know of a file that is read as a whole, in words; "" for an ordinary one."""
+        said = [self.info.note] if self.info.note else []
+        if self.joins:
+            at = [f"{self.pts[p] * self.time_base:.2f} s" for p in self.table.parts[1:]]
+            more = f" and {len(at) - SAID} more times" if len(at) > SAID else ""
+            said.append(f"the clock goes back at {', '.join(at[:SAID])}{more}; times go on from there")
+        pauses = [f"{start:.2f} to {end:.2f} s" for start, end in self.layout.pauses[:SAID]]
+        if pauses:
+            more = len(self.layout.pauses) - len(pauses)
+            said.append("a pause from " + ", ".join(pauses) + (f" and {more} more" if more else ""))
+        return "; ".join(said)
+
+    def positions_at(self, stamp: int) -> set[int]:
+        """The position of the frame of a packet with this stamp, in each part of a joined stream."""
+        bounds = [*self.table.parts, len(self.pts)]
+        found = set()
+        for begin, end in itertools.pairwise(bounds):
+            at = int(self.table.stamps[begin:end].searchsorted(stamp, side="right")) - 1
+            found |= {begin + at} if at >= 0 else set()
+        return found
 
     def positions(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Pair decoded frames with their position in the table.
 
         A frame that a broken stream lost leaves a gap. Where the stamps are not presentation times
         (AVI with B-frames) the frames are counted, in the order in which the decoder gives them;
-        such a stream has to be read from its beginning.
+        such a stream has to be read from its beginning, and so has one whose clock begins anew.
         """
-        position, pts, last = -1, self.pts, len(self.pts) - 1
+        stamps, last = self.table.stamps, len(self.pts) - 1
+        bounds, part, position = [*self.table.parts, last + 1], 0, -1
         for frame in frames:
             position += 1
-            if frame.pts is None or not self.timed or (position <= last and pts[position] == frame.pts):
+            follows = position <= last and stamps[position] == frame.pts
+            if follows or frame.pts is None or not self.timed:
                 pass  # the next one, as nearly always
-            elif frame.pts < pts[0]:  # from before the first keyframe, so it cannot be right
-                position -= 1
+            elif frame.pts < stamps[0] and (position == 0 or len(bounds) == 2):
+                position -= 1  # from before the first keyframe, so it cannot be right
                 continue
             else:
-                position = max(position, int(pts.searchsorted(frame.pts)))
+                if frame.pts < stamps[position - 1] and 0 < position and part + 2 < len(bounds):
+                    part += 1  # the clock goes back
+                begin, end = bounds[part : part + 2]
+                position = max(position, begin + int(stamps[begin:end].searchsorted(frame.pts)))
+            while part + 2 < len(bounds) and position >= bounds[part + 1]:
+                part += 1
             if position > last:
                 return
             yield position, frame
@@ -122,9 +188,9 @@ def index_clips(
 
     `clip_stride` frames lie between the starts of two clips; by default clips do not overlap.
     With `frame_rate` > 0 both lengths count pictures at that rate: clip_len = 16 at 15 a second are
-    32 frames of a video that has 30 a second. 0 takes every frame as it comes.
-    Raises `ValueError` for lengths below 1 and negative rates, `VideoError` for files without video
-    packets.
+    32 frames of a video that has 30 a second, and 1.07 s of one with a variable rate. 0 takes every
+    frame as it comes. Raises `ValueError` for lengths below 1 and negative rates, `VideoError` for files
+    without video packets, and where not one clip has times that can be.
     """
     clip_stride = clip_len if clip_stride is None else clip_stride
     for name, value in (("clip_len", clip_len), ("clip_stride", clip_stride)):
@@ -133,58 +199,49 @@ def index_clips(
     if not 0 <= frame_rate < math.inf:
         raise ValueError(f"frame_rate ({frame_rate}) must be >= 0")
     with open_video(path) as container:
-        stream = video_stream(container)
-        rows, begun, end = [], False, 0
-        for packet in _packets(container, stream):
-            if packet.is_keyframe and not begun:
-                rows, begun = [], True  # what lies before the first one cannot be decoded
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            if packet.size and stamp is not None and not packet.is_discard:
-                rows.append((stamp, packet.is_keyframe, packet.size))
-                end = max(end, stamp + (packet.duration or 0))
-                if len(rows) > MOST_FRAMES:
-                    raise VideoError(f"{container.name}: more than {MOST_FRAMES} frames")
-        if not rows:
-            raise VideoError(f"{container.name}: the video stream has no packets")
-        table = np.array(sorted(rows), dtype=np.int64)
-        own_rate = declared_rate(container, stream) or 25.0
-        pace = own_rate / frame_rate if frame_rate else 1.0
+        stream, first = video_stream(container), FirstFrame()
+        table = frame_table(container, stream, first)
+        info = describe(container, stream, first.frame)
+        seconds = table.pts * float(stream.time_base)
+        pace = pace_of(seconds, info.frame_rate)
+        check_rate(container.name, pace.rate)
+        layout = lay_out(pace, clip_len, clip_stride, frame_rate, heard=info.has_audio)
+        if not len(layout.runs):
+            raise VideoError(f"{container.name}: no clip can be read, {', '.join(layout.left_out)}")
         return ClipIndex(
             path=Path(container.name),
-            pts=table[:, 0],
-            key=table[:, 1].astype(bool),
-            size=table[:, 2],
             time_base=float(stream.time_base),
-            frame_s=1 / own_rate,
-            declared=_declared(container, stream, table[:, 0], end),
-            clip_len=max(1, round(clip_len * pace)),
-            clip_stride=max(1, round(clip_stride * pace)),
-            timed=not (container.format.name == "avi" and stream.codec_context.has_b_frames),
+            frame_s=pace.frame_s,
+            declared=_declared(container, stream, table),
+            info=replace(info, frame_rate=pace.rate, duration_s=pace.end_s - float(seconds[0])),
+            table=table,
+            layout=layout,
+            shape=None if first.frame is None else (first.frame.width, first.frame.height),
+            timed=table.stamped
+            and not (container.format.name == "avi" and stream.codec_context.has_b_frames),
         )
 
 
-def _packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
-    try:
-        yield from container.demux(stream)
-    except IndexError:  # PyAV, after the last packet of a file in which another stream began later
-        return
-
-
-def _declared(
-    container: av.container.InputContainer, stream: av.VideoStream, pts: np.ndarray, end: int
-) -> int:
+def _declared(container: av.container.InputContainer, stream: av.VideoStream, table: FrameTable) -> int:
     """How many frames the header promises, as nearly as its duration says it.
 
     Some containers (Matroska) end without an error when they are truncated, so what was found has to be
-    compared with what was declared. A seventh is allowed for sound that outlasts the pictures.
+    compared with what was declared. A seventh is allowed for sound that outlasts the pictures, and more
+    where the file is there to its end.
     """
     promised_s, exact = declared_duration(container, stream)
-    found_s = float(max(end - pts[0], end) * stream.time_base)
+    found_s = float(max(table.end - table.pts[0], table.end) * stream.time_base)
     slack = 1.02 if exact else 1.15
-    enough = found_s <= 0 or promised_s <= slack * found_s + 2 * found_s / len(pts)
-    return len(pts) if enough else min(MOST_FRAMES, round(len(pts) * promised_s / found_s))
+    enough = found_s <= 0 or promised_s <= slack * found_s + 2 * found_s / len(table.pts)
+    if enough or table.found > len(table.pts) or (not exact and is_whole(container, promised_s)):
+        return table.found
+    return min(MOST_FRAMES, round(table.found * promised_s / found_s))
 
 
 def expected_clips(index: ClipIndex) -> int:
-    """How many clips the header of the file promises; more than `len(index)` where it was cut short."""
-    return 1 + max(0, index.declared - index.clip_len) // index.clip_stride
+    """How many clips the file promises; more than `len(index)` where it is cut short or some are odd."""
+    if index.declared <= len(index.pts):
+        return index.layout.laid
+    if index.layout.by_time:
+        return max(index.layout.laid, round(index.layout.laid * index.declared / len(index.pts)))
+    return clips_in(index.declared, index.clip_len, index.clip_stride)

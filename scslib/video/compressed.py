@@ -42,7 +42,6 @@ from scslib.video.colour import matrix_of
 from scslib.video.container import open_video, video_stream
 from scslib.video.display import Display
 from scslib.video.frames import RgbConverter, visit
-from scslib.video.probe import probe
 from scslib.video.residual import (
     block_motion,
     block_residual,
@@ -98,14 +97,14 @@ def iter_compressed(
     `clips` are the ascending numbers of those wanted (None: all); the reader seeks over what lies
     between. `accumulate` traces vectors and residuals back to the last I-frame. `iframe_size` (H, W)
     scales the I-frames (None keeps the full size, as in the paper). A broken stream gives fewer clips
-    than were asked for.
+    than were asked for: those of which frames cannot be decoded are passed over.
 
     What is not asked for is left zero, and not computed: without `residuals` no picture but the
     I-frames needs to look right, so the decoder may leave out transforms; without `motion` only
     keyframes are decoded; of each clip the features of about `pictures` P-frames at equal
     distances are computed (0: of all).
     """
-    info = probe(index.path)
+    info = index.info
     wanted = range(len(index)) if clips is None else clips
     if not len(wanted):
         return
@@ -115,17 +114,19 @@ def iter_compressed(
         exported = stream.codec_context.name in EXPORTED or not motion or bool(index.key.all())
         stream.codec_context.options |= _options(index, exported, motion, residuals)
         needed = runs if motion else _keyframes(index, runs)
-        due = _due(index, runs, pictures)
-        frames = visit(index, container, stream, needed, through=iter if exported else estimate)
+        due, lost = _due(index, runs, pictures), set()
+        through = iter if exported else estimate
+        frames = visit(index, container, stream, needed, through=through, lost=lost)
         tracer = _Tracer(accumulate, motion and residuals, estimated=not exported)
         scaler = RgbConverter(info.display, iframe_size or (info.height, info.width))
         iframes: dict[int, np.ndarray] = {}  # by position
         rows: dict[int, tuple] = {}  # motion and residual of the P-frames
-        shape, done, position = None, 0, -1
+        shape, done, position, seen = None, 0, -1, set()
         for position, frame in frames:
             shape = shape or (frame.height, frame.width)
             if shape != (frame.height, frame.width):
                 break  # the picture changes its size: what follows is another video
+            seen.add(position)
             intra = tracer.is_intra(frame)
             if not iframes or (intra and frame.key_frame and index.key[position]):
                 iframes[position] = scaler(frame)
@@ -137,12 +138,15 @@ def iter_compressed(
                 while due[0][0] <= position:
                     due.popleft()
             while position >= needed[done][-1]:
-                yield _clip(index, wanted[done], runs[done], iframes, rows, shape, info.display)
+                whole = exported or not motion or seen.issuperset(runs[done])
+                if whole and lost.isdisjoint(needed[done] if not motion else runs[done]):
+                    yield _clip(index, wanted[done], runs[done], iframes, rows, shape, info.display)
                 done += 1
                 if done == len(wanted):
                     return
                 _forget(runs[done][0], iframes, rows)
-        if motion and position >= needed[done][0]:  # broken off inside
+        if motion and position >= needed[done][0] and lost.isdisjoint(runs[done]):
+            # only frames without features were to come, or it is broken off inside
             yield _clip(index, wanted[done], runs[done], iframes, rows, shape, info.display)
             return
     if not motion:  # broken off, or keyframes that are none to the decoder
@@ -185,7 +189,10 @@ def _clip(
     index: ClipIndex, clip: int, run: range, iframes: dict, rows: dict, shape, display: Display
 ) -> CompressedClip:
     still = np.zeros((*grid_of(*shape), 2), np.float32), np.zeros((*grid_of(*shape), 3), np.float32)
-    found = [rows.get(position, still) for position in (*run, *[-1] * (index.clip_len - len(run)))]
+    at = list(run)
+    if len(at) > index.clip_len:  # made by time, where frames come thick and fast
+        at = [at[i] for i in sampling.uniform(len(at), index.clip_len)]
+    found = [rows.get(position, still) for position in (*at, *[-1] * (index.clip_len - len(at)))]
     # joined by rows and parted again: the quickest way to stack
     motion = np.concatenate([row[0] for row in found]).reshape(len(found), *still[0].shape)
     residual = np.concatenate([row[1] for row in found]).reshape(len(found), *still[1].shape)

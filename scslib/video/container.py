@@ -99,21 +99,31 @@ def _local(path: str | Path) -> Path:
     return path
 
 
-def video_stream(container: av.container.InputContainer) -> av.VideoStream:
-    """The first real video stream (cover pictures do not count), single-threaded.
+def video_streams(container: av.container.InputContainer) -> list[av.VideoStream]:
+    """All real video streams; cover pictures do not count."""
+    cover = av.stream.Disposition.attached_pic
+    return [stream for stream in container.streams.video if not stream.disposition & cover]
 
-    One thread for each file: the kit is parallel over files, and frame threads have deadlocked.
-    Its decoder refuses pictures of more than `MOST_PIXELS`.
+
+def video_stream(container: av.container.InputContainer) -> av.VideoStream:
+    """The video stream that is read, single-threaded.
+
+    Of several it is the one that the file calls its default, and of several of those the largest. One
+    thread for each file: the kit is parallel over files, and frame threads have deadlocked. Its decoder
+    refuses pictures of more than `MOST_PIXELS`.
     """
-    for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
-            if stream.codec_context is None:
-                raise VideoError(f"{container.name}: the video stream is in no format known here")
-            check_size(container.name, stream.width, stream.height)
-            stream.thread_count = 1
-            stream.codec_context.options = dict(LIMITED)
-            return stream
-    raise VideoError(f"{container.name}: no video stream")
+    streams = video_streams(container)
+    if not streams:
+        raise VideoError(f"{container.name}: no video stream")
+    known = [stream for stream in streams if stream.codec_context is not None]
+    if not known:
+        raise VideoError(f"{container.name}: the video stream is in no format known here")
+    default = [s for s in known if s.disposition & av.stream.Disposition.default]
+    stream = max(default or known, key=lambda s: s.width * s.height)  # the first of equal ones
+    check_size(container.name, stream.width, stream.height)
+    stream.thread_count = 1
+    stream.codec_context.options = dict(LIMITED)
+    return stream
 
 
 def check_size(name: str, width: int, height: int) -> None:
@@ -123,17 +133,54 @@ def check_size(name: str, width: int, height: int) -> None:
         raise VideoError(f"{name}: {wanted}, more than {MOST_PIXELS // 1_000_000} million are refused")
 
 
-def declared_rate(container: av.container.InputContainer, stream: av.VideoStream) -> float:
-    """Frames a second as declared, 0 where nothing is. Raises `VideoError` for what cannot be."""
-    rate = float(stream.average_rate or stream.guessed_rate or 0)
-    if not 0 <= rate <= MOST_RATE:
-        raise VideoError(f"{container.name}: {rate:g} frames a second, must be 0 to {MOST_RATE}")
-    return rate
+def declared_rate(stream: av.VideoStream) -> float:
+    """Frames a second as declared, 0 where nothing is, or nothing that can be."""
+    rates = (float(rate or 0) for rate in (stream.average_rate, stream.guessed_rate))
+    return next((rate for rate in rates if 0 < rate <= MOST_RATE), 0.0)
+
+
+def check_rate(name: str, rate: float) -> None:
+    """Raises `VideoError` for more than `MOST_RATE` frames a second."""
+    if rate > MOST_RATE:
+        raise VideoError(f"{name}: {rate:g} frames a second, must be 0 to {MOST_RATE}")
 
 
 def audio_stream(container: av.container.InputContainer) -> av.AudioStream | None:
-    """The first audio stream that can be decoded, or None."""
-    return next((s for s in container.streams.audio if s.codec_context is not None), None)
+    """The first audio stream that can be decoded, or None; of several programs that of the pictures."""
+    known = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    if len(known) > 1 and len(video_streams(container)) > 1:
+        best = container.streams.best("audio", related=video_stream(container))
+        return best if best in known else known[0]
+    return known[0] if known else None
+
+
+def packets(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.Packet]:
+    """The packets of a stream, and at last an empty one."""
+    try:
+        yield from container.demux(stream)
+    except IndexError:  # PyAV, after the last packet of a file in which another stream began later
+        return
+
+
+def decoded(
+    container: av.container.InputContainer, stream: av.stream.Stream, lost: set[int] | None = None
+) -> Iterator[av.VideoFrame | av.AudioFrame]:
+    """Decode to the end, over errors; the stamps of packets that could not be decoded go into `lost`."""
+    stream_packets = packets(container, stream)
+    while True:
+        try:
+            packet = next(stream_packets, None)
+        except av.FFmpegError:  # the file itself is broken here
+            return
+        if packet is None:
+            return
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            if lost is not None and packet.pts is not None:
+                lost.add(packet.pts)
+            continue
+        yield from frames
 
 
 def declared_duration(

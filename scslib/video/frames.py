@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -12,17 +11,22 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from scslib.video import colour
 from scslib.video.clips import ClipIndex
-from scslib.video.container import VideoError, open_video, video_stream
+from scslib.video.container import VideoError, decoded, open_video, video_stream
 from scslib.video.display import Display
-from scslib.video.probe import probe
 
 
 def iter_clips(index: ClipIndex, *, size: tuple[int, int]) -> Iterator[np.ndarray]:
     """Decode the whole video and give each clip in order, uint8 RGB (clip_len, H, W, 3).
 
     `size` is (H, W) in pixels. One clip is held in memory at a time; nothing is decoded twice.
-    A broken stream gives fewer clips than `len(index)`.
+    A broken stream gives fewer clips than `len(index)`: `numbered_clips` says which.
     """
+    for _, pixels in numbered_clips(index, size=size):
+        yield pixels
+
+
+def numbered_clips(index: ClipIndex, *, size: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:
+    """The same with the number of each clip before it."""
     yield from _decode(index, range(len(index)), size)
 
 
@@ -38,12 +42,14 @@ def decode_clips(index: ClipIndex, clips: Sequence[int], *, size: tuple[int, int
             raise ValueError(f"clip ({clip}) must be in 0..{len(index) - 1}")
     wanted = sorted(set(int(c) for c in clips))
     out = np.zeros((len(wanted), index.clip_len, *size, 3), np.uint8)
-    done = 0
-    for pixels in _decode(index, wanted, size):
-        out[done] = pixels
-        done += 1
-    if done < len(wanted):
-        raise VideoError(f"{index.path}: the stream breaks off before clip {wanted[done]}")
+    done: list[int] = []
+    for clip, pixels in _decode(index, wanted, size):
+        out[len(done)] = pixels
+        done.append(clip)
+    lost = sorted(set(wanted) - set(done))
+    if lost:
+        broken = "breaks off before" if not done or lost[0] > done[-1] else "is damaged in"
+        raise VideoError(f"{index.path}: the stream {broken} clip {lost[0]}")
     return out[[wanted.index(c) for c in clips]]
 
 
@@ -53,12 +59,18 @@ def short_side(width: int, height: int, pixels: int) -> tuple[int, int]:
     return tuple(max(2, round(side * scale / 2) * 2) for side in (height, width))
 
 
-def _decode(index: ClipIndex, wanted: Sequence[int], size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Give the clips of the ascending numbers `wanted` as (clip_len, H, W, 3), filled up at the end."""
+def _decode(
+    index: ClipIndex, wanted: Sequence[int], size: tuple[int, int]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Give the clips of the ascending numbers `wanted` as (number, (clip_len, H, W, 3)).
+
+    A clip of which frames are lost is passed over, but for those that are filled up at the end.
+    """
+    lost: set[int] = set()
     with open_video(index.path) as container:
         stream = video_stream(container)
-        to_rgb = RgbConverter(probe(index.path).display, size)
-        frames = visit(index, container, stream, map(index.frames, wanted))
+        to_rgb = RgbConverter(index.info.display, size)
+        frames = visit(index, container, stream, map(index.frames, wanted), lost=lost)
         kept: dict[int, np.ndarray] = {}
         reached = -1  # position of the last frame that was decoded
         for clip in wanted:
@@ -68,11 +80,11 @@ def _decode(index: ClipIndex, wanted: Sequence[int], size: tuple[int, int]) -> I
                 reached, frame = next(frames, (len(index.pts), None))
                 if frame is not None and reached >= run[0]:
                     kept[reached] = to_rgb(frame)
-            pixels = [kept[p] for p in run if p in kept]
-            if not pixels:
-                return  # the stream broke off before this clip
-            pixels += pixels[-1:] * (index.clip_len - len(pixels))
-            yield np.stack(pixels)
+            if all(p in kept for p in run):
+                yield clip, np.stack([kept[p] for p in index.shown(clip)])
+            elif kept and not index.timed:  # counted: some of its packets may hold no picture
+                shown = [pixels for p, pixels in sorted(kept.items()) if p in run]
+                yield clip, np.stack(shown + shown[-1:] * (index.clip_len - len(shown)))
 
 
 Frames = Iterator[av.VideoFrame]
@@ -85,25 +97,34 @@ def visit(
     runs: Iterable[range],
     *,
     through: Callable[[Frames], Frames] = iter,
+    lost: set[int] | None = None,
 ) -> Iterator[tuple[int, av.VideoFrame]]:
     """Decode what ascending runs of positions need: (position, frame), no frame twice.
 
     Seeks to the keyframe before a run where that is further on than reading has come, so that runs
     which lie near each other are read in one go. The frames from the keyframe on are among those
-    given. `through` may put something between decoder and reader.
+    given. `through` may put something between decoder and reader. The positions of frames that cannot
+    be decoded go into `lost`. Ends where the picture changes its size: what follows is another video.
     """
     keys, reached = np.flatnonzero(index.key), -1
-    reader = index.positions(through(decoded(container, stream)))
+    damage = _Damage(index, lost)
+
+    def reader_from_here() -> Iterator[tuple[int, av.VideoFrame]]:
+        return index.positions(through(decoded(container, stream, damage)))
+
+    reader = reader_from_here()
     for run in runs:
         before = np.searchsorted(keys, run[0], side="right")
         key = keys[before - 1] if before else 0
-        if index.timed and key > reached + 1:
-            reader = _seek(index, container, stream, key, through)
+        if index.seekable and key > reached + 1:
+            reader = _seek(index, container, stream, key, reader_from_here)
         while reached < run[-1]:
             step = next(reader, None)
             if step is None:
                 return
-            reached = step[0]
+            reached, frame = step
+            if index.shape not in (None, (frame.width, frame.height)):
+                return
             yield step
 
 
@@ -112,37 +133,31 @@ def _seek(
     container: av.container.InputContainer,
     stream: av.VideoStream,
     key: int,
-    through: Callable[[Frames], Frames],
+    reader_from_here: Callable[[], Iterator[tuple[int, av.VideoFrame]]],
 ) -> Iterator[tuple[int, av.VideoFrame]]:
     """`index.positions` from the keyframe at position `key`, or from the beginning.
 
     MPEG-TS has no table of keyframes: a seek may land behind the one that was asked for.
     """
     container.seek(int(index.pts[key]), stream=stream)
-    reader = index.positions(through(decoded(container, stream)))
+    reader = reader_from_here()
     first = next(reader, None)
     if first is not None and first[0] <= key and first[1].key_frame:
         return itertools.chain([first], reader)
     container.seek(int(index.pts[0]) - round(1 / index.time_base), stream=stream)
-    return index.positions(through(decoded(container, stream)))
+    return reader_from_here()
 
 
-def decoded(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-    """Decode to the end, or to the first error after which nothing more comes.
+class _Damage(set):
+    """Takes the stamps of packets that cannot be decoded, and puts their positions into `lost`."""
 
-    Errors before the first picture are no end: what they were to refer to is not in the file.
-    """
-    try:
-        for packet in container.demux(stream):
-            with contextlib.suppress(av.FFmpegError):
-                if frames := packet.decode():
-                    break
-        else:
-            return
-        yield from frames
-        yield from container.decode(stream)
-    except (av.FFmpegError, IndexError):  # IndexError: see `clips._packets`
-        return
+    def __init__(self, index: ClipIndex, lost: set[int] | None):
+        super().__init__()
+        self.index, self.lost = index, lost
+
+    def add(self, stamp: int) -> None:
+        if self.lost is not None:
+            self.lost |= self.index.positions_at(stamp)
 
 
 class RgbConverter:

@@ -7,6 +7,7 @@ sound, if there is any, at 48 kHz in stereo and cut to the sample. Nothing is he
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,12 +17,12 @@ import av
 import numpy as np
 from av.video.frame import PictureType
 
+from scslib.files import replacing
 from scslib.video import colour
 from scslib.video.audio import iter_samples
 from scslib.video.clips import ClipIndex, index_clips
-from scslib.video.container import VideoError, open_video, video_stream
+from scslib.video.container import VideoError, decoded, open_video, packets, video_stream
 from scslib.video.frames import RgbConverter, short_side, visit
-from scslib.video.probe import probe
 from scslib.video.write import Encoding, add_pictures, writing
 
 TICK = Fraction(1, 60_000)  # of 24, 25, 30 and 29.97 pictures a second each takes a whole number
@@ -54,6 +55,9 @@ class Recoding:
             raise ValueError(f"sound_kbits ({self.sound_kbits}) must be > 0")
 
 
+FINE = Recoding(quality=17)  # what a cut is encoded with where it cannot be copied
+
+
 def recode(
     source: str | Path | ClipIndex,
     target: str | Path,
@@ -72,23 +76,34 @@ def recode(
         spans = [_whole(index)]
     with writing(target, format="mp4", options=PLAYABLE) as output:
         pictures = _encoded(index, spans, setting, output)
-        _mux(output, pictures, _sound(index.path, spans, setting.sound_kbits, output))
+        _mux(output, pictures, _sound(index, spans, setting.sound_kbits, output))
 
 
 def cut(source: str | Path | ClipIndex, target: str | Path, span: Span) -> bool:
     """Cut one span out of a file into the MP4 `target`; True if its pictures are copied as they are.
 
     They can be copied where the span begins with a keyframe and no B-frames lie in it, so that a player
-    can begin there; else they are encoded again, finely. source and errors as for `recode`.
+    can begin there, and where the copy gives as many frames; else they are encoded again, finely. source
+    and errors as for `recode`.
     """
     index = _index(source)
-    if not _can_copy(index, span):
-        recode(index, target, [span], Recoding(quality=17))
-        return False
-    with writing(target, format="mp4", options=PLAYABLE) as output, open_video(index.path) as container:
-        pictures = _copied(index, span, container, output)
-        _mux(output, pictures, _sound(index.path, [span], Recoding.sound_kbits, output))
-    return True
+    if _can_copy(index, span):
+        with replacing(Path(target)) as part:
+            with writing(part, format="mp4", options=PLAYABLE) as output, open_video(index.path) as file:
+                pictures = _copied(index, span, file, output)
+                _mux(output, pictures, _sound(index, [span], Recoding.sound_kbits, output))
+            copied = _count(part) == len(_frames(index, span))
+            if not copied:
+                recode(index, part, [span], FINE)
+        return copied
+    recode(index, target, [span], FINE)
+    return False
+
+
+def _count(path: Path) -> int:
+    """How many frames a decoder gives of a file."""
+    with open_video(path) as container:
+        return sum(1 for _ in decoded(container, video_stream(container)))
 
 
 def _index(source: str | Path | ClipIndex) -> ClipIndex:
@@ -111,11 +126,13 @@ def _frames(index: ClipIndex, span: Span) -> range:
 
 def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output) -> Iterator[av.Packet]:
     """The packets of the pictures of all spans, one after the other."""
-    info, time = probe(index.path), index.pts * index.time_base
+    info, time = index.info, index.pts * index.time_base
     height, width = short_side(
         info.width, info.height, setting.short_side or min(info.width, info.height)
     )
-    rate = max(1, Fraction(info.frame_rate).limit_denominator(1001))  # a hint; frames have their times
+    rate = max(
+        1, Fraction(1 / index.frame_s).limit_denominator(1001)
+    )  # the last frame's; all have times
     how = Encoding(width, height, rate, setting.gop, setting.codec, setting.quality)
     stream = add_pictures(output, how)
     stream.codec_context.time_base = TICK
@@ -145,40 +162,42 @@ def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output)
 
 
 def _can_copy(index: ClipIndex, span: Span) -> bool:
-    info = probe(index.path)
-    run = _frames(index, span)
-    whole = info.as_stored and not info.reordered and info.codec in COPIED
+    info, run = index.info, _frames(index, span)
+    whole = info.as_stored and not info.reordered and info.codec in COPIED and index.seekable
     return bool(whole and index.key[run[0]] and (np.diff(index.pts[run.start : run.stop]) > 0).all())
 
 
 def _copied(index: ClipIndex, span: Span, source, output) -> Iterator[av.Packet]:
+    """The packets of the pictures of a span, all of each frame: fields may have one each."""
     run, stream = _frames(index, span), video_stream(source)
-    first, last = int(index.pts[run[0]]), int(index.pts[run[-1]])
+    first, end = int(index.pts[run[0]]), math.inf
+    if run.stop < len(index.pts):
+        end = int(index.pts[run.stop])
     zero = min(first, round(span[0] / index.time_base))  # the sound begins there, too
     copy = output.add_stream_from_template(stream)
     yield
     source.seek(first, stream=stream)
-    for packet in source.demux(stream):
+    for packet in packets(source, stream):
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None or stamp < first or not packet.size:
             continue
-        if stamp > last:
+        if stamp >= end:
             return
         packet.pts = packet.dts = stamp - zero
         packet.stream = copy
         yield packet
 
 
-def _sound(path: Path, spans: Sequence[Span], kbits: int, output) -> Iterator[av.Packet]:
+def _sound(index: ClipIndex, spans: Sequence[Span], kbits: int, output) -> Iterator[av.Packet]:
     """The packets of the sound of all spans; none where the file has no sound."""
-    if not probe(path).has_audio:
+    if not index.info.has_audio:
         yield
         return
     stream = output.add_stream("aac", rate=SOUND_RATE, layout="stereo")
     stream.bit_rate = 1000 * kbits
     yield
     position = 0
-    for samples in (piece for span in spans for piece in _samples(path, span)):
+    for samples in (piece for span in spans for piece in _samples(index, span)):
         packed = np.ascontiguousarray(samples, np.float32).reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(packed, format="flt", layout="stereo")
         frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, position, Fraction(1, SOUND_RATE)
@@ -187,10 +206,11 @@ def _sound(path: Path, spans: Sequence[Span], kbits: int, output) -> Iterator[av
     yield from stream.encode(None)
 
 
-def _samples(path: Path, span: Span) -> Iterator[np.ndarray]:
+def _samples(index: ClipIndex, span: Span) -> Iterator[np.ndarray]:
     """(n, 2) float32 that fill the span without a gap: silence where the file has no sound."""
     reached, end = (round(second * SOUND_RATE) for second in span)
-    for position, samples in iter_samples(path, max(0.0, span[0]), rate=SOUND_RATE, layout="stereo"):
+    how = {"rate": SOUND_RATE, "layout": "stereo", "joins": index.joins}
+    for position, samples in iter_samples(index.path, max(0.0, span[0]), **how):
         if position + len(samples) <= reached:
             continue
         if position >= end:

@@ -147,7 +147,7 @@ def _field(content: bytes, box: bytes, offset: int, form: str, *values: int) -> 
 @hostile("video")
 def huge_chunks(place: Place):
     """an AVI file whose chunks claim 4 GB each | makes the reader set aside as much |
-    `ok: 6 of 6 clips`, of what is there"""
+    `ok: 5 of 6 clips`, those that are there"""
     content = mutate.good()["mpeg4.avi"]
     for chunk in (b"RIFF", b"idx1", b"movi"):
         content = _field(content, chunk, 0, "<I", 2**32 - 1)
@@ -224,7 +224,7 @@ def many_samples(place: Place):
 @hostile("video")
 def fast(place: Place):
     """a Matroska file with a frame every nanosecond | a clip of a second becomes a billion pictures
-    | `frames a second, must be 0 to 1000`"""
+    | `ok: 6 of 6 clips`: the frames' own times count"""
     content = mutate.good()["mpeg4.mkv"]
     at = content.index(bytes.fromhex("23E38384"))
     return "clip.mkv", mutate._put(content, at + 4, struct.pack(">I", 1))
@@ -233,7 +233,7 @@ def fast(place: Place):
 @hostile("video")
 def gap(place: Place):
     """two moments with sound, a year apart | the sound around a clip of a year is held in memory: 2
-    TB | `more than 3600 s of sound are not held at a time`"""
+    TB | `ok: 5 of 6 clips`, without the one across"""
     path = place.folder / "clip.mkv"
     with av.open(io.BytesIO(mutate.good()["mpeg4.avi"])) as source, av.open(str(path), "w") as out:
         streams = {s.index: out.add_stream_from_template(s) for s in source.streams}
