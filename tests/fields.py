@@ -12,6 +12,7 @@ from coded import HEIGHT, WIDTH, picture
 
 GOP = 12
 HALF = 1800  # ticks of 1/90000 s: a field at 25 frames a second
+BYTES = [format(value, "08b") for value in range(256)]
 SPS, PPS, IDR, OTHER = 7, 8, 5, 1
 
 
@@ -27,8 +28,8 @@ class Bits:
         self.text.append("0" * (len(digits) - 1) + digits)
 
     def aligned(self) -> None:
-        while sum(map(len, self.text)) % 8:
-            self.text.append("0")
+        if odd := sum(map(len, self.text)) % 8:
+            self.text.append("0" * (8 - odd))
 
     def nal(self, kind: int) -> bytes:
         """The bits as a unit, with a start code, and with bytes that keep other start codes out."""
@@ -88,7 +89,7 @@ def field(planes: Sequence[np.ndarray], frame: int, bottom: bool) -> bytes:
             bits.aligned()
             for plane, size in zip(planes, (16, 8, 8), strict=True):
                 block = plane[row * size : (row + 1) * size, column * size : (column + 1) * size]
-                bits.text.append("".join(format(v, "08b") for v in np.maximum(block, 1).ravel()))
+                bits.text += [BYTES[value] for value in np.maximum(block, 1).ravel().tolist()]
     unit = bits.nal(kind)
     return parameters() + unit if kind == IDR else unit
 

@@ -34,7 +34,7 @@ CODECS = {  # codec: its options without and with B-frames
 CONTAINERS = {
     "mp4": (("libx264", "mpeg4", "fields"), "aac", True, True, True),
     "mov": (("libx264", "mpeg4"), "pcm_s16le", True, True, True),
-    "mkv": (("libx264", "mpeg4", "libvpx", "fields"), "libmp3lame", False, True, True),
+    "mkv": (("libx264", "mpeg4", "libvpx", "fields"), "libmp3lame", True, True, True),
     "webm": (("libvpx",), "libopus", False, True, True),
     "ts": (("libx264", "mpeg4", "fields"), "aac", False, True, True),
     "avi": (("mpeg4",), "pcm_s16le", False, False, False),
@@ -45,13 +45,18 @@ SOUNDS = ("none", "same", "before", "after", "longer", "shorter", "hole")
 
 @dataclass(frozen=True)
 class Recipe:
-    """stamps: (F,) ticks of `coded.TICK`. tracks: (tones, seconds) pieces of the one sound track."""
+    """How one file is made.
+
+    size: stored, (width, height). A picture is shown with left and right changed if `mirrored`, then
+    turned by so many `quarters` anticlockwise. stamps: (F,) ticks of `coded.TICK`.
+    """
 
     suffix: str
     codec: str
     b_frames: bool
     size: tuple[int, int]
     quarters: int
+    mirrored: bool
     aspect: Fraction
     pace: str
     stamps: tuple[int, ...]
@@ -88,11 +93,25 @@ def recipe(seed: int, number: int) -> Recipe:
         b_frames=b_frames,
         size=SIZES[rng.integers(len(SIZES))] if codec != "fields" else (64, 48),
         quarters=int(rng.integers(4)) if turns and codec != "fields" else 0,
+        mirrored=turns and codec != "fields" and bool(rng.random() < 0.3),
         aspect=Fraction(4, 3) if shaped and rng.random() < 0.3 else Fraction(1),
         pace=pace,
         stamps=tuple(int(s) for s in stamps),
         sound=str(rng.choice(SOUNDS)) if codec != "fields" else "none",
     )
+
+
+def matrix(recipe: Recipe) -> list[int]:
+    """What a container tells of how pictures are shown: 3 x 3, row by row, 16 bits after the point."""
+    quarter, mirror = np.array([[0, 1], [-1, 0]]), np.diag([-1 if recipe.mirrored else 1, 1])
+    (a, c), (b, d) = (np.linalg.matrix_power(quarter, recipe.quarters) @ mirror).tolist()
+    return [a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30]
+
+
+def as_stored(recipe: Recipe, shown: np.ndarray) -> np.ndarray:
+    """A picture as it is shown, turned back."""
+    stored = np.rot90(shown, -recipe.quarters)
+    return stored[:, ::-1] if recipe.mirrored else stored
 
 
 def pieces(recipe: Recipe) -> list[tuple[np.ndarray, float]]:
@@ -128,8 +147,8 @@ def write(recipe: Recipe, folder: Path) -> Path:
         stream.codec_context.time_base = tick
         if recipe.aspect != 1:
             stream.codec_context.sample_aspect_ratio = recipe.aspect
-        if recipe.quarters:
-            stream.set_display_rotation(90 * recipe.quarters)
+        if recipe.quarters or recipe.mirrored:
+            stream.set_display_matrix(matrix(recipe))
         sounds, track = pieces(recipe), None
         if sounds:
             coding = CONTAINERS[recipe.suffix][1]

@@ -81,13 +81,15 @@ def check(seed: int, number: int, folder) -> None:
     width, height = recipe.size
     turned = recipe.quarters % 2
     size = (width, height) if turned else (height, width)
+    stretched = round(width * recipe.aspect)
+    shape = (height, stretched) if turned else (stretched, height)
+    assert (index.info.width, index.info.height) == shape, again
     found = dict(numbered_clips(index, size=size))
     assert list(found) == list(range(len(index))), again
     for clip, pixels in found.items():
         start, end = index.clips[clip][1:]
         assert pixels.shape == (index.clip_len, *size, 3), again
-        upright = [np.rot90(picture, -recipe.quarters) for picture in pixels]
-        numbers = [number_of(picture) for picture in upright]
+        numbers = [number_of(random_files.as_stored(recipe, picture)) for picture in pixels]
         inside = [n for n in right if start - 2e-3 <= seconds[n] < end - 2e-3]
         if wanted == 0 or recipe.pace == "constant":
             expected = inside + inside[-1:] * (index.clip_len - len(inside))
@@ -135,5 +137,6 @@ def test_recipes_cover_what_they_should():
     assert {recipe.sound for recipe in made} == set(random_files.SOUNDS)
     assert {recipe.pace for recipe in made} == {"constant", "jitter", "gap"}
     assert {recipe.quarters for recipe in made} == {0, 1, 2, 3}
+    assert {recipe.mirrored for recipe in made} == {False, True}
     assert any(recipe.aspect != 1 for recipe in made) and any(recipe.b_frames for recipe in made)
     assert any(recipe.stamps[0] for recipe in made)

@@ -6,6 +6,7 @@ Frames carry their number and the sound its second (see `coded`), so that every 
 import av
 import fields
 import numpy as np
+import pandas as pd
 import pytest
 from coded import (
     RATE,
@@ -17,6 +18,9 @@ from coded import (
     tones,
 )
 
+from scslib.datasets.manifest import write_dataset
+from scslib.datasets.prepare import prepare
+from scslib.datasets.sources import Source, survey
 from scslib.features import FeatureSpec, read_features, read_video
 from scslib.models.samplers import MODALITIES
 from scslib.video.audio import iter_samples
@@ -132,6 +136,24 @@ def test_joined_recordings_are_encoded_whole_and_cut_where_they_are(tmp_path, na
     arrays = read_video(index, FeatureSpec(clip_len=CLIP), MODALITIES).arrays
     assert arrays["clip"].tolist() == list(range(12))
     assert arrays["logmel"].astype(float).std(axis=(1, 2)).min() > 1
+
+
+def test_joined_recordings_are_prepared_whole_and_no_source_of_composed_videos(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    path = joined(source, "b.ts")
+    for part in source.glob("?.b.ts"):
+        part.unlink()
+    videos = pd.DataFrame({"video_id": ["v"], "path": [path.name], "label": ["a"], "split": ["train"]})
+    about = {"classes": ("a",), "licence": "CC0-1.0", "origin": "this test"}
+    write_dataset(source, name="joined", videos=videos, **about)
+    data = prepare(source, tmp_path / "data", Recoding(gop=12, quality=16), workers=1)
+    assert shown(data.path("v")) == [*range(48), *range(100, 148)]
+    assert index_clips(data.path("v")).info.duration_s == pytest.approx(8, abs=0.02)
+    for whole, lost in ((True, 1), (False, 0)):
+        _, left_out = survey([Source(source, path.name, "a")], whole=whole, workers=1, title="looking")
+        assert len(left_out) == lost
+        assert all("the clock goes back at" in one.problem for one in left_out)
 
 
 @pytest.mark.parametrize(

@@ -113,8 +113,8 @@ def survey(
 ) -> tuple[list[Source], list[Source]]:
     """Look into each file: (usable ones, unusable ones with their `problem`), each in order.
 
-    `whole` decodes every picture and refuses a file that breaks off; otherwise the headers and the
-    first picture are read.
+    `whole` decodes every picture and refuses a file that breaks off, and one whose clock goes back;
+    otherwise the packets and the first picture are read.
     """
     jobs = [(source, whole) for source in sources]
     seen = map_processes(_look, jobs, workers=workers, title=title, lost=_lost)
@@ -220,10 +220,10 @@ def _look(job: tuple[Source, bool]) -> Source:
         return replace(source, problem=str(error).removeprefix(f"{source.path.resolve()}: "))
     if not times:
         return replace(source, problem="no picture can be decoded")
-    if index.joins:
-        return replace(source, problem=index.note)
     seconds, promised = info.duration_s, info.duration_s * index.declared / len(index.pts)
     if whole:
+        if index.joins:  # pieces are found by the file's own times
+            return replace(source, problem=index.note)
         seconds = float(np.ptp(times)) + index.frame_s
         if seconds < WHOLE * min(promised, LONGEST_S):
             problem = f"breaks off: {seconds:.2f} s of {promised:.2f} s can be decoded"

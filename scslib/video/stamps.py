@@ -100,7 +100,8 @@ def _packet_rows(
     rows, headers, begun, without, byte = [], set(), False, False, 0
     codec, stamped = stream.codec_context.name, container.format.name != "avi"
     for packet in packets(container, stream):
-        first(packet)
+        if first.looking:
+            first(packet)
         if packet.is_keyframe and not begun:
             rows, begun, without = [], True, False  # what lies before the first one cannot be decoded
         if not packet.size or packet.is_discard:
@@ -111,7 +112,9 @@ def _packet_rows(
         if packet.is_keyframe:
             headers.add(size_header(codec, packet))
         rows.append(Row(stamp, packet.is_keyframe, packet.size, packet.duration or 0, byte))
-        _check_count(container.name, rows)
+        if len(rows) > MOST_FRAMES:
+            break
+    _check_count(container.name, rows)
     return rows, without, headers - {b""}
 
 
