@@ -84,6 +84,12 @@ def empty(size, *, dtype=None, layout=None, device=None, pin_memory=None, memory
     return Standin(torch.empty(size, dtype=dtype, memory_format=memory_format))
 
 
+@torch.library.impl("aten::_copy_from", "PrivateUse1")
+def copy_from(source, target, non_blocking=False):
+    _raw(target).copy_(_raw(source))
+    return target
+
+
 _depth = 0
 
 
