@@ -58,7 +58,11 @@ class Standin(torch.Tensor):
         if device is not None:
             kwargs["device"] = torch.device("cpu")
         args_, kwargs_ = tree.tree_map(_raw, (args, kwargs))
-        made = OWN.get(op, op)(*args_, **kwargs_)
+        with torch.inference_mode(False), torch.no_grad():  # autograd is above this, and has done its part
+            return cls._wrap(op, args, OWN.get(op, op)(*args_, **kwargs_), device, own)
+
+    @staticmethod
+    def _wrap(op, args, made, device, own):
         if device is not None and torch.device(device).type == "cpu":
             return made
         if op is aten.copy_.default and not isinstance(args[0], Standin):
