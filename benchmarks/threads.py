@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from statistics import median
 
@@ -114,9 +115,9 @@ def steps_of(setting: dict[str, str], seconds: float) -> dict[int, float]:
 
 
 @contextmanager
-def busy_processes(count: int) -> Iterator[None]:
-    running = [subprocess.Popen([sys.executable, "-c", BUSILY]) for _ in range(count)]
-    time.sleep(0.5 if count else 0)  # until they are under way
+def busy_processes(number: int) -> Iterator[None]:
+    running = [subprocess.Popen([sys.executable, "-c", BUSILY]) for _ in range(number)]
+    time.sleep(0.5 if number else 0)  # until they are under way
     try:
         yield
     finally:
@@ -130,17 +131,17 @@ def be_measured() -> None:
     import torch  # before scslib, which would set how its threads wait
 
     from scslib.models.classifiers import ClassifierInput, build_classifier
-    from scslib.training.classifier import classifier_batches, classifier_loss
+    from scslib.training.classifier import ClassifierBatches, classifier_loss
 
     torch.manual_seed(0)
     view = ClassifierInput(frames=16, short_side=64, crop=56)
     network = build_classifier("mc3_18", 6, 8).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
-    batches = classifier_batches(Clips(), {"v": 0}, view, 16, seed=0)
+    batch_of, numbers = ClassifierBatches(Clips(), {"v": 0}, view.crop, batch=16, seed=0), count()
 
     def step() -> float:
         begin = time.perf_counter()
-        loss = classifier_loss(network, next(batches))
+        loss = classifier_loss(network, batch_of(next(numbers)), view=view)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -71,13 +71,10 @@ def run(
     """Run the notebooks in order, headless."""
     from scslib import run as runner
     from scslib.coverage import reading_note
-    from scslib.datasets.copies import ready_to_run
-    from scslib.datasets.manifest import load_dataset
     from scslib.devices import choose
-    from scslib.files import check_folder
     from scslib.parameters import from_command_line
     from scslib.report import HELD_OUT, SUMMARY, guessing_note, readable, shortfalls, write_report
-    from scslib.workspace import check_run, resolve
+    from scslib.workspace import check_run
 
     params = runner.preset(preset)
     params |= runner.typed(from_command_line(parameters))
@@ -85,12 +82,10 @@ def run(
         params["device"] = str(choose(device))  # what is not here is found now
     name = Path(preset).stem
     if dataset is not None:
-        ready_to_run(load_dataset(dataset))  # a broken one is found now, not in the third notebook
         params |= {"data": str(dataset.resolve()), "make_data": False}
         name = f"{dataset.resolve().name}-{name}"
     check_run(out or name)
-    if params.get("make_data", True):
-        check_folder(resolve(params.get("data", "smoke"), "data"), what="data")
+    runner.check_data(params)  # a broken dataset is found now, not in the third notebook
     command = shlex.join(["scs", *sys.argv[1:]])
     done = runner.run_notebooks(out or name, params, command=command, numbers=notebooks)
     if not (done.folder / "results" / "methods.csv").is_file():

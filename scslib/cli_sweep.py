@@ -27,7 +27,7 @@ def sweep(
     from scslib import results
     from scslib.parallel import cores
     from scslib.parameters import from_command_line
-    from scslib.run import RunError
+    from scslib.run import RunError, check_data
     from scslib.sweep import describe, load_sweep, plan_sweep
     from scslib.sweep_work import run_sweep
     from scslib.workspace import resolve
@@ -39,6 +39,9 @@ def sweep(
     at_once = workers or cores()
     if track is not None:
         results.summary_writer()  # says now if it is not installed
+    for values in about.runs.values():
+        if not (about.fixed | values).get("make_data", True):
+            check_data(about.fixed | values)
     if dry_run:
         click.echo(describe(plan, at_once))
         return

@@ -133,9 +133,17 @@ def _run(address: str, do, jobs: list, limits: Limits) -> Iterator[list[tuple]]:
             if not running:
                 return
             ready, _ = ray.wait(list(running), timeout=LOOK_S)
+            if not ready and not _own_node_lives(ray):  # then Ray waits for ever
+                raise EngineError(f"{_name(address)}: the node here has died; {_advice(address)}")
             yield [(running.pop(reference), *_result(ray, reference)) for reference in ready]
     except ray.exceptions.RayError as error:
         raise EngineError(f"{_name(address)}: {_line(error)}; {_advice(address)}") from error
+
+
+def _own_node_lives(ray) -> bool:
+    """Whether the node that the driver is attached to, through which it gets all others, is there."""
+    own = ray.get_runtime_context().get_node_id()
+    return any(node["Alive"] for node in ray.nodes() if node["NodeID"] == own)
 
 
 def _result(ray, reference) -> tuple:

@@ -16,9 +16,10 @@ import papermill
 import yaml
 from papermill.exceptions import PapermillExecutionError
 
+from scslib.files import check_folder
 from scslib.kernel import ThisPython, has_died
 from scslib.keys import OLDER, Key, made_again
-from scslib.parameters import declared, texts
+from scslib.parameters import declared, known_parameters, texts
 from scslib.sources import code_of_text
 from scslib.workspace import Run, open_run, resolve, root
 
@@ -83,6 +84,28 @@ def typed(params: dict) -> dict:
     """`params` with every value of its notebook's type. Raises `RunError` as `plan` does."""
     values = {name: value for _, own in plan(params) for name, value in own.items()}
     return {name: values[name] for name in params}
+
+
+def check_data(params: dict) -> None:
+    """Look at the dataset that a run with these parameters reads, or at the place of the one it makes.
+
+    Raises `DatasetError` for one that the run would break on or be worth nothing by, and `OSError` for a
+    place that cannot be written.
+    """
+    from scslib.datasets.copies import ready_to_run
+    from scslib.datasets.manifest import load_dataset
+
+    values = {}
+    for notebook in notebooks():
+        values |= known_parameters(notebook)
+    values |= params
+    if "data" not in values:
+        return
+    folder = resolve(values["data"], "data")
+    if values.get("make_data", False):
+        check_folder(folder, what="data")
+    else:
+        ready_to_run(load_dataset(folder))
 
 
 def chosen(notebook: Path, numbers: str) -> bool:

@@ -119,4 +119,4 @@ def _network(name: str, settings: dict, weights: Mapping[str, torch.Tensor]) -> 
         network = Sampler(**settings | {"modalities": tuple(settings["modalities"])})
     own = {k.removeprefix(f"{name}."): v for k, v in weights.items() if k.startswith(f"{name}.")}
     network.load_state_dict(own, assign=True)
-    return network.to(memory_format=torch.channels_last).eval()
+    return network.lay_out().eval()

@@ -10,7 +10,7 @@ import psutil
 
 from scslib.features import read_features
 from scslib.shards import Read
-from scslib.training_clips import training_clips as clips_of
+from scslib.training_clips import _training_clips
 
 HEAVY = ("torch", "torchvision", "torchaudio")
 
@@ -31,7 +31,7 @@ def features(path: Path, params: dict) -> Read:
 
 
 def training_clips(path: Path, params: dict) -> Read:
-    return with_held(clips_of(path, params))
+    return with_held(_training_clips(path, params))
 
 
 def prepared(path: Path, params: dict) -> Read:

@@ -8,7 +8,9 @@ word in its environment, and ended with it. Exit status 0: all runs have passed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-TESTS = Path(__file__).resolve().parent
+TESTS = Path(__file__).resolve().parent / "test_ray.py"
 WORD = "SCS_RAY_RUN"  # in the environment of all that a run has started
 PASSED, BROKEN_OFF = 0, "ended by its limit"
 
@@ -43,15 +45,13 @@ def run_tests(limit_s: float, options: list[str], output=None) -> int | str:
         process.wait()
 
 
-def end_all(word: str) -> list[str]:
-    """Kill every process with the word in its environment; their names."""
-    ended = []
+def end_all(word: str) -> None:
+    """Kill every process with the word in its environment."""
     while found := [process for process in psutil.process_iter() if has(process, word)]:
         for process in found:
-            ended.append(process.name())
-            process.kill()
+            with contextlib.suppress(psutil.Error):  # it has ended since
+                process.kill()
         psutil.wait_procs(found, timeout=5)
-    return ended
 
 
 def has(process: psutil.Process, word: str) -> bool:
@@ -72,6 +72,7 @@ def main() -> int:
         arguments.logs.mkdir(parents=True, exist_ok=True)
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(arguments.busy)]
     results = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by TERM"))  # with the others
     try:
         for number in range(1, arguments.times + 1):
             results.append(one(number, arguments, options))

@@ -118,13 +118,14 @@ def test_a_dataset_by_hand_is_prepared_without_its_copies(clips, tmp_path):
         ("a/1.mp4", "b/2.mp4", "'a1' (a, train) and 'b2' (b, train) have the same content"),
     ],
 )
-def test_a_run_refuses_a_dataset_by_hand_with_copies(clips, tmp_path, name, target, words):
+def test_a_run_and_a_sweep_refuse_a_dataset_by_hand_with_copies(clips, tmp_path, name, target, words):
     copy(clips, name, target)
     by_hand(clips, ROWS)
-    arguments = ["run", "--data", str(clips), "--out", str(tmp_path / "run")]
-    done = CliRunner().invoke(main, arguments)
-    assert done.exit_code == 1 and words in done.output and done.output.count("\n") == 1
-    assert "scs data prepare" in done.output and not (tmp_path / "run").exists()
+    own_data = ["-p", "data", str(clips), "-p", "make_data", "no"]
+    for arguments in (["run", "--data", str(clips)], ["run", *own_data], ["sweep", "k", *own_data]):
+        done = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "run")])
+        assert done.exit_code == 1 and words in done.output and done.output.count("\n") == 1
+        assert "scs data prepare" in done.output and not (tmp_path / "run").exists()
 
 
 def test_copies_within_one_class_and_split_are_no_leak(clips):

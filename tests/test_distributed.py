@@ -122,7 +122,7 @@ def fake_material(monkeypatch) -> None:
     monkeypatch.setattr(command, "read_material", read_material)
 
 
-def read_material(run, dataset, *, accumulate, iframe_size, kept_pictures, workers):
+def read_material(run, dataset, *, accumulate, iframe_size, kept_pictures, device, workers):
     return material(run.folder)
 
 
@@ -171,7 +171,7 @@ def test_the_command_trains_a_run_and_nothing_is_left_to_train(two, monkeypatch)
     fake_material(monkeypatch)
     monkeypatch.setattr(training, "_own_inputs", None)  # no batch can be drawn
     before = {p: p.read_bytes() for p in (run.folder / "checkpoints").iterdir()}
-    assert len(before) == 2 * 2 * 5
+    assert len(before) == 2 * 2 * 5 + 1  # and the recipe
     done = CliRunner().invoke(command.main, [str(run.folder)], catch_exceptions=False)
     assert done.exit_code == 0 and before == {p: p.read_bytes() for p in before}
     network, about = load_sampler(run.checkpoint("joint-rank-seed0"))
@@ -183,27 +183,26 @@ def test_the_command_says_what_is_missing(tmp_path):
     assert done.exit_code == 1 and "params.json: no such file" in done.output
 
 
-def test_the_parts_are_the_batch_and_nothing_else_is_read(monkeypatch):
+def test_the_parts_are_the_batch_and_nothing_else_is_read():
     features, picks = Videos(), [(v, c) for v in ("v0", "v3") for c in range(4)]
 
-    def inputs(unit):
+    def inputs(unit, share=(0, 1)):
         rng = np.random.default_rng(5)
-        return training._own_inputs(features, picks, MODALITIES, 3, rng, unit)
+        batches = SimpleNamespace(features=features, modalities=MODALITIES, pictures=3, share=share)
+        return training._own_inputs(batches, picks, rng, unit)
 
     whole = inputs(1)
     for unit, expected in ((1, [2, 3, 3]), (4, [4, 4])):
         parts = []
         for number in range(len(expected)):
-            monkeypatch.setattr(distributed, "size", lambda expected=expected: len(expected))
-            monkeypatch.setattr(distributed, "rank", lambda number=number: number)
             features.asked.clear()
-            parts.append(inputs(unit))
+            parts.append(inputs(unit, (number, len(expected))))
             assert features.asked == set(parts[-1][0])
         assert [len(own) for own, _ in parts] == expected
         for name, tensor in whole[1].items():
             assert torch.equal(torch.cat([part[name] for _, part in parts]), tensor), name
     with pytest.raises(ValueError, match=r"batch \(8 clips\) must have 8 or more for each of the 2"):
-        inputs(8)
+        inputs(8, (0, 2))
 
 
 def one_of_two(number: int, port: int, path: Path) -> None:
@@ -290,12 +289,14 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_what_belongs_to_another_training_is_not_taken(other, tmp_path, caplog):
+def test_what_belongs_to_another_training_is_not_taken(other, tmp_path):
     train("ac", 2, resume=tmp_path / "kept.pt")
     assert same(
         train("ac", 2, resume=tmp_path / "kept.pt", **OTHERS[other]), train("ac", 2, **OTHERS[other])
     )
-    assert "kept.pt: of another training, not taken" in caplog.text
+    again = json.loads((tmp_path / "kept.key.json").read_text())["again"]
+    words = {"weights": "its starting weights changed", "features": "its features changed"}
+    assert again == words.get(other, "its settings changed")
 
 
 class Harmful:

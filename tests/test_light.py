@@ -23,7 +23,7 @@ from scslib.saliency import _network_scores
 from scslib.scoring import _dense_scores
 from scslib.shards import run_shards
 from scslib.sources import code_of
-from scslib.training_clips import training_clips
+from scslib.training_clips import _training_clips
 from scslib.video.recode import Recoding
 from scslib.video.write import Encoding
 
@@ -39,9 +39,10 @@ def steps(movie, tmp_path_factory):
     folder, videos = tmp_path_factory.mktemp("steps"), [("v", movie.path)]
     (folder / "prepared").mkdir()
     works = {
+        "compiled": (light.features, SPEC | {"clip_len": 8}),  # once on a machine, and takes more
         "networks": (heavy.scored, {}),
         "features": (light.features, SPEC),
-        "training clips": (light.training_clips, CLIPS | {"segments": [[0.0, 2.0]]}),
+        "training clips": (light.training_clips, CLIPS | {"video_id": "v", "segments": [[0.0, 2.0]]}),
         "prepared": (
             light.prepared,
             {"folder": str(folder / "prepared"), "setting": asdict(Recoding(short_side=32))}
@@ -119,7 +120,7 @@ def test_grids_are_fitted_as_pytorchs_area_interpolation_does(grid):
 
 
 @pytest.mark.parametrize(
-    "work", [read_features, training_clips, prepare._prepare], ids=lambda work: work.__name__
+    "work", [read_features, _training_clips, prepare._prepare], ids=lambda work: work.__name__
 )
 def test_no_import_of_a_reading_step_leads_to_torch(work):
     """Those inside functions count: a step that reaches PyTorch is done by processes that have it."""

@@ -43,7 +43,7 @@ def read(videos: list[Video], folder: Path, engine: Engine, **params) -> Shards:
 def content(result: Shards) -> dict:
     """The bytes of all arrays, and the reports but for seconds."""
     found = {path.name: path.read_bytes() for path in result.folder.glob("*.safetensors")}
-    for path in result.folder.glob("*.json"):
+    for path in result.folder.glob("[0-9]*.json"):
         report = json.loads(path.read_text())
         rows = [{k: v for k, v in row.items() if k != "seconds"} for row in report["videos"]]
         found[path.name] = report | {"videos": rows, "seconds": 0}

@@ -122,8 +122,7 @@ class Sampler(nn.Module):
             trunks[m] = PictureTrunk(m, width, backbone) if m in VISUAL else SoundTrunk(sound_width)
         self.trunks = nn.ModuleDict(trunks)
         self.head = nn.Linear(sum(t.features for t in self.trunks.values()), outputs)
-        if width >= BLOCKED:
-            self.to(memory_format=torch.channels_last)  # a third faster on CPUs
+        self.lay_out()
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """Scores (B, outputs). A linear head makes the mean of features the mean of logits."""
@@ -134,6 +133,11 @@ class Sampler(nn.Module):
             else:
                 features.append(trunk(inputs[name], inputs[name + "_mask"]))
         return self.head(torch.cat(features, 1))
+
+    def lay_out(self) -> Sampler:
+        """Put the weights into the layout in memory that is a third faster on processors."""
+        safe = self.settings["width"] >= BLOCKED
+        return self.to(memory_format=torch.channels_last) if safe else self
 
     def start_from(self, singles: Sequence[Sampler]) -> None:
         """Take over the trunks of networks that were trained on one modality each (joint training)."""

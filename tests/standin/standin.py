@@ -58,12 +58,39 @@ class Standin(torch.Tensor):
         if device is not None:
             kwargs["device"] = torch.device("cpu")
         args_, kwargs_ = tree.tree_map(_raw, (args, kwargs))
-        made = op(*args_, **kwargs_)
+        with torch.inference_mode(False), torch.no_grad():  # autograd is above this, and has done its part
+            return cls._wrap(op, args, OWN.get(op, op)(*args_, **kwargs_), device, own)
+
+    @staticmethod
+    def _wrap(op, args, made, device, own):
         if device is not None and torch.device(device).type == "cpu":
             return made
         if op is aten.copy_.default and not isinstance(args[0], Standin):
             return args[0]
-        return tree.tree_map(lambda t: own.get(id(t)) or _wrapped(t), made)
+        return tree.tree_map(lambda t: own[id(t)] if id(t) in own else _wrapped(t), made)
+
+
+def _lstm_cell(inputs, hidden, cx, input_bias=None, hidden_bias=None):
+    gates = sum(t for t in (inputs, hidden, input_bias, hidden_bias) if t is not None)
+    i, f, g, o = (fn(t) for fn, t in zip(LSTM, gates.chunk(4, 1), strict=True))
+    cy = f * cx + i * g
+    return o * cy.tanh(), cy, torch.cat([i, f, g, o], 1)
+
+
+def _lstm_cell_backward(grad_hy, grad_cy, cx, cy, workspace, has_bias):
+    (i, f, g, o), hidden = workspace.chunk(4, 1), cy.tanh()
+    grad_hy = torch.zeros_like(cy) if grad_hy is None else grad_hy
+    grad = grad_hy * o * (1 - hidden**2) + (0 if grad_cy is None else grad_cy)
+    parts = [grad * g * i * (1 - i), grad * cx * f * (1 - f), grad * i * (1 - g**2)]
+    gates = torch.cat([*parts, grad_hy * hidden * o * (1 - o)], 1)
+    return gates, grad * f, gates.sum(0) if has_bias else None
+
+
+LSTM = torch.sigmoid, torch.sigmoid, torch.tanh, torch.sigmoid
+OWN = {  # PyTorch has these for accelerators only
+    aten._thnn_fused_lstm_cell.default: _lstm_cell,
+    aten._thnn_fused_lstm_cell_backward_impl.default: _lstm_cell_backward,
+}
 
 
 def _raw(value):
@@ -82,6 +109,12 @@ def empty_strided(size, stride, *, dtype=None, layout=None, device=None, pin_mem
 @torch.library.impl("aten::empty.memory_format", "PrivateUse1")
 def empty(size, *, dtype=None, layout=None, device=None, pin_memory=None, memory_format=None):
     return Standin(torch.empty(size, dtype=dtype, memory_format=memory_format))
+
+
+@torch.library.impl("aten::_copy_from", "PrivateUse1")
+def copy_from(source, target, non_blocking=False):
+    _raw(target).copy_(_raw(source))
+    return target
 
 
 _depth = 0
