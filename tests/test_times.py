@@ -3,6 +3,9 @@
 Frames carry their number and the sound its second (see `coded`), so that every clip says what it holds.
 """
 
+import subprocess
+import sys
+
 import av
 import fields
 import numpy as np
@@ -136,6 +139,26 @@ def test_joined_recordings_are_encoded_whole_and_cut_where_they_are(tmp_path, na
     arrays = read_video(index, FeatureSpec(clip_len=CLIP), MODALITIES).arrays
     assert arrays["clip"].tolist() == list(range(12))
     assert arrays["logmel"].astype(float).std(axis=(1, 2)).min() > 1
+
+
+def test_scs_sample_says_where_the_clock_goes_back_and_what_is_left_out(tmp_path, tiny_run):
+    stamps = [1000 * n + (n >= 30) * 12_000 * 90 for n in range(48)]
+    files = [
+        joined(tmp_path, "b.ts"),
+        film(tmp_path / "p.mkv", "libx264", PLAIN, range(48), stamps=stamps),
+    ]
+    command = [sys.executable, "-m", "scslib", "sample", *map(str, files), "--run", str(tiny_run)]
+    done = subprocess.run(
+        [*command, "-k", "2", "--status", str(tmp_path / "status.csv")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    status = pd.read_csv(tmp_path / "status.csv", keep_default_na=False)
+    assert done.returncode == 0 and status["status"].tolist() == ["ok", "partial"], done.stderr
+    assert "b.ts: the clock goes back at" in done.stderr and "p.mkv: a pause from" in done.stderr
+    assert "across a pause" in status["reason"][1]
 
 
 def test_joined_recordings_are_prepared_whole_and_no_source_of_composed_videos(tmp_path):
