@@ -174,7 +174,7 @@ def test_an_interrupted_run_goes_on(made, material, tmp_path, monkeypatch):
     monkeypatch.setattr(compose, "map_processes", in_this_process)
     monkeypatch.setattr(compose, "write_video", lambda p, *a: (written.append(p.name), write(p, *a)))
     composed(material, tmp_path)
-    assert written == ["v0002.mp4"] and content(tmp_path) == content(made.folder)
+    assert written == ["v0002.part.mp4"] and content(tmp_path) == content(made.folder)
 
 
 def test_other_parameters_or_sources_never_mix(made, material, own):

@@ -49,7 +49,11 @@ def elsewhere(found: pd.DataFrame) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
     work = tmp_path_factory.mktemp("standin")
-    scs("run", "--notebooks", "01,03-06,08-10", "--device", "standin", work=work)
+    few = {"train_videos": 6, "test_videos": 3, "duration_s": 10, "clips_per_video": 4}
+    few |= dict.fromkeys(("trimmed_steps", "mixed_steps", "ac_steps", "rank_steps"), 2)
+    few |= {"aggregator_steps": 2, "other_etas": "[]", "other_rankings": "[]"}
+    options = [part for name, value in few.items() for part in ("-p", name, value)]
+    scs("run", "--notebooks", "01,03-06,08-10", "--device", "standin", *options, work=work)
     return work
 
 

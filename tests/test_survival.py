@@ -59,7 +59,7 @@ def finish(videos, run, keep) -> subprocess.CompletedProcess:
 def shards(keep: Path) -> dict[str, tuple]:
     """Of each finished shard: its bytes, its report without seconds, and when it was written."""
     found = {}
-    for path in keep.glob("saliency-*/*.json"):
+    for path in keep.glob("saliency-*/[0-9]*.json"):
         report = json.loads(path.read_text())
         rows = [{k: v for k, v in row.items() if k != "seconds"} for row in report.pop("videos")]
         del report["seconds"]

@@ -103,7 +103,7 @@ def test_an_interrupted_run_goes_on(made, tmp_path, monkeypatch):
     monkeypatch.setattr(synthetic, "map_processes", in_this_process)
     monkeypatch.setattr(synthetic, "write_video", lambda p, *a: (written.append(p.name), write(p, *a)))
     make_synthetic(tmp_path, tiny())
-    assert written == ["v0001.mp4"] and content(tmp_path) == made[1]
+    assert written == ["v0001.part.mp4"] and content(tmp_path) == made[1]
 
 
 def test_a_folder_with_another_dataset_is_refused(made):

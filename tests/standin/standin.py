@@ -58,7 +58,7 @@ class Standin(torch.Tensor):
         if device is not None:
             kwargs["device"] = torch.device("cpu")
         args_, kwargs_ = tree.tree_map(_raw, (args, kwargs))
-        with torch.inference_mode(False), torch.no_grad():  # autograd is above this, and has done its part
+        with torch.inference_mode(False), torch.no_grad():  # autograd has done its part
             return cls._wrap(op, args, OWN.get(op, op)(*args_, **kwargs_), device, own)
 
     @staticmethod
