@@ -23,7 +23,7 @@ test-notebooks: .venv/ready
 test-ray: .venv/ready  ## on a Ray cluster of this machine; ended from outside when Ray hangs
 	$(BIN)/python tests/ray_runs.py
 
-test-datasets: .venv/ready  ## each public dataset's layout through the notebooks; some ten minutes
+test-datasets: .venv/ready  ## each public dataset's layout, and a stand-in for a GPU, through the notebooks
 	$(BIN)/python -m pytest -m slow tests
 
 soak: .venv/ready  ## files broken by the ten thousand, runs killed at forty moments

@@ -178,7 +178,7 @@ def test_scs_data_index(place, watch, server, tmp_path):
         (folder / label).mkdir(parents=True)
         for number in range(2):
             target = folder / label / f"good{number}.mp4"
-            target.write_bytes(mutate.good()["mpeg4.mp4"] + bytes(number))
+            target.write_bytes(mutate.good()["mpeg4.mp4"] + bytes(2 * "ab".index(label) + number))
     for path in videos.values():
         path.rename(folder / "a" / path.name)
     os.mkfifo(folder / "a" / "pipe.mp4")

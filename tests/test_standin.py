@@ -57,6 +57,7 @@ def work(tmp_path_factory):
     return work
 
 
+@pytest.mark.slow
 def test_every_network_and_batch_of_the_notebooks_is_on_the_device(work):
     found = calls(work)
     assert elsewhere(found).empty, elsewhere(found)
@@ -64,7 +65,7 @@ def test_every_network_and_batch_of_the_notebooks_is_on_the_device(work):
     assert set(there["network"]) >= NETWORKS
     assert there.groupby("network")["process"].nunique()["VideoResNet"] > 1  # children, too
     places = json.loads((work / "runs/smoke/env.json").read_text())["devices"]
-    assert set(places.values()) == {"standin:0"} and "training f" in places
+    assert set(places.values()) == {"standin"} and "training f" in places
     (work / "log").touch()
     scs("sample", work / "data/smoke/videos", "--run", "smoke", "-k", 2, "--device", "standin",
         "--csv", "picks.csv", work=work)  # fmt: skip
