@@ -10,9 +10,8 @@ tutorial: .venv/ready  ## notebooks 00 to 07 with the laptop preset
 experiments: .venv/ready  ## and the others: design choices, classifiers, aggregations
 	$(BIN)/scs run --preset laptop
 
-test: .venv/ready  ## units and the notebooks through papermill; beside them, nbval; then Ray alone
+test: .venv/ready  ## units and the notebooks through papermill; beside them, nbval
 	OMP_NUM_THREADS=1 $(MAKE) -j2 --output-sync=target test-library test-notebooks
-	OMP_NUM_THREADS=1 $(MAKE) test-ray
 
 test-library: .venv/ready
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
@@ -20,7 +19,7 @@ test-library: .venv/ready
 test-notebooks: .venv/ready
 	$(BIN)/python -m pytest notebooks
 
-test-ray: .venv/ready  ## on a Ray cluster of this machine; ended from outside when Ray hangs
+test-ray: .venv/ready  ## apart from the others: a Ray cluster of this machine, ended from outside when it hangs
 	$(BIN)/python tests/ray_runs.py
 
 test-datasets: .venv/ready  ## each public dataset's layout, and a stand-in for a GPU, through the notebooks
