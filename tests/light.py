@@ -53,8 +53,8 @@ def made_and_cut(job: tuple) -> tuple[list[str], float]:
     folder, source, synthetic_spec, composition, pieces = job
     looked = sources._look((source, True))
     assert not looked.problem
-    synthetic._make_video((synthetic_spec, 0, synthetic_spec.names[0], folder / "synthetic.mp4"))
-    compose._make_video((composition, pieces, folder / "composed.mp4"))
+    synthetic._make_video((synthetic_spec, 0, synthetic_spec.names[0], folder / "synthetic.mp4", False))
+    compose._make_video((composition, pieces, folder / "composed.mp4", False))
     recode(source.path, folder / "recoded.mp4")
     clip = index_clips(source.path, clip_len=4).clips[1]
     cut(source.path, folder / "cut.mp4", (clip.start_s, clip.end_s))
