@@ -56,7 +56,7 @@ def bench_manifest(
         if process.returncode:
             raise ValueError(f"{__name__}: exit status {process.returncode}")
         done = json.loads((Path(kept) / "done.json").read_text())
-        ends = [path.stat().st_mtime for path in Path(kept).glob("step-*/*.json")]
+        ends = [path.stat().st_mtime for path in Path(kept).glob("step-*/[0-9]*.json")]
     ends = np.sort(ends)
     begin, table = done["begin"], []
     for part, shards in enumerate(np.array_split(np.arange(len(ends)), PARTS)):
