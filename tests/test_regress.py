@@ -32,6 +32,9 @@ class Scores(dict):
         about = {"status": "ok", "clips_expected": CLIPS, "clips": CLIPS}
         return pd.DataFrame({"video_id": list(self)} | about)
 
+    def has(self, video_id, name):
+        return video_id in self and name in ("probabilities", "times")
+
     def get(self, video_id, name):
         if name == "times":
             return np.arange(len(self[video_id]))[:, None] + [0.0, 1.0]
