@@ -170,7 +170,7 @@ def scs(kit: Path) -> str:
         capture_output=True,
         text=True,
         cwd=kit,
-        env=own | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        env=own | {"OMP_NUM_THREADS": "1"},
         timeout=1200,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -196,6 +196,7 @@ def test_a_line_more_in_the_residuals_makes_features_anew_and_what_stands_on_the
     assert "AC motion: made again, its features changed" in said
 
 
+@pytest.mark.slow
 def test_a_line_more_in_a_plot_makes_nothing_anew(kit):
     before = made(kit)
     (kit / "scslib/plots.py").open("a").write("\n# a line\n")
@@ -205,6 +206,7 @@ def test_a_line_more_in_a_plot_makes_nothing_anew(kit):
     assert "made again" not in said
 
 
+@pytest.mark.slow
 def test_a_run_of_an_older_kit_is_done_again_and_says_why(kit):
     for path in (kit / "runs/smoke").rglob("*key.json"):
         path.unlink()

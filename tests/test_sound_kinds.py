@@ -80,6 +80,25 @@ def test_the_first_of_several_tracks_is_heard(tmp_path):
         assert (loud_clips(path, index) == [9]) == (number == 0)
 
 
+@pytest.mark.parametrize("kind", ["mkv", "mp4"])
+def test_of_several_tracks_the_default_is_heard(tmp_path, kind):
+    """As with a dubbed film, or a commentary that comes first."""
+    noise = np.random.default_rng(0).normal(0, 0.3, len(tone())).astype(np.float32)
+    both, path = tmp_path / f"both.{kind}", tmp_path / f"default.{kind}"
+    tracks = [(noise, 0.0), (tone(), 0.0)]
+    write(both, panning(WIDTH, HEIGHT), "libx264", {"g": "12", "bf": "0"}, sounds=tracks)
+    with av.open(str(both)) as source, av.open(str(path), "w") as target:
+        copies = [target.add_stream_from_template(stream) for stream in source.streams]
+        copies[1].disposition = 0
+        copies[2].disposition = av.stream.Disposition.default
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream.index]
+                target.mux(packet)
+    index = index_clips(path, clip_len=2)
+    assert loud_clips(path, index) == [9]
+
+
 def write_sound(path, codec, layout, rate, format_name, seconds=2.0):
     """A sound track alone, with the tone from 1.0 s to 1.5 s in every channel."""
     time = np.arange(round(seconds * rate)) / rate

@@ -20,7 +20,7 @@ from scslib.video.clips import expected_clips, index_clips
 from scslib.video.compressed import iter_compressed
 from scslib.video.container import VideoError
 from scslib.video.display import Display
-from scslib.video.frames import decode_clips, iter_clips
+from scslib.video.frames import decode_clips, iter_clips, numbered_clips
 from scslib.video.probe import probe
 from scslib.video.vectors import EXPORTED
 
@@ -346,6 +346,24 @@ def test_keyframes_that_the_container_does_not_name(tmp_path, kind):
     path = copy(whole, tmp_path / "unnamed.mkv", only_the_first)
     full = np.stack([upright(frame) for frame in every_frame(path)])
     same_clips(index_clips(path, clip_len=CLIP), full)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
+def test_what_the_container_calls_damaged_costs_its_clip_for_every_reader(tmp_path, codec):
+    """A transport stream counts its packets: where one is missing, a picture is only patched up."""
+    path = tmp_path / "lost.ts"
+    encode(path, panning(WIDTH, HEIGHT), codec, {"g": "8", "bf": "2"})
+    data = path.read_bytes()
+    parts = [data[i : i + 188] for i in range(0, len(data), 188)]
+    path.write_bytes(b"".join(p for n, p in enumerate(parts) if n != len(parts) // 2))
+    with av.open(str(path)) as container:
+        damaged = [packet.pts for packet in container.demux(video=0) if packet.is_corrupt]
+    assert damaged
+    index = index_clips(path, clip_len=CLIP)
+    seen = [clip for clip, _ in numbered_clips(index, size=(HEIGHT, WIDTH))]
+    lost = [c for c in range(len(index)) if set(index.pts[index.frames(c)].tolist()) & set(damaged)]
+    assert lost and set(seen) == set(range(len(index))) - set(lost)
+    assert [clip.index for clip in iter_compressed(index)] == seen
 
 
 @pytest.mark.parametrize("kind, size", [("webm", (10, 10)), ("webm", (64, 10)), ("webm", (16, 16))])

@@ -150,8 +150,12 @@ def check_rate(name: str, rate: float) -> None:
 
 
 def audio_stream(container: av.container.InputContainer) -> av.AudioStream | None:
-    """The first audio stream that can be decoded, or None; of several programs that of the pictures."""
+    """The default audio stream, else the first; None where none can be decoded.
+
+    Of several programs that of the pictures.
+    """
     known = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    known = [s for s in known if s.disposition & av.stream.Disposition.default] or known
     if len(known) > 1 and len(video_streams(container)) > 1:
         best = container.streams.best("audio", related=_chosen(container))
         return best if best in known else known[0]
@@ -169,7 +173,7 @@ def packets(container: av.container.InputContainer, stream: av.stream.Stream) ->
 def decoded(
     container: av.container.InputContainer, stream: av.stream.Stream, lost: set[int] | None = None
 ) -> Iterator[av.VideoFrame | av.AudioFrame]:
-    """Decode to the end, over errors; the stamps of packets that could not be decoded go into `lost`."""
+    """Decode to the end, over errors; the stamps of packets that are damaged go into `lost`."""
     stream_packets = packets(container, stream)
     while True:
         try:
@@ -178,6 +182,8 @@ def decoded(
             return
         if packet is None:
             return
+        if lost is not None and packet.is_corrupt and packet.pts is not None:
+            lost.add(packet.pts)  # the container misses a part of it: the picture is patched up
         try:
             frames = packet.decode()
         except av.FFmpegError:

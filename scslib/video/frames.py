@@ -64,7 +64,7 @@ def _decode(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Give the clips of the ascending numbers `wanted` as (number, (clip_len, H, W, 3)).
 
-    A clip of which frames are lost is passed over, but for those that are filled up at the end.
+    A clip of which frames are lost or damaged is passed over, but for those that are filled up at the end.
     """
     lost: set[int] = set()
     with open_video(index.path) as container:
@@ -80,7 +80,7 @@ def _decode(
                 reached, frame = next(frames, (len(index.pts), None))
                 if frame is not None and reached >= run[0]:
                     kept[reached] = to_rgb(frame)
-            if all(p in kept for p in run):
+            if all(p in kept for p in run) and lost.isdisjoint(run):
                 yield clip, np.stack([kept[p] for p in index.shown(clip)])
             elif kept and not index.timed:  # counted: some of its packets may hold no picture
                 shown = [pixels for p, pixels in sorted(kept.items()) if p in run]
