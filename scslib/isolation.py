@@ -122,7 +122,8 @@ class Child:
         self._line, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs,), daemon=True)
         with _forked_from(_servers[self._networks], [m for m in modules if m]):
-            process.start()
+            with contextlib.nullcontext() if "__main__" in modules else _without_main():
+                process.start()
         self._process = process
         theirs.close()
 
@@ -177,6 +178,19 @@ def _forked_from(server: forkserver.ForkServer, modules: Sequence[str]) -> Itera
             yield
         finally:
             forkserver.connect_to_new_process = only
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Within it, a child does not run the user's script again, which may have no guard against that."""
+    own = vars(sys.modules["__main__"])
+    hidden = {name: own[name] for name in ("__file__", "__spec__") if name in own}
+    own.pop("__file__", None)
+    own["__spec__"] = None
+    try:
+        yield
+    finally:
+        own.update(hidden)
 
 
 def _started_by(process: int) -> list[psutil.Process]:

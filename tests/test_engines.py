@@ -1,5 +1,8 @@
 """Engines: what chooses them, and what a step says of its videos. See test_ray.py for clusters."""
 
+import subprocess
+import sys
+
 import pytest
 from twenty import read, twenty
 
@@ -48,3 +51,18 @@ def test_options_that_cannot_be(options, message, monkeypatch):
     with pytest.raises(ValueError) as error:
         sample.main(["video.mp4", "--run", "x", *options], standalone_mode=False)
     assert message in str(error.value)
+
+
+def test_a_script_without_a_guard_is_run_once(tmp_path):
+    """Processes start Python anew; the user's script, as it stands in README, is not run in each."""
+    script = tmp_path / "mine.py"
+    script.write_text(
+        "from scslib.datasets.synthetic import Synthetic, make_synthetic\n"
+        "from scslib.video.write import Encoding\n"
+        "print('once')\n"
+        "spec = Synthetic(2, 2, 2, 10.0, encoding=Encoding(32, 32, 2))\n"
+        f"make_synthetic({str(tmp_path / 'made')!r}, spec, workers=2)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("once") == 1 and len(list((tmp_path / "made/videos").iterdir())) == 4
