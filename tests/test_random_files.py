@@ -133,6 +133,14 @@ def test_every_clip_of_random_files_holds_what_a_plain_decode_gives(part, tmp_pa
         check(SEED, number, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "seed, number",
+    [(1002, 34)],  # FLV whose last keyframe cannot be reached, and that refuses times before its first
+)
+def test_files_that_went_wrong_once(seed, number, tmp_path):
+    check(seed, number, tmp_path)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("part", range(20))
 def test_two_thousand_more(part, tmp_path):

@@ -144,7 +144,10 @@ def _seek(
     first = next(reader, None)
     if first is not None and first[0] <= key and first[1].key_frame:
         return itertools.chain([first], reader)
-    container.seek(int(index.pts[0]) - round(1 / index.time_base), stream=stream)
+    try:
+        container.seek(int(index.pts[0]) - round(1 / index.time_base), stream=stream)
+    except av.FFmpegError:  # FLV goes to no time before its first
+        container.seek(int(index.pts[0]), stream=stream)
     return reader_from_here()
 
 
