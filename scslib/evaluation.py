@@ -18,7 +18,8 @@ from scslib.aggregation import mean_of_clips
 from scslib.baselines import Baseline
 from scslib.cascade import Cascade
 from scslib.coverage import share_read
-from scslib.datasets.manifest import Dataset
+from scslib.datasets.manifest import Dataset, sources_of
+from scslib.resampling import DRAWS, draw_again, mean_interval, units_of
 from scslib.saliency import ClipSampler, ScoredSampler
 from scslib.shards import Shards
 
@@ -98,8 +99,8 @@ def evaluate(
     control: str = "",
     adaptive: str = "",
 ) -> pd.DataFrame:
-    """One row per method, seed and video: `method, seed, video_id, label, predicted, correct, clips,
-    of, in_segments, read, fell_back`.
+    """One row per method, seed and video: `method, seed, video_id, source, label, predicted, correct,
+    clips, of, in_segments, read, fell_back`.
 
     `in_segments` is the share of the picked clips' time that lies in annotated segments (NaN where
     there are none). control, a method of the table, adds the row `shuffled`: its saliencies, given to
@@ -122,7 +123,8 @@ def evaluate(
         dict(zip(shards.status["video_id"], share_read(shards.status), strict=True))
         for shards in (dense, features)
     )
-    rows = []
+    rows: list[dict] = []
+    sources = dict(zip(videos["video_id"], sources_of(videos), strict=True))
     for video_id, label in zip(videos["video_id"], dataset.label_index(videos), strict=True):
         if video_id not in dense:
             continue
@@ -157,6 +159,7 @@ def evaluate(
                         "method": method,
                         "seed": seed,
                         "video_id": video_id,
+                        "source": sources[video_id],
                         "label": dataset.classes[label],
                         "predicted": dataset.classes[predicted],
                         "correct": predicted == label,
@@ -216,12 +219,13 @@ def summarise(predictions: pd.DataFrame, costs: pd.DataFrame, *, k: int, videos:
     the method fell back to uniform. `coverage` is the mean of `read` over the test split. `covered`
     says how much of the way from uniform (0) to oracle (1) a method goes on the same videos, and
     `in_segments` how much of its picks' time lies in annotated segments. Costs are seconds per video
-    (see `timing.time_methods`).
+    (see `timing.time_methods`). The interval is Wilson's, for as many looks as there are sources.
     """
     rows = []
     correct = predictions.pivot_table(index=["seed", "video_id"], columns="method", values="correct")
     for (method, seed), group in predictions.groupby(["method", "seed"], sort=False):
-        low, high = wilson(int(group["correct"].sum()), len(group))
+        looks = group["source" if "source" in group else "video_id"].nunique()
+        low, high = wilson(group["correct"].mean() * looks, looks)
         accuracy = correct.loc[seed].loc[group["video_id"]].mean()
         base, best = accuracy["uniform"], accuracy["oracle"]
         row = {"method": method, "seed": seed, "k": k, "clips": group["clips"].mean()}
@@ -239,33 +243,27 @@ def summarise(predictions: pd.DataFrame, costs: pd.DataFrame, *, k: int, videos:
     return table.sort_values(["method", "seed"]).astype({"method": str}).reset_index(drop=True)
 
 
-def intervals(predictions: pd.DataFrame, *, videos: int, draws: int = 2000) -> pd.DataFrame:
+def intervals(predictions: pd.DataFrame, *, videos: int, draws: int = DRAWS) -> pd.DataFrame:
     """One row per method, in order: accuracy, the mean over seeds, and a 95 % interval over videos.
 
-    `accuracy_low` and `accuracy_high` come from videos drawn with replacement, the same ones for every
-    method, so that the intervals can be compared. `spread_over_seeds` is the best seed less the worst.
+    `accuracy_low` and `accuracy_high` come from sources and their videos drawn with replacement (see
+    `resampling`), the same ones for every method, so that the intervals can be compared; without a
+    column `source` each video is its own. `spread_over_seeds` is the best seed less the worst.
     `coverage` is the mean of `read` over seeds and the `videos` that the test split has.
     """
     right = predictions.pivot_table(index="video_id", columns="method", values="correct", aggfunc="mean")
-    sets = np.random.default_rng(0).integers(len(right), size=(draws, len(right)))
+    counts = draw_again(units_of(predictions, right.index), ["source", "video_id"], draws=draws)
     by_seed = predictions.groupby(["method", "seed"])[["correct", "read"]]
     accuracy, read = by_seed.mean()["correct"], by_seed.sum()["read"]
     rows = []
     for method in predictions["method"].unique():
-        drawn = right[method].to_numpy()[sets]  # NaN where the method has no prediction
-        low, high = np.nanquantile(_mean_of_known(drawn), [0.025, 0.975])
+        # NaN where the method has no prediction
+        low, high = mean_interval(right[method].to_numpy(float), counts)
         of_seed = accuracy[method]
         row = {"method": method, "seeds": len(of_seed), "accuracy": of_seed.mean()}
         row |= {"accuracy_low": low, "accuracy_high": high, "spread_over_seeds": np.ptp(of_seed)}
         rows.append(row | {"coverage": read[method].mean() / videos})
     return pd.DataFrame(rows)
-
-
-def _mean_of_known(values: np.ndarray) -> np.ndarray:
-    """(R,) mean over the columns of (R, V), without NaN; NaN in a row of nothing else."""
-    known = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        return np.where(known, values, 0).sum(1) / known.sum(1)
 
 
 def over_seeds(methods: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:

@@ -20,6 +20,7 @@ import pandas as pd
 
 from scslib.files import replacing
 from scslib.parameters import known_parameters
+from scslib.resampling import draw_again, mean_interval, units_of
 from scslib.tables import read_table
 from scslib.workspace import Run, WorkspaceError, resolve
 
@@ -176,10 +177,11 @@ def compare(
 ) -> Comparison:
     """A paired test of two methods of one run (or its results/predictions.csv) on the same videos.
 
-    The video is the unit, with its mean over seeds: seeds see the same videos and are no further
-    evidence of them. One answer a video: McNemar's exact test; several: signs of the differences
-    permuted, `draws` times at most. The interval comes from videos drawn with replacement. Raises
-    `ValueError` for a method that is not there, or two that have no video in common.
+    The source is the unit, that is the video where none is told, with its mean over seeds: seeds see the
+    same videos and are no further evidence of them. One answer a video, each its own source: McNemar's
+    exact test; else the signs of the sources' differences permuted, `draws` times at most. The interval
+    comes from sources and their videos drawn with replacement (see `resampling`). Raises `ValueError`
+    for a method that is not there, or two that have no video in common.
     """
     from scipy import stats
 
@@ -197,17 +199,19 @@ def compare(
     if not len(gap):
         raise ValueError(f"a ({a!r}) and b ({b!r}) have no video in common")
     better, worse = int((gap > 0).sum()), int((gap < 0).sum())
-    rng = np.random.default_rng(0)
-    if set(np.unique(gap)) <= {-1.0, 0.0, 1.0}:
+    units = units_of(predictions, both.index)
+    of_sources = both.groupby(units["source"].to_numpy()).sum().to_numpy()
+    if units["source"].is_unique and set(np.unique(gap)) <= {-1.0, 0.0, 1.0}:
         test, p = "McNemar, exact", 1.0
         if better + worse:
             p = stats.binomtest(better, better + worse, 0.5).pvalue
     else:
         test = "permutation of signs"
         # one sample of differences: each permutation turns some of their signs
-        how = {"permutation_type": "samples", "n_resamples": draws, "rng": rng}
-        p = stats.permutation_test((gap,), np.mean, **how).pvalue
-    low, high = np.quantile(gap[rng.integers(len(gap), size=(draws, len(gap)))].mean(1), [0.025, 0.975])
+        how = {"permutation_type": "samples", "n_resamples": draws, "rng": np.random.default_rng(0)}
+        p = stats.permutation_test((of_sources,), np.mean, **how).pvalue
+    counts = draw_again(units, ["source", "video_id"])
+    low, high = mean_interval(both.to_numpy(), counts)
     left_out = len(both) - len(gap)
     return Comparison(gap.mean(), low, high, float(p), test, len(gap), better, worse, left_out)
 

@@ -162,6 +162,13 @@ def write_dataset(
     return load_dataset(folder)
 
 
+def sources_of(videos: pd.DataFrame) -> pd.Series:
+    """(N,) which recording each of N videos comes from: its label and `group`, else itself."""
+    if "group" not in videos:
+        return videos["video_id"]
+    return videos["label"] + "/" + videos["group"]
+
+
 def hold_out(videos: pd.DataFrame, fraction: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Part training videos in two, class by class: (kept, held out), each in the order of `videos`.
 

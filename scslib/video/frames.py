@@ -64,7 +64,7 @@ def _decode(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Give the clips of the ascending numbers `wanted` as (number, (clip_len, H, W, 3)).
 
-    A clip of which frames are lost or damaged is passed over, but for those that are filled up at the end.
+    A clip of which frames are lost or damaged is passed over, but for those filled up at the end.
     """
     lost: set[int] = set()
     with open_video(index.path) as container:
