@@ -70,11 +70,17 @@ def synth(out: Path, workers: int, **options) -> None:
 @click.option("--group-pattern", help="Regular expression; its first group is a file's group.")
 @click.option("--test-group", "test_groups", multiple=True, help="A group for test; repeat for more.")
 @click.option("--test-share", type=float, help="Share of the groups for test, if none are named.")
+@click.option("--hard-share", type=float, help="Part of the rest that shows other classes, 0..1.")
+@click.option("--most-share", type=float, help="No distractor is in more of a part's videos, 0..1.")
+@click.option("--distractor-pattern", help="Regular expression; its first group is their source.")
+@click.option("--held-out", type=float, help="Share of the training videos that f does not see.")
+@click.option("--validation", type=float, help="Share of these to choose settings by.")
 @click.option("--sound", type=click.Choice(["keep", "silence"]))
 @_encoding
 def compose(clips: Path, out: Path, distractors: Path, workers: int, **options) -> None:
     """Make long untrimmed videos in OUT from trimmed ones: CLIPS/<class>/*."""
-    from scslib.datasets.compose import Composition, make_composed
+    from scslib.datasets.compose import make_composed
+    from scslib.datasets.plans import Composition
 
     options["test_groups"] = options["test_groups"] or None  # none named: a share of them
     spec = _filled(Composition(), options)

@@ -15,10 +15,17 @@ import pandas as pd
 import pytest
 from streams import every_frame, in_this_process
 
-from scslib.datasets import compose
-from scslib.datasets.compose import Composition, choose_test_groups, make_composed, plan_video
-from scslib.datasets.manifest import DatasetError
+from scslib.datasets import compose, plans
+from scslib.datasets.compose import make_composed
+from scslib.datasets.manifest import DatasetError, training_parts
 from scslib.datasets.pieces import Piece, piece_pictures, piece_sound
+from scslib.datasets.plans import (
+    Composition,
+    choose_test_groups,
+    deal_videos,
+    plan_video,
+    plan_videos,
+)
 from scslib.datasets.sources import Source
 from scslib.video.audio import SAMPLE_RATE, iter_samples
 from scslib.video.clips import index_clips
@@ -28,7 +35,13 @@ from scslib.video.write import Encoding, write_video
 SMALL = Encoding(width=64, height=48, frame_rate=8, gop=8)
 RED, GREEN, BLUE = np.eye(3, dtype=np.uint8) * 200
 SPEC = Composition(
-    train_videos=4, test_videos=2, duration_s=12, action_share=0.25, piece_s=(1, 2), encoding=SMALL
+    train_videos=4,
+    test_videos=2,
+    duration_s=12,
+    action_share=0.25,
+    hard_share=0,
+    piece_s=(1, 2),
+    encoding=SMALL,
 )
 
 
@@ -51,8 +64,8 @@ def make_material(folder):
             path = folder / f"clips/jump/v_{name}.avi"
             clip(path, RED, 1.6, rate=10, codec="mpeg4", sound=False, place=place)
             clip(folder / f"clips/sit/v_{name}.mp4", BLUE, 2.4, rate=15, size=(96, 48), place=place)
-    for i in range(7):
-        clip(folder / f"other/{'ab'[i % 2]}/d{i}.mp4", GREEN, 2.0, size=(48, 80), place=i)
+    for i in range(12):
+        clip(folder / f"other/{'ab'[i % 2]}/d{i}.mp4", GREEN, 6.0, size=(48, 80), place=i)
     return folder
 
 
@@ -192,11 +205,17 @@ def fake(count, label="", seconds=3.0, group=""):
     return [Source(Path("x"), f"{label}{i}.mp4", label, group, seconds=seconds) for i in range(count)]
 
 
+def lent(sources):
+    """As for a single video, which may have all of them."""
+    return plans._Pool(sources, 1.0, 1)
+
+
 @pytest.mark.parametrize("seconds", [0.1, 0.9, 2.0, 3.3, 60.0])
 def test_plans_fill_the_video_with_pieces_that_fit(seconds):
     spec = Composition(seed=2)
     for number in range(10):
-        pieces = plan_video(spec, number, fake(4, "a", seconds), fake(20, seconds=seconds))
+        others = fake(round(100 / seconds) + 1, seconds=seconds)
+        pieces = plan_video(spec, number, fake(4, "a", seconds), lent([]), lent(others))
         rate = spec.encoding.frame_rate
         assert pieces[0].start_s == 0
         assert all(a.end_s == b.start_s for a, b in zip(pieces, pieces[1:], strict=False))
@@ -214,15 +233,18 @@ def test_plans_fill_the_video_with_pieces_that_fit(seconds):
 def test_plans_do_not_depend_on_the_class():
     """The same video number with clips of another class has the same pieces at the same times."""
     spec = Composition()
-    plans = [plan_video(spec, 5, fake(4, label), fake(20)) for label in ("a", "b")]
-    times = [[(p.start_s, p.end_s, p.is_action) for p in plan] for plan in plans]
+    clips = fake(4, "a") + fake(4, "b") + fake(4, "c")
+    planned = [
+        plan_video(spec, 5, fake(4, label), lent(clips), lent(fake(40))) for label in ("a", "b")
+    ]
+    times = [[(p.start_s, p.end_s, p.kind) for p in plan] for plan in planned]
     assert times[0] == times[1]
 
 
 def test_ids_do_not_tell_the_class():
     classes = [f"c{i}" for i in range(5)]
     clips = [s for name in classes for g in ("g1", "g2") for s in fake(1, name, group=g)]
-    dealt = [label for label, _ in compose._deal(clips, classes, 100, Composition(), "train")]
+    dealt = [label for label, _ in plans._deal(clips, classes, 100, Composition(), "train")]
     assert {dealt.count(name) for name in classes} == {20}
     same = [a == b for a, b in zip(dealt, dealt[5:], strict=False)]
     assert np.mean(same) < 0.5  # dealt out in turn it would be 1
@@ -240,6 +262,87 @@ def test_test_groups_are_the_same_for_all_classes_and_leave_each_some():
         choose_test_groups(clips, Composition(test_groups=("g3",)))
     with pytest.raises(DatasetError, match="test group 'g9' is none of"):
         choose_test_groups(clips, Composition(test_groups=("g9",)))
+
+
+def many(classes=5, groups=8, distractors=400, seconds=4.0):
+    """(actions, distractors): of each class two clips a group."""
+    actions = [
+        Source(Path("x"), f"c{c}/g{g}_{i}", f"c{c}", f"g{g}", seconds=4.0)
+        for c in range(classes)
+        for g in range(groups)
+        for i in range(2)
+    ]
+    others = [Source(Path("other"), f"d{i}_{i // 3}.mp4", seconds=seconds) for i in range(distractors)]
+    return actions, others
+
+
+def planned(spec, actions, others):
+    classes = sorted({s.label for s in actions})
+    videos = deal_videos(actions, classes, choose_test_groups(actions, spec), spec)
+    pieces = compose._piece_table(plan_videos(spec, videos, actions, others))
+    return videos, pieces.merge(videos, on="video_id")
+
+
+def test_no_distractor_is_in_two_parts_nor_in_more_videos_than_was_said():
+    spec = Composition(duration_s=60, distractor_pattern=r"_(\d+)\.")
+    videos, pieces = planned(spec, *many())
+    assert set(videos["part"]) == {"classifier", "samplers", "validation", "test"}
+    found = pieces[pieces["kind"] == "distractor"]
+    assert (found.groupby("source")["part"].nunique() == 1).all()
+    origin = found["source"].str.extract(r"_(\d+)\.")[0]
+    assert (found.groupby(origin)["part"].nunique() == 1).all()
+    videos_of = videos["part"].value_counts()
+    for part, rows in pieces[pieces["kind"] != "action"].groupby("part"):
+        most = rows.groupby("source")["video_id"].nunique().max()
+        assert most <= max(1, 0.2 * videos_of[part]), part
+
+
+def test_who_learns_from_a_composed_video_is_in_its_table():
+    videos, _ = planned(Composition(duration_s=60), *many())
+    parts = training_parts(videos[videos["split"] == "train"], held_out=0.9, validation=0.5)
+    for name, rows in zip(parts._fields, parts, strict=True):
+        assert set(rows["video_id"]) == set(videos.loc[videos["part"] == name, "video_id"])
+    groups = [set(zip(rows["label"], rows["group"], strict=True)) for rows in parts]
+    assert not groups[0] & groups[1] and not groups[1] & groups[2] and not groups[0] & groups[2]
+
+
+def test_other_classes_are_hard_distractors_and_shorter_than_the_action():
+    spec = Composition(duration_s=60)
+    videos, pieces = planned(spec, *many())
+    length = pieces["end_s"] - pieces["start_s"]
+    shown = pieces["source"].str.split("/").str[0]
+    hard = pieces["kind"] == "other action"
+    assert (shown[hard] != pieces["label"][hard]).all()
+    for video_id, rows in pieces[hard].groupby("video_id"):
+        seconds = length[rows.index].groupby(shown[rows.index]).sum()
+        action = length[(pieces["video_id"] == video_id) & (pieces["kind"] == "action")].sum()
+        assert seconds.max() <= action / 2 + 0.1, video_id
+    share = length[hard].sum() / length[pieces["kind"] != "action"].sum()
+    assert 0.1 < share <= 0.21
+    none, pieces = planned(replace(spec, hard_share=0.0), *many())
+    assert "other action" not in set(pieces["kind"])
+
+
+def test_each_source_of_the_test_videos_has_three_of_them():
+    videos, _ = planned(Composition(duration_s=60, test_videos=30, test_share=0.6), *many())
+    test = videos[videos["split"] == "test"]
+    assert test.groupby(["label", "group"]).size().min() >= 3
+    assert test.groupby("label")["group"].nunique().min() == 2
+
+
+def test_too_few_distractors_are_refused_in_words_and_what_they_name_suffices():
+    actions, others = many(distractors=90, seconds=2.2)
+    spec = Composition()
+    with pytest.raises(DatasetError, match="distractors of .* s together for .* videos; each") as caught:
+        planned(spec, actions, others)
+    said = str(caught.value)
+    assert "none may be in more than" in said and "\n" not in said
+    shorter = float(said.split("--duration-s ")[1].split(",")[0])
+    assert shorter < spec.duration_s / 2
+    _, pieces = planned(replace(spec, most_share=1.0), actions, [*others, *many(distractors=900)[1]])
+    assert len(pieces)
+    with pytest.raises(DatasetError, match="3 sources of distractors, at least 4 are needed, one each"):
+        planned(spec, actions, others[:3])
 
 
 # ------------------------------------------------------------------------------------------ pieces
@@ -438,7 +541,7 @@ def test_real_clips_become_alike(real, tmp_path):
             path = real / f"ucf/{name}/v_{name}_{group}_c01.avi"
             (tmp_path / "clips" / name / path.name).symlink_to(path)
     (tmp_path / "other").mkdir()
-    for path in sorted((real / "distractors").rglob("*.mp4"))[::15]:
+    for path in sorted((real / "distractors").rglob("*.mp4"))[::3]:
         (tmp_path / "other" / path.name).symlink_to(path)
     spec = Composition(
         train_videos=2, test_videos=2, duration_s=12, encoding=Encoding(96, 64, 8, 8), seed=1

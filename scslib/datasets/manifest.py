@@ -192,6 +192,9 @@ def hold_out(videos: pd.DataFrame, fraction: float) -> tuple[pd.DataFrame, pd.Da
     return videos[~held].reset_index(drop=True), videos[held].reset_index(drop=True)
 
 
+PARTS = ("classifier", "samplers", "validation")  # of the training videos
+
+
 class Parts(NamedTuple):
     """Who learns from which training videos: rows of `Dataset.videos`, no video in two of them."""
 
@@ -210,7 +213,10 @@ def training_parts(videos: pd.DataFrame, held_out: float, validation: float = 0.
 
     `held_out` is the share that f does not see; `validation` the share of *these* that no sampler is
     trained on. A class with one held-out video (or group) leaves it to the samplers; 0 leaves them all.
+    Where a column `part` says who learns from each video (`PARTS`), that counts, and the shares do not.
     """
+    if "part" in videos:
+        return Parts(*(videos[videos["part"] == part].reset_index(drop=True) for part in PARTS))
     kept, held = hold_out(videos, held_out)
     unit = "group" if "group" in held else "video_id"
     several = held.groupby("label")[unit].transform("nunique") > 1

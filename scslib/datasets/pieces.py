@@ -24,7 +24,8 @@ FADE = SAMPLE_RATE // 100  # samples: the sound of a piece begins and ends softl
 class Piece:
     """`frames` pictures of the new video, [start_s, end_s), cut from `source` at `source_start_s`.
 
-    Times in seconds; `source_start_s` counts from the source's first picture.
+    Times in seconds; `source_start_s` counts from the source's first picture. kind: `action`,
+    `other action` or `distractor`.
     """
 
     source: Source
@@ -32,10 +33,12 @@ class Piece:
     frames: int
     start_s: float
     end_s: float
+    kind: str = "distractor"
 
     @property
     def is_action(self) -> bool:
-        return bool(self.source.label)
+        """Whether it shows the class of its video."""
+        return self.kind == "action"
 
 
 def piece_pictures(piece: Piece, encoding: Encoding) -> Iterator[np.ndarray]:
