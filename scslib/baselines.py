@@ -1,11 +1,16 @@
 """Saliency without a network: what the paper's samplers have to beat, and what costs even less.
 
 A baseline has the `name`, `modalities` and `saliency(features, video_id)` of a `saliency.ClipSampler`,
-so that tables and timings take both. None of them looks at sound or at a label.
+so that tables and timings take both. None of them looks at a label. A test bed on which one of the rules
+without training comes near a trained sampler asks for no learning: see `rules`.
 
-    packet-size     compressed bytes of the clip's frames        nothing is decoded
-    motion-energy   mean length of the P-frames' vectors         vectors only
-    empirical       a prior over the place in the video          learnt once, costs nothing
+    empirical        a prior over the place in the video          learnt once, costs nothing
+    packet-size      compressed bytes of the clip's frames        nothing is decoded
+    motion-energy    mean length of the P-frames' vectors         vectors only
+    local-motion     the longest mean vector of 3 x 3 cells       vectors, less the frame's median
+    moving-area      share of the cells that move                 the same
+    still-contrast   how much a spot stands out in an I-frame     I-frames only
+    loudest-band     the loudest pitch above the median one       sound only
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from scslib.clock import Clock
 from scslib.features import FeatureSpec, VideoFeatures, read_video
@@ -42,6 +48,18 @@ class Baseline:
         return FileScores(features.get("", "clip"), saliency)
 
 
+def rules() -> list[Baseline]:
+    """Every baseline that needs no training at all."""
+    return [
+        packet_size(),
+        motion_energy(),
+        Baseline("local-motion", ("motion",), _local_motion),
+        Baseline("moving-area", ("motion",), _moving_area),
+        Baseline("still-contrast", ("iframes",), _still_contrast),
+        Baseline("loudest-band", ("logmel",), _loudest_band),
+    ]
+
+
 def packet_size() -> Baseline:
     """Rank clips by their bytes in the file: what is hard to predict is expensive to store."""
     return Baseline("packet-size", (), lambda features, v: features.get(v, "bytes").astype(float))
@@ -54,9 +72,52 @@ def motion_energy() -> Baseline:
 
 def _motion_energy(features: Features, video_id: str) -> np.ndarray:
     motion = features.get(video_id, "motion").astype(np.float32)
+    return _over_p_frames(np.hypot(motion[..., 0], motion[..., 1]).mean((2, 3)), features, video_id)
+
+
+def _over_p_frames(values: np.ndarray, features: Features, video_id: str) -> np.ndarray:
+    """(N,) means of `values` (N, T) over each clip's P-frames; I-frames have no vectors."""
     moved = features.get(video_id, "predicted")
-    speed = np.hypot(motion[..., 0], motion[..., 1]).mean((2, 3))  # (N, T); I-frames have no vectors
-    return (speed * moved).sum(1) / np.maximum(moved.sum(1), 1)
+    return (values * moved).sum(1) / np.maximum(moved.sum(1), 1)
+
+
+def _own_motion(features: Features, video_id: str) -> np.ndarray:
+    """(N, T, h, w, 2) vectors in pixels less the median of their frame, which is the camera's motion."""
+    motion = features.get(video_id, "motion").astype(np.float32)
+    return motion - np.median(motion, axis=(2, 3), keepdims=True)
+
+
+def _local_motion(features: Features, video_id: str) -> np.ndarray:
+    near = (1, 1, 3, 3, 1)
+    mean = ndimage.uniform_filter(_own_motion(features, video_id), near, mode="constant")
+    longest = np.hypot(mean[..., 0], mean[..., 1]).max((2, 3))
+    return _over_p_frames(longest, features, video_id)
+
+
+def _moving_area(features: Features, video_id: str) -> np.ndarray:
+    own = _own_motion(features, video_id)
+    return _over_p_frames((np.hypot(own[..., 0], own[..., 1]) > 1).mean((2, 3)), features, video_id)
+
+
+def _still_contrast(features: Features, video_id: str) -> np.ndarray:
+    """By the spectral residual of each I-frame (Hou and Zhang, CVPR 2007): its peak above its mean."""
+    first = features.get(video_id, "iframe_start")
+    found = [_stands_out(picture) for picture in features.get(video_id, "iframes")]
+    return np.array([np.mean(found[a:b]) for a, b in zip(first, first[1:], strict=False)])
+
+
+def _stands_out(picture: np.ndarray) -> float:
+    spectrum = np.fft.fft2(picture.astype(float).mean(2))
+    strength = np.log(np.abs(spectrum) + 1e-9)
+    unusual = strength - ndimage.uniform_filter(strength, 3, mode="wrap")
+    spots = np.abs(np.fft.ifft2(np.exp(unusual + 1j * np.angle(spectrum)))) ** 2
+    spots = ndimage.gaussian_filter(spots, 2.5)
+    return float(spots.max() / spots.mean())
+
+
+def _loudest_band(features: Features, video_id: str) -> np.ndarray:
+    loud = features.get(video_id, "logmel").astype(np.float32).mean(1)  # (N, bands), log
+    return loud.max(1) - np.median(loud, 1)
 
 
 def empirical(targets: Iterable[np.ndarray], *, bins: int = 10) -> Baseline:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from streams import encode, panning
 
-from scslib.baselines import empirical, motion_energy, packet_size
+from scslib.baselines import empirical, motion_energy, packet_size, rules
 from scslib.features import FeatureSpec, VideoFeatures, read_video
 from scslib.video.clips import index_clips
 
@@ -46,6 +46,54 @@ def test_motion_energy_finds_the_clip_that_moves(tmp_path):
     read = read_video(spec.index(path), spec, motion_energy().modalities)
     assert not read.has("", "residual")
     assert motion_energy().saliency(read, "").argmax() == 1
+
+
+def rule(name):
+    return next(rule for rule in rules() if rule.name == name)
+
+
+def fields(rng, clips=3, frames=4, height=5, width=6):
+    """Vectors of a camera that pans, by another way in each frame, and of one small thing that moves."""
+    motion = np.zeros((clips, frames, height, width, 2)) + rng.normal(0, 9, (clips, frames, 1, 1, 2))
+    motion[1, :, 1:4, 2:5] += [3, 4]
+    predicted = np.ones((clips, frames), bool)
+    predicted[:, 0] = False
+    motion[:, 0] = 100  # of an I-frame: must not count
+    return VideoFeatures({"motion": motion.astype(np.float32), "predicted": predicted})
+
+
+def test_local_motion_is_the_longest_mean_of_nine_cells_without_the_cameras():
+    found = rule("local-motion").saliency(fields(np.random.default_rng(0)), "")
+    assert found == pytest.approx([0, 5, 0], abs=1e-4)
+
+
+def test_moving_area_is_the_share_of_cells_that_move_against_the_camera():
+    found = rule("moving-area").saliency(fields(np.random.default_rng(0)), "")
+    assert found == pytest.approx([0, 9 / 30, 0])
+
+
+def test_still_contrast_sees_the_one_thing_that_stands_out():
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(90, 120, (4, 48, 60, 3)).astype(np.uint8)
+    pictures[2, 20:28, 30:38] = 255
+    parts = {"iframes": pictures, "iframe_start": np.array([0, 2, 3, 4])}
+    found = rule("still-contrast").saliency(VideoFeatures(parts), "")
+    assert found.argmax() == 1 and found[1] > 2 * max(found[0], found[2])
+
+
+def test_the_loudest_band_is_above_the_median_one():
+    logmel = np.full((3, 200, 40), -5.0, np.float32)
+    logmel[1, :, 7] += 3  # one pitch
+    logmel[2] += 4  # everything is louder
+    found = rule("loudest-band").saliency(VideoFeatures({"logmel": logmel}), "")
+    assert found.tolist() == [0, 3, 0]
+
+
+def test_rules_read_no_more_than_they_say(movie):
+    index = index_clips(movie.path, clip_len=8)
+    for one in rules():
+        scores = one.score_file(index, FeatureSpec(8))
+        assert len(scores.saliency) == len(index) and np.isfinite(scores.saliency).all(), one.name
 
 
 def test_empirical_prior_is_the_mean_of_each_part_of_the_length():

@@ -234,9 +234,7 @@ def test_plans_do_not_depend_on_the_class():
     """The same video number with clips of another class has the same pieces at the same times."""
     spec = Composition()
     clips = fake(4, "a") + fake(4, "b") + fake(4, "c")
-    planned = [
-        plan_video(spec, 5, fake(4, label), lent(clips), lent(fake(40))) for label in ("a", "b")
-    ]
+    planned = [plan_video(spec, 5, fake(4, label), lent(clips), lent(fake(40))) for label in ("a", "b")]
     times = [[(p.start_s, p.end_s, p.kind) for p in plan] for plan in planned]
     assert times[0] == times[1]
 
