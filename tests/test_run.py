@@ -182,11 +182,12 @@ def test_a_bad_video_is_one_line_and_the_others_go_on(smoke, work, tmp_path):
         "text.mp4": b"no video at all",
         "list.mp4": b"ffconcat version 1.0\nfile x.mp4\n",
     }
+    run = work / "runs/smoke"  # processes were started before SCS_WORK said where names lie
     for name, content in bad.items():
         (tmp_path / name).write_bytes(content)
-        line = one_line("sample", tmp_path / name, "--run", "smoke", work=work)
+        line = one_line("sample", tmp_path / name, "--run", run, work=work)
         assert name in line
-    assert "missing.mp4" in one_line("sample", tmp_path / "missing.mp4", "--run", "smoke", work=work)
+    assert "missing.mp4" in one_line("sample", tmp_path / "missing.mp4", "--run", run, work=work)
     stdout, stderr = scs(
         "sample", tmp_path / "text.mp4", good, "--run", "smoke", "-k", 2, work=work, code=1
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import re
 import shlex
@@ -174,16 +175,9 @@ def decoded(
     container: av.container.InputContainer, stream: av.stream.Stream, lost: set[int] | None = None
 ) -> Iterator[av.VideoFrame | av.AudioFrame]:
     """Decode to the end, over errors; the stamps of packets that are damaged go into `lost`."""
-    stream_packets = packets(container, stream)
-    while True:
-        try:
-            packet = next(stream_packets, None)
-        except av.FFmpegError:  # the file itself is broken here
-            return
-        if packet is None:
-            return
-        if lost is not None and packet.is_corrupt and packet.pts is not None:
-            lost.add(packet.pts)  # the container misses a part of it: the picture is patched up
+    for packet, *following in _with_next_two(packets(container, stream)):
+        if lost is not None and _lacks_a_part(packet, following):
+            lost.add(packet.pts)
         try:
             frames = packet.decode()
         except av.FFmpegError:
@@ -191,6 +185,29 @@ def decoded(
                 lost.add(packet.pts)
             continue
         yield from frames
+
+
+def _with_next_two(stream_packets: Iterator[av.Packet]) -> Iterator[tuple]:
+    """Each packet and the two after it, None at the end, or where the file itself is broken."""
+
+    def to_the_break() -> Iterator[av.Packet | None]:
+        with contextlib.suppress(av.FFmpegError):
+            yield from stream_packets
+        yield from (None, None)
+
+    ahead = itertools.tee(to_the_break(), 3)
+    return zip(*(itertools.islice(each, n, None) for n, each in enumerate(ahead)), strict=False)
+
+
+def _lacks_a_part(packet: av.Packet, following: list[av.Packet | None]) -> bool:
+    """Whether the container says that a part of it is missing, so that its picture is only patched up.
+
+    It says so, too, of whole ones at the end of a recording to which another was joined.
+    """
+    if not packet.is_corrupt or packet.pts is None:
+        return False
+    stamps = [other.dts if other is not None else None for other in following]
+    return None not in stamps and (packet.dts is None or min(stamps) > packet.dts)
 
 
 def declared_duration(
