@@ -224,7 +224,7 @@ def summarise(predictions: pd.DataFrame, costs: pd.DataFrame, *, k: int, videos:
     rows = []
     correct = predictions.pivot_table(index=["seed", "video_id"], columns="method", values="correct")
     for (method, seed), group in predictions.groupby(["method", "seed"], sort=False):
-        looks = group["source" if "source" in group else "video_id"].nunique()
+        looks = units_of(group, pd.Index(group["video_id"]))["source"].nunique()
         low, high = wilson(group["correct"].mean() * looks, looks)
         accuracy = correct.loc[seed].loc[group["video_id"]].mean()
         base, best = accuracy["uniform"], accuracy["oracle"]

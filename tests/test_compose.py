@@ -300,6 +300,8 @@ def test_who_learns_from_a_composed_video_is_in_its_table():
     parts = training_parts(videos[videos["split"] == "train"], held_out=0.9, validation=0.5)
     for name, rows in zip(parts._fields, parts, strict=True):
         assert set(rows["video_id"]) == set(videos.loc[videos["part"] == name, "video_id"])
+    with pytest.raises(DatasetError, match=r"part \('mine'\) must be one of classifier, samplers"):
+        training_parts(videos.assign(part="mine"), held_out=0.5)
     groups = [set(zip(rows["label"], rows["group"], strict=True)) for rows in parts]
     assert not groups[0] & groups[1] and not groups[1] & groups[2] and not groups[0] & groups[2]
 

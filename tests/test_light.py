@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from scslib.apply import _sample
 from scslib.datasets import prepare
-from scslib.datasets.plans import Composition
 from scslib.datasets.pieces import Piece
+from scslib.datasets.plans import Composition
 from scslib.datasets.sources import Source
 from scslib.datasets.synthetic import Synthetic
 from scslib.features import FeatureSpec, _fit, read_features

@@ -216,6 +216,8 @@ def training_parts(videos: pd.DataFrame, held_out: float, validation: float = 0.
     Where a column `part` says who learns from each video (`PARTS`), that counts, and the shares do not.
     """
     if "part" in videos:
+        if unknown := sorted(set(videos["part"]) - set(PARTS)):
+            raise DatasetError(f"part ({unknown[0]!r}) must be one of {', '.join(PARTS)}")
         return Parts(*(videos[videos["part"] == part].reset_index(drop=True) for part in PARTS))
     kept, held = hold_out(videos, held_out)
     unit = "group" if "group" in held else "video_id"
