@@ -6,13 +6,14 @@
 Each prints {"clips", "wall_s", "cpu_s", "start_mb", "peak_mb"} as JSON. One clip is read before the
 clock starts: imports and compiled code that is loaded from numba's cache do not count, and what is
 held then is `start_mb`. A data set is read in processes below this one: their start counts, `cpu_s` is
-not known (0), and `peak_mb` is of the largest process.
+not known (0), `peak_mb` is of the largest process, and `first_s` is when the first shard was written.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import asdict
 
 import psutil
@@ -39,7 +40,9 @@ def shards(path: str, videos: str, workers: str, folder: str) -> dict:
 
     The start of the processes is part of the cost.
     """
-    start = _warm_up(path)
+    import pandas  # noqa: F401 - as every notebook has when a step begins
+
+    start, begin = _warm_up(path), time.time()
     rows = [(f"v{number:04d}", path) for number in range(int(videos))]
     with watched_below() as below, stopwatch() as report:
         done = run_shards(
@@ -49,8 +52,9 @@ def shards(path: str, videos: str, workers: str, folder: str) -> dict:
     if len(bad):
         raise ValueError(bad["reason"].iloc[0])
     clips = int(done.status["clips"].sum())
+    first = min(report.stat().st_mtime for report in done.folder.glob("0*.json")) - begin
     most = max(peak_mb(), below["below_mb"])
-    return {"clips": clips, **report, "cpu_s": 0, "start_mb": start, "peak_mb": most}
+    return {"clips": clips, **report, "cpu_s": 0, "start_mb": start, "peak_mb": most, "first_s": first}
 
 
 def _warm_up(path: str) -> float:

@@ -25,7 +25,7 @@ QUICK_ENCODING = Encoding(64, 48, 30, 12, "h264", 23)
 QUICK_BASE_S, QUICK_LENGTHS_S, QUICK_SHARDS, QUICK_VIDEO_S = 3.2, (3.2, 12.8), (2,), 3.2
 
 SHOWN = ["part", "video_s", "videos", "workers", "seconds", "cpu_s", "seconds_per_minute"]
-SHOWN += ["videos_per_s", "speedup", "start_mb", "peak_mb", "peak_ratio"]
+SHOWN += ["first_s", "videos_per_s", "speedup", "start_mb", "peak_mb", "peak_ratio"]
 
 
 def bench_scale(
@@ -38,7 +38,8 @@ def bench_scale(
     (`shards.run_shards`) by so many `workers`, each a process; peak_ratio compares with the smallest
     data set, speedup (of videos per second) with one process.
     seconds: wall clock; cpu_s: processor time (user + system), of part `length`. seconds_per_minute:
-    wall clock for each minute of video. peak_mb: the most that any one process held, in MB of 1e6
+    wall clock for each minute of video. first_s: until the first shard was written, of part `videos`.
+    peak_mb: the most that any one process held, in MB of 1e6
     bytes; start_mb of them are imports. process_wall_s, process_cpu_s: from its start, imports and all.
     """
     for name, values in (("rounds", (rounds,)), ("workers", workers)):
@@ -92,6 +93,7 @@ def _row(job: dict, middle: dict, rounds: int) -> dict:
         "seconds": middle["wall_s"],
         "cpu_s": middle["cpu_s"] if job["part"] == "length" else None,
         "seconds_per_minute": middle["wall_s"] / minutes,
+        "first_s": middle.get("first_s"),
         "videos_per_s": job["videos"] / middle["wall_s"],
         "process_wall_s": middle["process_wall_s"],
         "process_cpu_s": middle["process_cpu_s"],
