@@ -14,14 +14,26 @@ SHOWN = ("random", "uniform", "dense", "audio", "visual", "audio-visual", "oracl
 
 @click.command()
 @click.argument("source", metavar="SWEEP.yaml")
-@click.option("--out", help="The sweep's folder, or its name under runs/; default: sweep-NAME-PRESET.")
+@click.option(
+    "--out", help="The sweep's folder, or its name under runs/; default: sweep-NAME[-DATA]-PRESET."
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, and about how long.")
 @click.option("--workers", type=click.IntRange(min=1), help="Notebooks at once; default: one a core.")
 @click.option("--preset", help="smoke, laptop, full or a YAML file, instead of the sweep's own.")
+@click.option(
+    "--data", "dataset", type=click.Path(path_type=Path), help="A dataset folder; else synthetic."
+)
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter.")
 @click.option("--track", type=click.Path(path_type=Path), help="Write the runs for TensorBoard, too.")
 def sweep(
-    source, out, dry_run: bool, workers: int | None, preset, parameters, track: Path | None
+    source,
+    out,
+    dry_run: bool,
+    workers: int | None,
+    preset,
+    dataset: Path | None,
+    parameters,
+    track: Path | None,
 ) -> None:
     """Run a sweep: many runs that answer one question. SWEEP.yaml, or a name in notebooks/sweeps."""
     from scslib import results
@@ -33,15 +45,17 @@ def sweep(
     from scslib.workspace import resolve
 
     given = from_command_line(parameters)
+    if dataset is not None:
+        given |= {"data": str(dataset.resolve()), "make_data": "False"}
     about = load_sweep(source, other_preset=preset, given=given)
-    name = out or f"sweep-{about.name}-{Path(about.preset).stem}"
+    words = ["sweep", about.name, dataset and dataset.resolve().name, Path(about.preset).stem]
+    name = out or "-".join(filter(None, words))
     plan = plan_sweep(about, resolve(name, "runs"))
     at_once = workers or cores()
     if track is not None:
         results.summary_writer()  # says now if it is not installed
     for values in about.runs.values():
-        if not (about.fixed | values).get("make_data", True):
-            check_data(about.fixed | values)
+        check_data(about.fixed | values)
     if dry_run:
         click.echo(describe(plan, at_once))
         return

@@ -34,7 +34,8 @@ def load_runs(folders: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     folders: paths, or names under runs/; a CSV file, such as a sweep's results.csv that was kept, is
     taken as it is. Columns: `sweep` (empty for a single run), `run`, every parameter of the executed
     notebooks (lists as JSON; of `data` the folder's name), the columns of results/methods.csv, versions,
-    hardware, `commit`, and `notebook_seconds`: how long the run's notebooks took, shared ones too.
+    hardware, the `devices` that networks ran on, `commit`, and `notebook_seconds`: how long the run's
+    notebooks took, shared ones too.
     Raises `WorkspaceError` for a folder that is no run, or one before notebook 06, `TableError` for a
     file that is no table.
     """
@@ -66,7 +67,7 @@ def _table(folder: Path, name: str, *, sweep: str) -> pd.DataFrame:
     columns |= {name: _plain(value) for name, value in parameters.items() if name not in methods}
     environment = run.load_json("env.json")
     devices = ", ".join(sorted({str(device) for device in environment.pop("devices", {}).values()}))
-    about = environment.pop("packages", {}) | environment | {"device": devices}
+    about = environment.pop("packages", {}) | environment | {"devices": devices}
     about["notebook_seconds"] = seconds
     front, back = (pd.DataFrame([c] * len(methods)) for c in (columns, about))
     return pd.concat([front, methods, back], axis=1)

@@ -89,11 +89,12 @@ def typed(params: dict) -> dict:
 def check_data(params: dict) -> None:
     """Look at the dataset that a run with these parameters reads, or at the place of the one it makes.
 
-    Raises `DatasetError` for one that the run would break on or be worth nothing by, and `OSError` for a
-    place that cannot be written.
+    Raises `DatasetError` for one that the run would break on or be worth nothing by, `ValueError` for a
+    place that holds another's, and `OSError` for one that cannot be written.
     """
     from scslib.datasets.copies import ready_to_run
     from scslib.datasets.manifest import load_dataset
+    from scslib.datasets.synthetic import check_not_anothers
 
     values = {}
     for notebook in notebooks():
@@ -103,6 +104,7 @@ def check_data(params: dict) -> None:
         return
     folder = resolve(values["data"], "data")
     if values.get("make_data", False):
+        check_not_anothers(folder)
         check_folder(folder, what="data")
     else:
         ready_to_run(load_dataset(folder))

@@ -16,13 +16,13 @@ NAMES = (  # of videos, classes, methods and runs
     *("method", "methods", "choice", "classifier", "aggregation", "figure", "sweep", "run"),
 )
 PARAMETERS = (  # of notebooks, whose values are text
-    *("data", "codec", "checkpoint", "architecture", "objective", "backbone", "rank_form"),
+    *("data", "codec", "checkpoint", "architecture", "objective", "backbone", "rank_form", "device"),
     *("variant", "k_sweep", "objective_sweep"),
 )
 WORDS = (  # what the kit says itself, which may look like a number: version 2.10, commit 12e4567
     *("status", "reason", "features_status", "features_reason", "problem", "picture", "sound"),
     *("torch", "torchvision", "torchaudio", "av", "numpy", "pandas", "papermill", "python", "version"),
-    *("system", "processor", "gpu", "device", "hardware", "versions", "commit", "command"),
+    *("system", "processor", "gpu", "devices", "hardware", "versions", "commit", "command"),
 )
 TEXT = frozenset(NAMES + PARAMETERS + WORDS)
 

@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from scslib.parameters import known_parameters
 from scslib.plots_cost import pareto_front
 from scslib.results import (
+    HOW,
     compare,
     load_runs,
     mean_over_seeds,
@@ -19,8 +21,9 @@ from scslib.results import (
     save_results,
     track,
 )
+from scslib.run import notebooks
 from scslib.tables import TableError
-from scslib.workspace import WorkspaceError
+from scslib.workspace import WorkspaceError, environment
 
 
 def make_run(folder, *, given, accuracies, seconds=(1.5, 2.0)):
@@ -29,13 +32,15 @@ def make_run(folder, *, given, accuracies, seconds=(1.5, 2.0)):
     (folder / "results").mkdir()
     for name, duration in zip(("05_a", "06_b"), seconds, strict=True):
         lines = "run: str = 'r'  # folder\nk: int = 4  # clips\nlr: float = 1.0e-3  # rate\n"
-        lines += "checkpoints: list = []  # files\ndata: str = '/some/where/d'  # folder"
+        lines += "checkpoints: list = []  # files\ndata: str = '/some/where/d'  # folder\n"
+        lines += "device: str = 'auto'  # where networks run"
         cell = nbformat.v4.new_code_cell(lines, metadata={"tags": ["parameters"]})
         notebook = nbformat.v4.new_notebook(cells=[cell])
         notebook.metadata["papermill"] = {"parameters": given | {"run": "x"}, "duration": duration}
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
         nbformat.write(notebook, folder / "notebooks" / f"{name}.ipynb")
-    (folder / "env.json").write_text(json.dumps({"packages": {"torch": "2.11.0"}, "cores": 2}))
+    about = {"packages": {"torch": "2.11.0"}, "cores": 2, "devices": {"f": "cpu", "g": "NVIDIA"}}
+    (folder / "env.json").write_text(json.dumps(about))
     rows = [("m", seed, value) for seed, value in enumerate(accuracies)]
     table = pd.DataFrame(rows, columns=["method", "seed", "accuracy"])
     table.to_csv(folder / "results" / "methods.csv", index=False)
@@ -56,6 +61,13 @@ def test_runs_become_one_table_with_all_that_belongs_to_them(two):
     assert (frame["data"] == "d").all()  # no path of one machine
     assert (frame["torch"] == "2.11.0").all() and (frame["cores"] == 2).all()
     assert (frame["notebook_seconds"] == 3.5).all() and not {"workers"} & set(frame)
+    assert (frame["device"] == "auto").all() and (frame["devices"] == "NVIDIA, cpu").all()
+
+
+def test_no_parameter_is_named_as_what_is_known_of_a_run():
+    known = {name for path in notebooks() for name in known_parameters(path)} - set(HOW)
+    found = environment()
+    assert not known & {"sweep", "run", "devices", "notebook_seconds", *found.pop("packages"), *found}
 
 
 def test_a_sweep_is_its_finished_runs(two):

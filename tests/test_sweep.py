@@ -189,6 +189,17 @@ def test_a_sweep_that_cannot_be_is_refused_before_anything_runs(kit, text, words
     assert "no-such-sweep" in scs_sweep("no-such-sweep", code=1)[1]
 
 
+def test_a_dataset_of_ones_own_is_read_and_never_taken_for_a_place_to_draw_into(kit):
+    mine = kit / "mine"
+    mine.mkdir()
+    (mine / "dataset.json").write_text("{}")
+    path = write(kit, THREE_K)
+    line = scs_sweep(path, "--out", kit / "out", "-p", "data", mine, code=1)[1]
+    assert f"{mine}: holds a dataset that is not synthetic" in line and f"--data {mine}" in line
+    line = scs_sweep(path, "--out", kit / "out", "--data", mine, code=1)[1]
+    assert str(mine / "videos.csv") in line and not (kit / "out").exists()
+
+
 def test_dry_run_says_what_it_would_do_and_does_nothing(kit):
     text, _ = scs_sweep(write(kit, THREE_K), "--dry-run", "--out", kit / "out")
     assert "How many?" in text and "5 steps (4 more are shared)" in text and "5 to run" in text

@@ -82,7 +82,8 @@ def class_files(root: Path) -> tuple[list[Source], list[Source]]:
                 found.append(source)
     if classes < 2:
         raise DatasetError(
-            f"{root}: has {classes} class folders, at least 2 are needed (FOLDER/<class>/*)"
+            f"{root}: folders of classes in it: {classes}, at least 2 are needed; "
+            "put the videos of each class into a folder of its own, FOLDER/<class>/*"
         )
     return found, misplaced
 

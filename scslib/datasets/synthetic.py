@@ -120,6 +120,14 @@ class Shot:
     sound: str | None = None
 
 
+def check_not_anothers(folder: Path) -> None:
+    """Raises `ValueError` where `folder` holds a dataset that was not drawn by this module."""
+    if (folder / "dataset.json").exists() and not (folder / "spec.txt").exists():
+        raise ValueError(
+            f"{folder}: holds a dataset that is not synthetic: to run on it say --data {folder}"
+        )
+
+
 def make_synthetic(folder: str | Path, spec: Synthetic, *, workers: int = 1) -> Dataset:
     """Draw and encode the dataset into `folder`; the same `spec` gives the same dataset.
 
@@ -134,9 +142,8 @@ def make_synthetic(folder: str | Path, spec: Synthetic, *, workers: int = 1) -> 
             video_id = f"v{len(rows):04d}"
             rows.append((video_id, f"videos/{video_id}.mp4", spec.names[number % spec.classes], split))
     videos = pd.DataFrame(rows, columns=["video_id", "path", "label", "split"])
+    check_not_anothers(folder)
     stamp = folder / "spec.txt"
-    if (folder / "dataset.json").exists() and not stamp.exists():
-        raise ValueError(f"{folder}: holds a dataset that was not made here")
     if stamp.exists() and stamp.read_text() != repr(spec):
         raise ValueError(f"{folder}: holds a dataset made with other parameters")
     stamp.write_text(repr(spec))
