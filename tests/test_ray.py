@@ -169,8 +169,8 @@ def test_a_connection_that_hangs_is_ended(here, left, monkeypatch):
     """Ray's own fault: its first workers take longer than it waits, and it waits for them for ever."""
     monkeypatch.setenv("RAY_prestart_worker_first_driver", "1")
     monkeypatch.setenv("RAY_worker_register_timeout_seconds", "0")
-    engine = Engine("ray", connect_s=60)
-    with pytest.raises(EngineError, match="^Ray on this machine: Ray did not answer for 60 s; look at"):
+    engine = Engine("ray", connect_s=15)
+    with pytest.raises(EngineError, match="^Ray on this machine: Ray did not answer for 15 s; look at"):
         list(engine.map(same, [0], workers=0, title="x", unit="x"))
     assert soon_none(left)
 
@@ -179,5 +179,5 @@ def test_somebody_else_at_the_address():
     server = Server()
     address = f"127.0.0.1:{server.port}"
     with pytest.raises(EngineError) as error:
-        list(Engine("ray", address, connect_s=20).map(same, [0], workers=0, title="x", unit="x"))
+        list(Engine("ray", address, connect_s=8).map(same, [0], workers=0, title="x", unit="x"))
     assert f"`ray status --address {address}`" in str(error.value)
