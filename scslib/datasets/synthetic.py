@@ -1,18 +1,24 @@
 """`scs data synth`: long untrimmed videos with sound, drawn and encoded on the spot.
 
-Each video is a chain of shots with a background, colours and a camera of their own. About a tenth of
-the time, in a few shots, one large actor performs the video's class: a *movement over time* with a
-sound. The rest misleads an average over all clips:
+Each video is a chain of shots with a background, colours and a camera of their own, and every shot
+shows two actors. In the **action**, about a tenth of the time, they perform the video's class *with each
+other*: what the one does, the other does against it, point by point. The rest misleads an average over
+all clips:
 
-    still    nothing moves                       pan      the camera travels
-    cuts     the picture changes twice a second  crowd    many small things wander
-    decoy    small distant actors perform the movement of *another* class, and mostly the same other
-             class throughout one video
+    still    the two stand                       pan      the camera travels over the two
+    cuts     two others, twice a second          stroll   each wanders on its own
+    decoy    the two perform the movement of *another* class side by side, in step; and mostly the same
+             other class throughout one video. A part of the decoys, the mimics, perform it as in an
+             action: that cannot be seen, only heard
 
-A single picture says very little about the class: shape, size, colour, place and background are
-drawn independently of it (only where a movement spends its time shifts the place a little), and
-classes come in pairs that differ in time only (fast and slow, forward and backward). The sound is
-missing in a part of the actions, present in a part of the decoys, and always over noise.
+Actors of all shots come from the same range of sizes, colours and speeds, and whatever sounds comes from
+the same range of loudness, so that no rule about how much, how fast, how large or how loud finds the
+action: *which* movement and *which* sound tell it. In most actions the two hold up their arms, elsewhere
+mostly not: that is what single pictures know.
+
+A single picture says very little about the class: shape, size, colour, place, arms and background are
+drawn independently of it, and classes come in pairs that differ in time only (fast and slow, forward and
+backward). The voice of the class is missing in a part of the actions; elsewhere other voices sound.
 `segments.csv` says where the action is, for checking and for trimmed training of f.
 """
 
@@ -34,32 +40,39 @@ from scslib.sources import code_of
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.write import Encoding, write_video
 
-# Offset of the actor in units of its amplitude after `t` seconds of action, and the class's sound:
-# centre frequency in Hz, beats a second, and the drift of the pitch within a beat in octaves.
+# Where an actor is after `t` seconds, on a scale of its own: `_reach` makes all equally fast.
 MOVES = {
     "sway": lambda t: (np.sin(2 * np.pi * t / 2.4), 0.0),
-    "shake": lambda t: (0.5 * np.sin(2 * np.pi * t / 0.6), 0.0),
-    "circle": lambda t: (0.8 * np.cos(2 * np.pi * t / 1.5), 0.8 * np.sin(2 * np.pi * t / 1.5)),
-    "hop": lambda t: (0.0, 0.7 - 1.4 * abs(np.sin(np.pi * t / 0.9))),
-    "circle-back": lambda t: (
-        0.8 * np.cos(2 * np.pi * t / 1.5),
-        -0.8 * np.sin(2 * np.pi * t / 1.5),
-    ),
-    "nod": lambda t: (0.0, 0.9 * np.sin(2 * np.pi * t / 2.4)),
-    "lunge": lambda t: (2 * (t / 1.5 % 1) ** 3 - 1, 0.0),
-    "recoil": lambda t: (2 * (1 - t / 1.5 % 1) ** 3 - 1, 0.0),
+    "shake": lambda t: (np.sin(2 * np.pi * t / 0.6), 0.0),
+    "circle": lambda t: (np.cos(2 * np.pi * t / 1.5), np.sin(2 * np.pi * t / 1.5)),
+    "hop": lambda t: (0.0, 1 - 2 * abs(np.sin(np.pi * t / 0.9))),
+    "circle-back": lambda t: (np.cos(2 * np.pi * t / 1.5), -np.sin(2 * np.pi * t / 1.5)),
+    "nod": lambda t: (0.0, np.sin(2 * np.pi * t / 2.4)),
+    "lunge": lambda t: (_there_and_back(t / 1.5 % 1), 0.0),
+    "recoil": lambda t: (_there_and_back(1 - t / 1.5 % 1), 0.0),
 }
+# A voice: its pitch in Hz, beats a second, and the drift of the pitch within a beat in octaves.
 SOUNDS = {
     "sway": (350, 1.5, 0.0),
     "shake": (900, 6.0, 0.0),
-    "circle": (600, 2.0, 0.8),
+    "circle": (600, 2.0, 0.4),
     "hop": (1800, 2.2, 0.0),
-    "circle-back": (600, 2.0, -0.8),
+    "circle-back": (600, 2.0, -0.4),
     "nod": (2600, 1.0, 0.0),
-    "lunge": (1200, 1.3, 1.0),
-    "recoil": (1200, 1.3, -1.0),
+    "lunge": (1200, 1.3, 0.3),
+    "recoil": (1200, 1.3, -0.3),
 }
-FILLERS = ("still", "pan", "cuts", "crowd", "decoy")
+# Pitches between these, for the voices of no class; their beats and drifts are those of some class.
+OTHER_PITCHES = (450, 760, 1040, 1500, 2200, 3200)
+OTHER = "other"  # such a voice, as the sound of a shot
+FILLERS = ("still", "pan", "cuts", "stroll", "decoy")
+SIZES, SPEEDS, APART = (36, 46), (36, 54), (32, 40)  # pixels, pixels a second, pixels from the middle
+LOUDNESS = (0.06, 0.14)  # of any voice
+
+
+def _there_and_back(part: float) -> float:
+    """From -1 to 1 in the first quarter, and back in the rest: quick there, slow back."""
+    return 8 * part - 1 if part < 0.25 else 1 - 8 / 3 * (part - 0.25)
 
 
 @dataclass(frozen=True)
@@ -67,8 +80,11 @@ class Synthetic:
     """What to make. Times in seconds, probabilities in 0..1.
 
     action_share: part of each video that shows its action. decoy_share: part of the rest filled with
-    other classes' movements; decoy_bias: part of these that show one and the same class per video.
-    sound_in_action, sound_in_decoy: how often the class's sound is heard in such a shot.
+    other classes' movements; decoy_bias: part of these that show one and the same class per video;
+    mimic_share: part of these that look like an action. arms_up: how often the two hold up their arms in
+    an action, and how often they do not elsewhere (0.5: single pictures know nothing).
+    sound_in_action, sound_in_decoy: how often the voice of the class that is shown is heard.
+    sound_elsewhere: how often another voice is, in a shot that is no action and has none of these.
     silent_share: part of the videos that have no audio track.
     """
 
@@ -79,8 +95,11 @@ class Synthetic:
     action_share: float = 0.1
     decoy_share: float = 0.15
     decoy_bias: float = 0.7
+    mimic_share: float = 0.3
+    arms_up: float = 0.75
     sound_in_action: float = 0.75
-    sound_in_decoy: float = 0.5
+    sound_in_decoy: float = 0.15
+    sound_elsewhere: float = 0.7
     silent_share: float = 0.0
     seed: int = 0
     encoding: Encoding = Encoding()
@@ -97,8 +116,11 @@ class Synthetic:
             "action_share",
             "decoy_share",
             "decoy_bias",
+            "mimic_share",
+            "arms_up",
             "sound_in_action",
             "sound_in_decoy",
+            "sound_elsewhere",
             "silent_share",
         ):
             if not 0 <= getattr(self, name) <= 1:
@@ -111,13 +133,17 @@ class Synthetic:
 
 @dataclass(frozen=True)
 class Shot:
-    """One shot of a video, [start_s, end_s): what it shows, and the class whose sound is heard."""
+    """One shot of a video, [start_s, end_s): what it shows, and the class whose voice is heard, or OTHER.
+
+    together: the two actors move with each other, as in an action; else in step.
+    """
 
     kind: str
     start_s: float
     end_s: float
     movement: str | None = None
     sound: str | None = None
+    together: bool = False
 
 
 def check_not_anothers(folder: Path) -> None:
@@ -175,29 +201,36 @@ def plan_video(spec: Synthetic, number: int, label: str) -> list[Shot]:
     duration = spec.duration_s * rng.uniform(1.0, 1.1)
     segments = int(rng.integers(3, 6)) if duration >= 60 else int(rng.integers(1, 3))
     parts = rng.dirichlet(np.full(segments, 8.0)) * duration * spec.action_share
-    shots = [("action", part, label) for part in parts]
+    shots = [("action", part, label, True) for part in parts]
     others = [name for name in spec.names if name != label]
     favourite = others[rng.integers(len(others))]
     left = duration - parts.sum()
     decoys = left * spec.decoy_share
     while left > 0.5:
         length = min(left, rng.uniform(3.0, 7.0))
-        kind, movement = FILLERS[rng.integers(len(FILLERS) - 1)], None
+        kind, movement, together = FILLERS[rng.integers(len(FILLERS) - 1)], None, False
         if decoys > 0.5:
             length = min(length, decoys)
             decoys -= length
-            same = rng.random() < spec.decoy_bias
+            same, together = rng.random() < spec.decoy_bias, bool(rng.random() < spec.mimic_share)
             kind, movement = "decoy", favourite if same else others[rng.integers(len(others))]
-        shots.append((kind, length, movement))
+        shots.append((kind, length, movement, together))
         left -= length
     rng.shuffle(shots)
     timeline, now = [], 0.0
-    for kind, length, movement in shots:
-        heard = {"action": spec.sound_in_action, "decoy": spec.sound_in_decoy}.get(kind, 0.0)
-        sound = movement if rng.random() < heard else None
-        timeline.append(Shot(kind, now, now + float(length), movement, sound))
-        now += float(length)
+    for kind, length, movement, together in shots:
+        end = now + float(length)
+        timeline.append(Shot(kind, now, end, movement, _heard(spec, rng, kind, movement), together))
+        now = end
     return timeline
+
+
+def _heard(spec: Synthetic, rng: np.random.Generator, kind: str, movement: str | None) -> str | None:
+    """The voice of a shot: its movement's, another, or none."""
+    own = {"action": spec.sound_in_action, "decoy": spec.sound_in_decoy}.get(kind, 0.0)
+    if rng.random() < own:
+        return movement
+    return OTHER if kind != "action" and rng.random() < spec.sound_elsewhere else None
 
 
 def _make_video(job: tuple[Synthetic, int, str, Path, bool]) -> list[tuple[float, float]]:
@@ -225,15 +258,15 @@ def draw_video(spec: Synthetic, number: int, shots: list[Shot]) -> Iterator[np.n
         shot = next((s for s in shots if s.start_s <= now < s.end_s), shots[-1])
         if shot is not current or (shot.kind == "cuts" and now >= cut_at):
             current, cut_at = shot, now + rng.uniform(0.3, 0.8)
-            scene = _Scene(rng, encoding, shot)
+            scene = _Scene(rng, spec, shot)
         yield scene.draw(now - shot.start_s) + grain[rng.integers(4)]
 
 
 class _Scene:
-    """A background larger than the picture, a camera over it, and actors in front."""
+    """A background larger than the picture, a camera over it, and two actors in front."""
 
-    def __init__(self, rng: np.random.Generator, encoding: Encoding, shot: Shot):
-        self.rng, self.shape = rng, (encoding.height, encoding.width)
+    def __init__(self, rng: np.random.Generator, spec: Synthetic, shot: Shot):
+        self.shape = spec.encoding.height, spec.encoding.width
         self.unit = min(self.shape) / 128  # all sizes below are for a picture of 128 lines
         self.margin = round(48 * self.unit)
         height, width = (side + 2 * self.margin for side in self.shape)
@@ -243,20 +276,16 @@ class _Scene:
         if shot.kind == "pan":
             angle, self.period = rng.uniform(0, 2 * np.pi), rng.uniform(2.0, 5.0)
             self.pan = np.array([np.cos(angle), np.sin(angle)]) * self.margin * 0.8
-        self.movement = MOVES.get(shot.movement)
         self.phase, self.tempo = rng.uniform(0, 3), rng.uniform(0.9, 1.1)
-        count, size, reach = {
-            "action": (1, (38, 50), (26, 32)),
-            "decoy": (int(rng.integers(2, 4)), (12, 17), (20, 28)),
-            "crowd": (int(rng.integers(5, 9)), (9, 16), (0, 0)),
-        }.get(shot.kind, (0, (0, 0), (0, 0)))
-        self.actors = []
-        for _ in range(count):
-            spread = np.array([0.17, 0.13] if shot.kind == "action" else [0.3, 0.25])
-            place = (0.5 + rng.uniform(-1, 1, 2) * spread) * self.shape[::-1]
-            sprite = _sprite(rng, max(4, round(rng.uniform(*size) * self.unit)))
-            self.actors.append([sprite, place, rng.uniform(*reach) * self.unit])
-        self.walk = rng.uniform(-14, 14, (count, 2)) * self.unit  # pixels a second, for the crowd
+        up = rng.random() < (spec.arms_up if shot.kind == "action" else 1 - spec.arms_up)
+        self.sprites = [
+            _sprite(rng, max(8, round(rng.uniform(*SIZES) * self.unit)), up=up) for _ in range(2)
+        ]
+        angle, far = rng.uniform(-np.pi / 3, np.pi / 3), rng.uniform(*APART) * self.unit
+        middle = (0.5 + rng.uniform(-1, 1, 2) * 0.08) * self.shape[::-1]
+        away = np.array([np.cos(angle), np.sin(angle)]) * far
+        self.places = middle - away, middle + away  # the first is always the left one
+        self.paths = _paths(rng, shot, rng.uniform(*SPEEDS) * self.unit)
 
     def draw(self, t: float) -> np.ndarray:
         """The picture after `t` seconds of the shot: (H, W, 3) uint8."""
@@ -266,13 +295,44 @@ class _Scene:
         left, top = round(x), round(y)
         height, width = self.shape
         picture = self.ground[top : top + height, left : left + width].copy()
-        for (sprite, place, reach), walk in zip(self.actors, self.walk, strict=True):
-            if self.movement is not None:
-                offset = np.array(self.movement((t + self.phase) * self.tempo)) * reach
-            else:
-                offset = walk * t + self.rng.normal(0, 0.5, 2)
+        standing = np.array([left, top]) - self.margin  # who stands goes with the ground
+        for sprite, place, path in zip(self.sprites, self.places, self.paths, strict=True):
+            offset = path((t + self.phase) * self.tempo) if path else -standing
             _paste(picture, sprite, place + offset)
         return picture
+
+
+def _paths(rng: np.random.Generator, shot: Shot, speed: float) -> tuple:
+    """Where the two actors of a shot are after `t` seconds, seen from their places; None: they stand.
+
+    Both have the same mean speed, pixels a second.
+    """
+    if shot.kind == "stroll":
+        return _stroll(rng, speed), _stroll(rng, speed)
+    if shot.movement is None:
+        return None, None
+    move = MOVES[shot.movement]
+    reach = speed / _mean_speed(move)
+    against = -1 if shot.together else 1
+    return (lambda t: reach * np.array(move(t))), (lambda t: against * reach * np.array(move(t)))
+
+
+def _stroll(rng: np.random.Generator, speed: float):
+    """A path of its own: two swings in directions, at rates, that nobody else has."""
+    angles, rates, phases = (rng.uniform(*span, (2, 1)) for span in ((0, 6.28), (0.3, 1.0), (0, 6.28)))
+    directions = np.hstack([np.cos(angles), np.sin(angles)]) / rates  # both equally fast
+
+    def path(t: float) -> np.ndarray:
+        return (directions * np.sin(2 * np.pi * rates * t + phases)).sum(0)
+
+    reach = speed / _mean_speed(path)
+    return lambda t: reach * path(t)
+
+
+def _mean_speed(path) -> float:
+    """The root of the mean square of a path's speed, over a minute."""
+    places = np.array([path(t) for t in np.arange(0, 60, 1 / 60)])
+    return float(np.sqrt((np.diff(places, axis=0) ** 2).sum(1).mean()) * 60)
 
 
 def _texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -294,13 +354,17 @@ def _interpolation(cells: int, pixels: int) -> np.ndarray:
     return np.maximum(0, 1 - abs(position - np.arange(cells, dtype=np.float32)))
 
 
-def _sprite(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A textured disc, square, diamond or ring: colours (size, size, 3) uint8 and a mask."""
+def _sprite(rng: np.random.Generator, size: int, *, up: bool) -> tuple[np.ndarray, np.ndarray]:
+    """A body with two arms, up or down: colours (size, size, 3) uint8 and a mask.
+
+    Bodies are textured discs, squares, diamonds or rings.
+    """
     y, x = np.mgrid[:size, :size] / (size - 1) * 2 - 1
     radius = np.hypot(x, y)
-    masks = (radius < 1, np.maximum(abs(x), abs(y)) < 0.9, abs(x) + abs(y) < 1.1)
-    masks += ((radius < 1) & (radius > 0.35),)
-    mask = masks[rng.integers(len(masks))]
+    masks = (radius < 0.62, np.maximum(abs(x), abs(y)) < 0.55, abs(x) + abs(y) < 0.75)
+    masks += ((radius < 0.65) & (radius > 0.25),)
+    arms = (abs(abs(x) + (y if up else -y)) < 0.3) & (abs(x) > 0.3)
+    mask = masks[rng.integers(len(masks))] | arms
     stripes = np.sin((x * rng.uniform(2, 5) + y * rng.uniform(2, 5)) * np.pi)[..., None]
     colours = rng.uniform(20, 235, 3) + stripes * rng.uniform(-90, 90, 3)
     return np.clip(colours, 10, 245).astype(np.uint8), mask
@@ -327,16 +391,24 @@ def sound_of(spec: Synthetic, number: int, shots: list[Shot]) -> np.ndarray:
         first, last = (round(t * SAMPLE_RATE) for t in (shot.start_s, shot.end_s))
         sound[first:last] *= rng.uniform(0.5, 1.5)  # every shot has a loudness of its own
         if shot.sound is not None:
-            sound[first:last] += _beats(rng, SOUNDS[shot.sound], last - first)
+            sound[first:last] += _beats(rng, _voice(rng, shot.sound), last - first)
     return np.clip(sound, -1, 1)
+
+
+def _voice(rng: np.random.Generator, name: str) -> tuple[float, float, float]:
+    """Pitch, beats and drift of a class's voice, or of one of no class."""
+    if name in SOUNDS:
+        return SOUNDS[name]
+    _, rate, drift = list(SOUNDS.values())[rng.integers(len(SOUNDS))]
+    return OTHER_PITCHES[rng.integers(len(OTHER_PITCHES))], rate, drift
 
 
 def _beats(rng: np.random.Generator, voice: tuple[float, float, float], samples: int) -> np.ndarray:
     pitch, rate, drift = voice
     t = np.arange(samples) / SAMPLE_RATE
     beat = (t * rate * rng.uniform(0.9, 1.1) + rng.uniform()) % 1
-    frequency = pitch * rng.uniform(0.9, 1.1) * 2 ** (drift * (beat - 0.5))
+    frequency = pitch * rng.uniform(0.96, 1.04) * 2 ** (drift * (beat - 0.5))
     tone = np.sin(2 * np.pi * np.cumsum(frequency) / SAMPLE_RATE)
     tone += 0.4 * np.sin(4 * np.pi * np.cumsum(frequency) / SAMPLE_RATE)
-    loudness = rng.uniform(0.06, 0.14) * (beat < 0.6) * np.sin(np.pi * np.minimum(beat / 0.6, 1))
+    loudness = rng.uniform(*LOUDNESS) * (beat < 0.6) * np.sin(np.pi * np.minimum(beat / 0.6, 1))
     return (loudness * tone).astype(np.float32)
