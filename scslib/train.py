@@ -17,39 +17,36 @@ from dataclasses import asdict, dataclass
 
 import click
 import numpy as np
+import pandas as pd
 import torch
 
 from scslib import devices
 from scslib.datasets.manifest import Dataset, Parts, load_dataset, training_parts
 from scslib.features import FeatureSpec, extract_features
-from scslib.modalities import MODALITIES
 from scslib.models.checkpoints import load_classifier, save_sampler
-from scslib.saliency import sampler_checkpoint
+from scslib.saliency import NETWORKS, sampler_checkpoint
 from scslib.scoring import dense_scores
 from scslib.shards import Shards
 from scslib.training import distributed
+from scslib.training.loop import Curve
 from scslib.training.recipe import Recipe, make_recipe, save_recipe
-from scslib.training.sampler import train_sampler
+from scslib.training.sampler import Lessons, Trained, train_joint, train_sampler
 from scslib.video.probe import probe
 from scslib.workspace import Run, WorkspaceError, resolve
-
-NETWORKS = {m: (m,) for m in MODALITIES} | {"joint": MODALITIES}
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
     """What the samplers of a run learn from.
 
-    parts: which videos; spec, features: how the held-out ones were read, and what came out; labels:
-    the class (0, 1, ...) of each video to learn from; targets (N,): f's scores of it on its N clips.
+    parts: which videos; spec, features: how they were read, and what came out.
     """
 
     classes: tuple[str, ...]
     parts: Parts
     spec: FeatureSpec
     features: Shards
-    labels: dict[str, int]
-    targets: dict[str, np.ndarray]
+    lessons: Lessons
 
 
 def read_material(
@@ -62,7 +59,9 @@ def read_material(
     device: str,
     workers: int,
 ) -> Material:
-    """Read the held-out videos, or take them from the run's cache; see notebook 05 for the arguments.
+    """Read the training videos, or take them from the run's cache; see notebook 05 for the arguments.
+
+    AC learns from all of them but those of validation, RANK from those that f was not trained on.
 
     Raises `WorkspaceError` where notebook 03 has not been run.
     """
@@ -73,19 +72,34 @@ def read_material(
     first = probe(next(p for p in map(dataset.path, parts.held["video_id"]) if p.is_file()))
     size = {"height": first.height, "width": first.width, "pictures": kept_pictures}
     spec = FeatureSpec(view.frames, accumulate, iframe_size, frame_rate=view.frame_rate, **size)
-    features = extract_features(dataset, parts.held, run.cache("features"), spec, workers=workers)
+    videos = pd.concat(parts, ignore_index=True)
+    features = extract_features(dataset, videos, run.cache("features"), spec, workers=workers)
     dense = dense_scores(
         dataset, parts.held, checkpoint, run.cache("dense"), device=device, workers=workers
     )
-    labels = dict(
-        zip(parts.samplers["video_id"], map(int, dataset.label_index(parts.samplers)), strict=True)
+    return Material(dataset.classes, parts, spec, features, lessons_of(dataset, parts, features, dense))
+
+
+def lessons_of(dataset: Dataset, parts: Parts, features: Shards, dense: Shards) -> Lessons:
+    """What the videos that could be read teach; dense: f's scores of the held-out ones."""
+
+    def labels(videos: pd.DataFrame) -> dict[str, int]:
+        rows = zip(videos["video_id"], map(int, dataset.label_index(videos)), strict=True)
+        return {video_id: label for video_id, label in rows if video_id in features}
+
+    def targets(videos: pd.DataFrame) -> dict[str, np.ndarray]:
+        return {
+            v: dense.get(v, "probabilities")[:, c]
+            for v, c in labels(videos).items()
+            if v in dense and _same_clips(dense, features, v)
+        }
+
+    return Lessons(
+        labels=labels(parts.classifier) | labels(parts.samplers),
+        targets=targets(parts.samplers),
+        validation_labels=labels(parts.validation),
+        validation_targets=targets(parts.validation),
     )
-    targets = {
-        v: dense.get(v, "probabilities")[:, c]
-        for v, c in labels.items()
-        if v in dense and v in features and _same_clips(dense, features, v)
-    }
-    return Material(dataset.classes, parts, spec, features, labels, targets)
 
 
 def _same_clips(dense: Shards, features: Shards, video_id: str) -> bool:
@@ -103,35 +117,47 @@ def train_samplers(
     seed: int,
     device: torch.device | str = "cpu",
     every: int = 100,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Curve]:
     """Train every network of one seed with both objectives, and save it in RUN/checkpoints.
 
-    The joint network starts from the AC networks of the single inputs. Goes on from what
-    RUN/cache/samplers has; see `loop.fit` for `every`. Returns the losses (steps,) by name, such as
-    "motion, RANK".
+    Goes on from what RUN/cache/samplers has; see `loop.fit` for `every`. Returns how each was trained
+    by name, such as "motion, RANK".
     """
-    learnt = material.features, material.labels, material.targets
-    curves, single = {}, {}
-    for name, modalities in NETWORKS.items():
-        trained = train_sampler(
-            modalities,
-            *learnt,
-            recipe,
-            classes=len(material.classes),
-            seed=seed,
-            device=device,
-            start=[single[m] for m in modalities] if len(modalities) > 1 else [],
-            resume=run.cache("samplers") / f"{name}-seed{seed}",
-            every=every,
-        )
-        single[name] = trained.networks["ac"]
-        for objective, network in trained.networks.items():
+    trained: dict[str, Trained] = {}
+    for name in NETWORKS:
+        resume = run.cache("samplers") / f"{name}-seed{seed}"
+        if name == "joint":
+            trained[name] = train_joint(
+                list(trained.values()),
+                material.features,
+                material.lessons,
+                recipe,
+                seed=seed,
+                resume=resume,
+                every=every,
+            )
+        else:
+            trained[name] = train_sampler(
+                name,
+                material.features,
+                material.lessons,
+                recipe,
+                classes=len(material.classes),
+                seed=seed,
+                device=device,
+                resume=resume,
+                every=every,
+            )
+        for objective, network in trained[name].networks.items():
             about = {"objective": objective, "classes": material.classes}
             path = sampler_checkpoint(run.folder / "checkpoints", name, objective=objective, seed=seed)
             if distributed.rank() == 0:
                 save_sampler(path, network, **about, features=asdict(material.spec))
-        curves |= {f"{name}, {kind.upper()}": curve for kind, curve in trained.losses.items()}
-    return curves
+    return {
+        f"{name}, {kind.upper()}": curve
+        for name, one in trained.items()
+        for kind, curve in one.curves.items()
+    }
 
 
 def parameters_of(run: Run) -> dict:

@@ -33,7 +33,7 @@ from scslib.training.loop import Schedule
 from scslib.training.sampler import train_ac, train_rank
 from scslib.workspace import Run
 
-CLIPS, CLASSES, WIDTH, STEPS, MANY = 6, 3, 4, 4, 16
+CLIPS, CLASSES, WIDTH, STEPS, MANY, LOOK_EVERY = 6, 3, 4, 4, 16, 2
 # name: (modalities, backbone, clips a step); a ranking has 4 clips, so the parts of "odd" are unequal
 CASES = {
     "ac": (("motion",), "resnet18", 8),
@@ -42,6 +42,7 @@ CASES = {
     "rank-odd": (("residual", "logmel"), "shufflenet", 12),
 }
 PARAMETERS = {"seeds": [0], "ac_steps": 2, "rank_steps": 2, "sampler_batch": 8, "clips_per_ranking": 4}
+PARAMETERS |= {"look_every": 1, "patience": 1}
 PARAMETERS |= {"sampler_width": 4, "sound_width": 4, "data": "unread"}
 
 
@@ -76,6 +77,7 @@ class Videos:
 
 LABELS = {f"v{number}": number % CLASSES for number in range(6)}
 TARGETS = {video_id: np.random.default_rng(label).random(CLIPS) for video_id, label in LABELS.items()}
+LESSONS = training.Lessons(LABELS, TARGETS, LABELS, TARGETS)
 
 
 class Double(Sampler):
@@ -93,13 +95,15 @@ def train(case: str, steps: int = STEPS, *, features=None, lr=1e-3, first=1, **o
     ranks, features = case.startswith("rank"), features or Videos()
     torch.manual_seed(first)
     network = Double(modalities, 1 if ranks else CLASSES, WIDTH, WIDTH, backbone).double()
-    schedule, options = Schedule(steps, batch=batch, lr=lr), {"seed": 1} | options
+    schedule = Schedule(steps, batch=batch, lr=lr, look_every=LOOK_EVERY, patience=1)
+    options = {"seed": 1} | options
     if ranks:
         options |= {"clips_per_video": 4}
-        losses = train_rank(network, features, TARGETS, schedule, **options)
+        curve = train_rank(network, features, TARGETS, schedule, validation=TARGETS, **options)
     else:
-        losses = train_ac(network, features, LABELS, schedule, **options)
-    return {"losses": losses.tolist(), "weights": network.state_dict()}
+        curve = train_ac(network, features, LABELS, schedule, validation=LABELS, **options)
+    losses = [*curve.losses.tolist(), *curve.looks[:, 1].tolist()]
+    return {"losses": losses, "weights": network.state_dict()}
 
 
 def same(one: dict, other: dict, tolerance: float = 0.0) -> bool:
@@ -114,7 +118,7 @@ def material(folder: Path) -> command.Material:
         time.sleep(0.5)  # in which the other would come, too
         with (folder / "read").open("a") as file:
             file.write(f"by {distributed.rank()}")
-    return command.Material(tuple("abc"), (), FeatureSpec(clip_len=5), Videos(), LABELS, TARGETS)
+    return command.Material(tuple("abc"), (), FeatureSpec(clip_len=5), Videos(), LESSONS)
 
 
 def fake_material(monkeypatch) -> None:

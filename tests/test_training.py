@@ -1,6 +1,7 @@
 """Samplers and classifier learn what they should, from features whose truth is known."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +13,21 @@ from scslib.features import VideoFeatures
 from scslib.inputs import sampler_inputs
 from scslib.models.checkpoints import load_sampler, save_sampler
 from scslib.models.classifiers import ClassifierInput, build_classifier
-from scslib.models.samplers import BACKBONES, PictureTrunk, Sampler, SoundTrunk
+from scslib.models.samplers import BACKBONES, PictureTrunk, Sampler, SoundTrunk, joined
 from scslib.saliency import ClipSampler
-from scslib.training.loop import Schedule
+from scslib.training import sampler
+from scslib.training.loop import LOOK_BATCHES, Schedule
 from scslib.training.recipe import Recipe
-from scslib.training.sampler import train_ac, train_rank, train_sampler
+from scslib.training.sampler import (
+    LOOK_SEED,
+    AcBatches,
+    Lessons,
+    ac_loss,
+    train_ac,
+    train_joint,
+    train_rank,
+    train_sampler,
+)
 
 CLIPS, CLASSES = 12, 2
 
@@ -25,7 +36,7 @@ class ManyVideos:
     """Videos in memory with the interface of `Shards`."""
 
     def __init__(self, videos):
-        self.videos = videos
+        self.videos, self.folder = videos, Path("videos-0123456789")
 
     def __contains__(self, video_id):
         return video_id in self.videos
@@ -70,8 +81,8 @@ def ac(moving):
     features, labels, _ = moving
     torch.manual_seed(0)
     network = Sampler(("motion",), CLASSES, 4, 4)
-    losses = train_ac(network, features, labels, Schedule(60, batch=32, lr=1e-2), seed=0)
-    return network, losses
+    curve = train_ac(network, features, labels, Schedule(60, batch=32, lr=1e-2), seed=0)
+    return network, curve.losses
 
 
 def test_ac_finds_the_clips_that_tell_the_class(moving, ac):
@@ -102,30 +113,137 @@ def test_the_same_seed_gives_the_same_network(moving):
     assert torch.equal(*weights)
 
 
-def test_a_recipe_is_ac_and_then_rank_from_it(moving):
-    """The same weights as the two steps by hand; a given AC network is not trained again."""
-    features, labels, active = moving
+@pytest.fixture(scope="module")
+def lessons(moving):
+    """The last six videos are for validation."""
+    _, labels, active = moving
     targets = {v: np.where(truth, 0.9, 0.1) for v, truth in active.items()}
-    recipe = Recipe(
-        Schedule(2, batch=8), Schedule(2, batch=8), width=2, sound_width=2, clips_per_video=4
+    learnt, looked_at = list(labels)[:18], list(labels)[18:]
+    return Lessons(
+        *(
+            {v: lesson[v] for v in videos}
+            for videos in (learnt, looked_at)
+            for lesson in (labels, targets)
+        )
     )
-    options = {"classes": CLASSES, "seed": 3}
-    trained = train_sampler(("motion",), features, labels, targets, recipe, **options)
+
+
+RECIPE = Recipe(Schedule(2, batch=8), Schedule(2, batch=8), width=2, sound_width=2, clips_per_video=4)
+
+
+def assert_same(ours, theirs):
+    for name, tensor in theirs.state_dict().items():
+        assert torch.equal(tensor, ours.state_dict()[name]), name
+
+
+def test_a_recipe_is_ac_and_then_rank_from_it(moving, lessons):
+    """The same weights as the two steps by hand; a given AC network is not trained again."""
+    features, options = moving[0], {"classes": CLASSES, "seed": 3}
+    trained = train_sampler("motion", features, lessons, RECIPE, **options)
     torch.manual_seed(3)
     by_hand = Sampler(("motion",), CLASSES, 2, 2)
-    train_ac(by_hand, features, labels, recipe.ac, seed=3)
+    train_ac(by_hand, features, lessons.labels, RECIPE.ac, seed=3)
     ranker = by_hand.for_ranking()
-    train_rank(ranker, features, targets, recipe.rank, clips_per_video=4, seed=3)
-    for ours, theirs in ((trained.networks["ac"], by_hand), (trained.networks["rank"], ranker)):
-        for name, tensor in theirs.state_dict().items():
-            assert torch.equal(tensor, ours.state_dict()[name]), name
-    again = train_sampler(
-        ("motion",), features, labels, targets, recipe, start=[trained.networks["ac"]], **options
-    )
-    assert again.networks["ac"] is trained.networks["ac"] and set(again.losses) == {"rank"}
-    scratch = replace(recipe, ac=None)
-    scratch = train_sampler(("motion",), features, labels, targets, scratch, **options)
+    train_rank(ranker, features, lessons.targets, RECIPE.rank, clips_per_video=4, seed=3)
+    assert_same(trained.networks["ac"], by_hand)
+    assert_same(trained.networks["rank"], ranker)
+    again = train_sampler("motion", features, lessons, RECIPE, ac=trained.networks["ac"], **options)
+    assert again.networks["ac"] is trained.networks["ac"] and set(again.curves) == {"rank"}
+    scratch = train_sampler("motion", features, lessons, replace(RECIPE, ac=None), **options)
     assert set(scratch.networks) == {"rank"}
+
+
+def test_a_training_ends_when_validation_falls_no_longer(moving, lessons, tmp_path):
+    """The network has the weights of the lowest look; killed and taken up again, it ends the same."""
+    features, validation = moving[0], lessons.validation_labels
+    schedule = Schedule(400, batch=16, lr=1e-2, look_every=5, patience=3)
+
+    def train(**options):
+        torch.manual_seed(2)
+        network = Sampler(("motion",), CLASSES, 2, 2)
+        options |= {"validation": validation, "seed": 0}
+        return network, train_ac(network, features, lessons.labels, schedule, **options)
+
+    network, curve = train()
+    steps, seen = curve.looks.T
+    assert curve.plateau and len(curve.losses) == steps[-1] < 400 and (np.diff(steps) == 5).all()
+    lowest = seen.argmin()
+    assert len(seen) - 1 - lowest >= 3 and seen[lowest] < seen[0]
+    looked_at = AcBatches(features, validation, ("motion",), 16, 3, LOOK_SEED, (0, 1))
+    with torch.inference_mode():
+        now = np.mean([ac_loss(network, looked_at(n)).item() for n in range(LOOK_BATCHES)])
+    assert now == pytest.approx(seen[lowest], abs=1e-6)
+
+    class Killed(Exception):
+        pass
+
+    def dying(network, batch, of=ac_loss, left=[int(steps[-1]) - 7]):  # noqa: B006 - counts
+        if network.training:
+            left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        return of(network, batch)
+
+    dying.__module__, dying.__qualname__ = ac_loss.__module__, ac_loss.__qualname__
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(sampler, "ac_loss", dying)
+        train(resume=tmp_path / "ac.pt", every=4)
+    taken_up, rest = train(resume=tmp_path / "ac.pt", every=4)
+    assert np.array_equal(rest.losses, curve.losses) and np.array_equal(rest.looks, curve.looks)
+    assert_same(taken_up, network)
+    complete, same = train(resume=tmp_path / "ac.pt", every=4)
+    assert same.plateau and np.array_equal(same.looks, curve.looks)
+    assert_same(complete, network)
+
+
+def test_one_that_does_not_end_by_itself_ends_at_its_last_step(moving, lessons):
+    network = Sampler(("motion",), CLASSES, 2, 2)
+    schedule = Schedule(7, batch=8, look_every=3, patience=5)
+    options = {"validation": lessons.validation_labels, "seed": 0}
+    curve = train_ac(network, moving[0], lessons.labels, schedule, **options)
+    assert not curve.plateau and len(curve.losses) == 7 and curve.looks[:, 0].tolist() == [3, 6]
+    with pytest.raises(ValueError, match=r"look_every \(3\) must be 0: no validation videos"):
+        train_ac(network, moving[0], lessons.labels, schedule, seed=0)
+
+
+def test_joint_training_begins_as_the_mean_and_leaves_the_trunks_alone(moving, lessons):
+    features = moving[0]
+    singles = [
+        train_sampler(name, features, lessons, RECIPE, classes=CLASSES, seed=1)
+        for name in ("motion", "residual")
+    ]
+    picks = [(video_id, clip) for video_id in list(lessons.labels)[:3] for clip in range(CLIPS)]
+    inputs = sampler_inputs(features, picks, ("motion", "residual"))
+    for kind in ("ac", "rank"):
+        networks = [single.networks[kind].eval() for single in singles]
+        network = joined(networks).eval()
+        with torch.inference_mode():
+            mean = sum(one(inputs) for one in networks) / 2
+            assert torch.allclose(network(inputs), mean, atol=1e-5)
+    joint = train_joint(singles, features, lessons, RECIPE, seed=1)
+    for kind, network in joint.networks.items():
+        assert network.modalities == ("motion", "residual") and len(joint.curves[kind].losses) == 2
+        for single in singles:
+            for name, trunk in single.networks[kind].trunks.items():
+                assert_same(network.trunks[name], trunk)
+        start = joined([single.networks[kind] for single in singles])
+        assert not torch.equal(network.head.weight, start.head.weight)
+
+
+def test_a_modality_that_does_not_count_is_made_up_for():
+    """In training only; the weights of those that count add up to their number."""
+    torch.manual_seed(0)
+    network = joined([Sampler((name,), 2, 4, 4) for name in ("motion", "residual")])
+    torch.nn.init.zeros_(network.head.bias)
+    inputs = {"motion": torch.randn(2, 1, 2, 6, 6), "residual": torch.randn(2, 1, 3, 6, 6)}
+    inputs |= {f"{name}_mask": torch.ones(2, 1, dtype=torch.bool) for name in ("motion", "residual")}
+    heard = torch.tensor([[True, False], [True, True]])
+    with torch.inference_mode():
+        both, some = (network.train()(inputs | more) for more in ({}, {"heard": heard}))
+        alone = network(inputs | {"heard": torch.tensor([[True, False], [False, True]])})
+        assert torch.allclose(both[1], some[1], atol=1e-6) and not torch.allclose(both[0], some[0])
+        assert torch.allclose(some[0], alone[0], atol=1e-6)
+        assert torch.allclose(network.eval()(inputs | {"heard": heard}), both, atol=1e-6)
 
 
 def test_a_masked_picture_does_not_count():

@@ -133,7 +133,7 @@ class Synthetic:
 
 @dataclass(frozen=True)
 class Shot:
-    """One shot of a video, [start_s, end_s): what it shows, and the class whose voice is heard, or OTHER.
+    """One shot of a video, [start_s, end_s): what it shows, and whose voice sounds: a class's, or OTHER.
 
     together: the two actors move with each other, as in an action; else in step.
     """

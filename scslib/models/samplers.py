@@ -125,28 +125,56 @@ class Sampler(nn.Module):
         self.lay_out()
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Scores (B, outputs). A linear head makes the mean of features the mean of logits."""
+        """Scores (B, outputs). A linear head makes the mean of features the mean of logits.
+
+        In training `heard` (B, modalities), if it is there, says which modalities of each clip count:
+        the features of the others are zero, and those that are left so much larger.
+        """
         features = []
         for name, trunk in self.trunks.items():
             if name == "logmel":
                 features.append(trunk(inputs[name]))
             else:
                 features.append(trunk(inputs[name], inputs[name + "_mask"]))
+        if self.training and "heard" in inputs:
+            share = inputs["heard"].to(features[0].dtype)
+            share = share / share.mean(1, keepdim=True)
+            features = [part * share[:, n : n + 1] for n, part in enumerate(features)]
         return self.head(torch.cat(features, 1))
+
+    def train(self, mode: bool = True) -> Sampler:
+        """As for any module; trunks that do not learn keep what their batch norms have seen."""
+        super().train(mode)
+        if not any(weights.requires_grad for weights in self.trunks.parameters()):
+            self.trunks.eval()
+        return self
 
     def lay_out(self) -> Sampler:
         """Put the weights into the layout in memory that is a third faster on processors."""
         safe = self.settings["width"] >= BLOCKED
         return self.to(memory_format=torch.channels_last) if safe else self
 
-    def start_from(self, singles: Sequence[Sampler]) -> None:
-        """Take over the trunks of networks that were trained on one modality each (joint training)."""
-        for single in singles:
-            for name, trunk in single.trunks.items():
-                self.trunks[name].load_state_dict(trunk.state_dict())
-
     def for_ranking(self) -> Sampler:
         """A copy with a new head of one output: RANK starts from the AC network."""
         copy = Sampler(outputs=1, **self.settings)
         copy.trunks.load_state_dict(self.trunks.state_dict())
         return copy.to(self.head.weight.device)
+
+
+def joined(singles: Sequence[Sampler]) -> Sampler:
+    """One network of all the modalities of `singles` for joint training (paper, sec. 3.3).
+
+    It begins as the plain mean of what they say. Its trunks are theirs and do not learn: on some dozens
+    of videos they would learn these by heart.
+    """
+    first, head = singles[0], {}
+    settings = first.settings | {"modalities": tuple(m for s in singles for m in s.modalities)}
+    network = Sampler(outputs=first.head.out_features, **settings).to(first.head.weight.device)
+    trunks = {name: trunk for single in singles for name, trunk in single.trunks.items()}
+    for name, trunk in network.trunks.items():
+        trunk.load_state_dict(trunks[name].state_dict())
+    head["weight"] = torch.cat([single.head.weight for single in singles], 1) / len(singles)
+    head["bias"] = torch.stack([single.head.bias for single in singles]).mean(0)
+    network.head.load_state_dict(head)
+    network.trunks.requires_grad_(False)
+    return network

@@ -75,4 +75,4 @@ def train_aggregator(
         about={"seed": seed, "labels": labels, "k": k},
         stands_on={"features": features},
         resume=resume,
-    )
+    ).losses

@@ -101,4 +101,4 @@ def train_classifier(
         about={"seed": seed, "labels": labels, "view": str(view)},
         stands_on={"clips": clips},
         resume=resume,
-    )
+    ).losses

@@ -68,6 +68,15 @@ def once(make: Callable[[], Made]) -> Made:
     return made if rank() == 0 else make()
 
 
+def as_the_first(measure: Callable[[], float]) -> float:
+    """What `measure` finds in the first process, which alone does it, in all of them."""
+    found = torch.tensor(measure() if rank() == 0 else 0.0, dtype=torch.float64)
+    if size() > 1:
+        found = found.to("cuda") if distributed.get_backend() == "nccl" else found
+        distributed.broadcast(found, 0)
+    return found.item()
+
+
 def own_rows(count: int, unit: int, share: tuple[int, int]) -> range:
     """A process's rows of a batch of `count`, cut between units of so many rows, in order.
 
@@ -111,6 +120,8 @@ def across(network: nn.Module) -> Iterator[nn.Module]:
 
 def _normalise(norm: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
     """Batch normalisation of x (B, C, ...) in training, by the rows of all processes."""
+    if not norm.training:
+        return type(norm).forward(norm, x)
     shape, dims = [1, -1] + [1] * (x.ndim - 2), [d for d in range(x.ndim) if d != 1]
     var, mean = (own.double() for own in torch.var_mean(x, dims, correction=0))
     rows = mean.new_tensor([x.numel() // x.shape[1]])

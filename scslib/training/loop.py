@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -32,17 +33,44 @@ Batch = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Schedule:
-    """`steps` batches of `batch` clips with AdamW; the learning rate rises to `lr` and falls to 0."""
+    """How long a network is trained with AdamW, on batches of `batch` clips.
+
+    look_every = 0: for `steps` batches; the learning rate rises to `lr` and falls to 0.
+    Else: until the loss on validation videos falls no longer, and for `steps` batches at most. Every
+    `look_every` batches that loss is looked at; when `patience` looks in a row were not the lowest yet,
+    the learning rate, at first `lr`, is divided by 4; when that has happened `DROPS` times, the
+    training is over, and the network has the weights of the lowest look.
+    """
 
     steps: int
     batch: int = 64
     lr: float = 3e-3
     weight_decay: float = 0.05
+    look_every: int = 0
+    patience: int = 5
 
     def __post_init__(self):
-        for name in ("steps", "batch", "lr"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} ({getattr(self, name)}) must be > 0")
+        for name, least in (("steps", 1), ("batch", 1), ("look_every", 0), ("patience", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be >= {least}")
+        if not self.lr > 0:
+            raise ValueError(f"lr ({self.lr}) must be > 0")
+
+
+DROPS = 2  # of the learning rate, before a training ends
+LOOK_BATCHES = 8  # of validation clips, the same for every look
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A training's losses: of each step (steps,), and of each look (n, 2) the step and validation loss.
+
+    plateau: whether the training ended because the latter fell no longer, and not at its last step.
+    """
+
+    losses: np.ndarray
+    looks: np.ndarray
+    plateau: bool
 
 
 def fit(
@@ -52,40 +80,45 @@ def fit(
     schedule: Schedule,
     *,
     title: str,
+    validation: Callable[[int], Batch] | None = None,
     about: object = None,
     stands_on: dict[str, object] | None = None,
     resume: Path | None = None,
     every: int = 100,
-) -> np.ndarray:
-    """Train `network` in place on `schedule.steps` batches; returns each step's loss (steps,).
+) -> Curve:
+    """Train `network` in place, as `schedule` says.
 
     batch_of: the batch of step n or, of several processes, this one's rows of it; it depends on n
     alone. loss_of: a mean over the rows of such a batch. Both see the device of the network's weights.
     There, on an accelerator, long trainings have their batches made by other processes (`devices`), so
-    that `batch_of` must be an object that can be pickled.
+    that `batch_of` must be an object that can be pickled. validation: the batches that are looked at,
+    0 to LOOK_BATCHES - 1, where the schedule wants looks.
 
     resume: a file that the training is written to every so many steps, and goes on from where it is
     there, to the same numbers; complete, it keeps weights and losses, and nothing is trained again. A
     file of something else is not taken: of another schedule, other code, other weights to start from,
     other `about` (JSON), or of other results of earlier steps, `stands_on` (JSON, arrays, `Shards`).
     Raises `CheckpointError` for a file that is broken or holds more than numbers; loading it runs no
-    code.
+    code. Raises `ValueError` for a schedule with looks and nothing to look at.
     """
     if every < 1:
         raise ValueError(f"every ({every}) must be > 0")
+    if schedule.look_every and validation is None:
+        raise ValueError(f"look_every ({schedule.look_every}) must be 0: no validation videos are given")
     device = next(network.parameters()).device
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=schedule.lr, weight_decay=schedule.weight_decay
     )
-    warmup = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, schedule.lr, total_steps=schedule.steps + 1, pct_start=0.15
-    )
-    parts, digest, losses = {"network": network, "optimizer": optimizer, "schedule": warmup}, "", []
+    pace = (_Plateau if schedule.look_every else _OneCycle)(optimizer, schedule)
+    parts, digest = {"network": network, "optimizer": optimizer, "pace": pace}, ""
+    state = {"losses": [], "looks": [], "plateau": False, "over": False}
     if resume:
         key = _key(network, batch_of, loss_of, title, [asdict(schedule), about], stands_on or {})
-        digest, losses = key.digest, _take_up(resume, key, parts)
-    remaining, hidden = range(len(losses), schedule.steps), None if distributed.rank() == 0 else True
+        digest, state = key.digest, _take_up(resume, key, parts) or state
+    losses, looks = state["losses"], state["looks"]
+    remaining = range(len(losses), len(losses) if state["over"] else schedule.steps)
     batches = _batches(batch_of, remaining, device)
+    hidden = None if distributed.rank() == 0 else True
     network.train()
     with distributed.across(network) as model:
         for batch in tqdm(
@@ -100,13 +133,85 @@ def fit(
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
-            warmup.step()
+            pace.step()
             losses.append(mean)
-            complete = len(losses) == schedule.steps
-            if resume and (complete or len(losses) % every == 0):
-                _write_down(resume, digest, losses, {"network": network} if complete else parts)
+            if schedule.look_every and len(losses) % schedule.look_every == 0:
+                seen = distributed.as_the_first(lambda: _look(network, validation, loss_of, device))
+                looks.append([len(losses), seen])
+                state["plateau"] = pace.see(seen, network)
+            state["over"] = state["plateau"] or len(losses) == schedule.steps
+            if state["over"]:
+                pace.settle(network)
+            if resume and (state["over"] or len(losses) % every == 0):
+                _write_down(resume, digest, state, {"network": network} if state["over"] else parts)
+            if state["over"]:
+                break
     network.eval()
-    return np.array(losses)
+    return Curve(np.array(losses), np.array(looks).reshape(-1, 2), state["plateau"])
+
+
+def _look(network: nn.Module, validation: Callable, loss_of: Callable, device: torch.device) -> float:
+    """The mean loss of the validation batches."""
+    network.eval()
+    with torch.inference_mode(), devices.precision(device):
+        batches = (devices.put(validation(number), device) for number in range(LOOK_BATCHES))
+        found = [loss_of(network, batch).float().item() for batch in batches]
+    network.train()
+    return float(np.mean(found))
+
+
+class _OneCycle:
+    """The learning rate rises for 15 % of the steps, and falls to 0."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, schedule: Schedule):
+        self._rate = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, schedule.lr, total_steps=schedule.steps + 1, pct_start=0.15
+        )
+
+    def step(self) -> None:
+        self._rate.step()
+
+    def settle(self, network: nn.Module) -> None:
+        pass
+
+    def state_dict(self) -> dict:
+        return self._rate.state_dict()
+
+    def load_state_dict(self, state: dict) -> None:
+        self._rate.load_state_dict(state)
+
+
+class _Plateau:
+    """The learning rate falls when the validation loss does not; the weights of the lowest are kept."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, schedule: Schedule):
+        self._rate = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=0.25, patience=schedule.patience - 1, threshold=0.0
+        )
+        self._least = schedule.lr * 0.25 ** (DROPS - 0.5)
+        self._lowest, self._weights = np.inf, {}
+
+    def step(self) -> None:
+        pass
+
+    def see(self, loss: float, network: nn.Module) -> bool:
+        """Take note of a look; whether the training is over."""
+        if loss < self._lowest:
+            self._lowest, self._weights = loss, deepcopy(network.state_dict())
+        self._rate.step(loss)
+        return self._rate.optimizer.param_groups[0]["lr"] < self._least
+
+    def settle(self, network: nn.Module) -> None:
+        """Give the network the weights of the lowest look."""
+        if self._weights:
+            network.load_state_dict(self._weights)
+
+    def state_dict(self) -> dict:
+        return {"rate": self._rate.state_dict(), "lowest": self._lowest, "weights": self._weights}
+
+    def load_state_dict(self, state: dict) -> None:
+        self._rate.load_state_dict(state["rate"])
+        self._lowest, self._weights = state["lowest"], state["weights"]
 
 
 class _Steps(Dataset):
@@ -162,8 +267,8 @@ def _plain_json(value: object) -> object:
     return json.loads(json.dumps(value, default=plain))
 
 
-def _take_up(path: Path, key: Key, parts: dict) -> list[float]:
-    """Put `parts` into the state of the file `path`; returns the losses so far."""
+def _take_up(path: Path, key: Key, parts: dict) -> dict | None:
+    """Put `parts` into the state of the file `path`; returns how far that training has come."""
     about, again = path.with_suffix(".key.json"), ""
     if path.exists():
         state = read_weights(path)
@@ -173,19 +278,19 @@ def _take_up(path: Path, key: Key, parts: dict) -> list[float]:
             for name, part in parts.items():
                 if name in state:  # a complete training has the network only
                     part.load_state_dict(state[name])
-            return state["losses"]
+            return {name: state[name] for name in ("losses", "looks", "plateau", "over")}
         again = key.why_again([about]) or ("its settings changed" if about.is_file() else OLDER)
     if distributed.rank() == 0:
         key.write(about, again=again)
-    return []
+    return None
 
 
-def _write_down(path: Path, key: str, losses: list[float], parts: dict) -> None:
+def _write_down(path: Path, key: str, state: dict, parts: dict) -> None:
     if distributed.rank() > 0:
         return
     states = {name: _on_cpu(part.state_dict()) for name, part in parts.items()}
     with replacing(path) as temporary:
-        torch.save({"key": key, "losses": losses} | states, temporary)
+        torch.save({"key": key} | state | states, temporary)
 
 
 def _on_cpu(value: object) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from scslib.training.loop import Schedule
@@ -37,6 +37,8 @@ def make_recipe(
     *,
     ac_steps: int,
     rank_steps: int,
+    look_every: int,
+    patience: int,
     sampler_batch: int,
     sampler_lr: float,
     sampler_width: int,
@@ -48,9 +50,10 @@ def make_recipe(
     rank_form: str,
 ) -> Recipe:
     """The recipe of the parameters of notebook 05, by their names there."""
+    ac = Schedule(ac_steps, batch=sampler_batch, lr=sampler_lr, look_every=look_every, patience=patience)
     return Recipe(
-        ac=Schedule(ac_steps, batch=sampler_batch, lr=sampler_lr),
-        rank=Schedule(rank_steps, batch=sampler_batch, lr=sampler_lr * RANK_LR),
+        ac=ac,
+        rank=replace(ac, steps=rank_steps, lr=sampler_lr * RANK_LR),
         width=sampler_width,
         sound_width=sound_width,
         backbone=backbone,

@@ -12,12 +12,16 @@ import torch
 from torch.nn import functional as F
 
 from scslib.inputs import sampler_inputs
-from scslib.models.samplers import Sampler
+from scslib.models.samplers import Sampler, joined
 from scslib.shards import Shards
 from scslib.training import distributed
-from scslib.training.loop import Batch, Schedule, fit
+from scslib.training.loop import Batch, Curve, Schedule, fit
 from scslib.training.losses import pair_targets, rank_loss
 from scslib.training.recipe import Recipe
+
+LOOK_SEED = 2**20  # of the clips by which trainings are ended: the same for all of them
+DROPPED = 0.25  # of the modalities of a clip in joint training
+ALONE = 0, 1  # the share of a process that takes whole batches
 
 
 @dataclass(frozen=True)
@@ -83,22 +87,32 @@ def _own_inputs(
     """This process's picks of a batch, and the inputs of these: nothing of the others is read.
 
     Each clip draws its pictures with a seed of its own, so that they are the same for any number of
-    processes. Every clip has `pictures` rows; of one without any, all are masked.
+    processes. Every clip has `pictures` rows; of one without any, all are masked. In joint training
+    some modalities of a clip do not count, so that none does all the work.
     """
     seeds, pictures = rng.integers(2**32, size=len(picks)), batches.pictures
     own, rows = distributed.own_rows(len(picks), unit, batches.share), []
     for i in own:
+        drawn = np.random.default_rng(seeds[i])
         row = sampler_inputs(
-            batches.features,
-            [picks[i]],
-            batches.modalities,
-            pictures=pictures,
-            rng=np.random.default_rng(seeds[i]),
+            batches.features, [picks[i]], batches.modalities, pictures=pictures, rng=drawn
         )
+        if len(batches.modalities) > 1:
+            row["heard"] = _some(len(batches.modalities), drawn)
         rows.append(
-            {n: t if n == "logmel" else t.expand(1, pictures, *t.shape[2:]) for n, t in row.items()}
+            {
+                n: t if n in ("logmel", "heard") else t.expand(1, pictures, *t.shape[2:])
+                for n, t in row.items()
+            }
         )
     return [picks[i] for i in own], {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+
+
+def _some(modalities: int, rng: np.random.Generator) -> torch.Tensor:
+    """(1, modalities) of which at least one is true, each with a probability of 1 - DROPPED."""
+    heard = rng.random(modalities) >= DROPPED
+    heard[rng.integers(modalities)] = True
+    return torch.from_numpy(heard[None])
 
 
 def ac_loss(network: Sampler, batch: Batch) -> torch.Tensor:
@@ -122,24 +136,29 @@ def train_ac(
     labels: dict[str, int],
     schedule: Schedule,
     *,
+    validation: dict[str, int] | None = None,
     pictures: int = 3,
     seed: int,
     resume: Path | None = None,
     every: int = 100,
-) -> np.ndarray:
+) -> Curve:
     """AC: cross-entropy with the video's label on clips drawn uniformly from all training videos.
 
-    `pictures` of each clip are drawn at random for each batch. Returns the losses. See `fit` for
-    `resume` and `every`.
+    `pictures` of each clip are drawn at random for each batch. validation: the labels of other videos,
+    by which the training ends, see `Schedule`. See `fit` for `resume` and `every`.
     """
-    share = distributed.rank(), distributed.size()
+
+    def batches(videos: dict[str, int], seed: int, share: tuple[int, int]) -> AcBatches:
+        return AcBatches(features, videos, network.modalities, schedule.batch, pictures, seed, share)
+
     return fit(
         network,
-        AcBatches(features, labels, network.modalities, schedule.batch, pictures, seed, share),
+        batches(labels, seed, (distributed.rank(), distributed.size())),
         ac_loss,
         schedule,
         title=f"AC {'+'.join(network.modalities)}",
-        about={"seed": seed, "pictures": pictures, "labels": labels},
+        validation=batches(validation, LOOK_SEED, ALONE) if validation else None,
+        about={"seed": seed, "pictures": pictures, "labels": labels, "validation": validation},
         stands_on={"features": features},
         resume=resume,
         every=every,
@@ -152,6 +171,7 @@ def train_rank(
     targets: dict[str, np.ndarray],
     schedule: Schedule,
     *,
+    validation: dict[str, np.ndarray] | None = None,
     clips_per_video: int = 8,
     pictures: int = 3,
     eta: float = 1.0,
@@ -159,23 +179,35 @@ def train_rank(
     seed: int,
     resume: Path | None = None,
     every: int = 100,
-) -> np.ndarray:
+) -> Curve:
     """RANK: order the clips of a video as f's scores of the true class, `targets` (N,) per video, do.
 
     A batch holds `clips_per_video` clips of each of its videos; every pair of one video's clips
-    counts. Returns the losses. See `fit` for `resume` and `every`.
+    counts. validation: the targets of other videos, by which the training ends, see `Schedule`. See
+    `fit` for `resume` and `every`.
     """
-    share, per_video = (distributed.rank(), distributed.size()), clips_per_video
+
+    def batches(videos: dict[str, np.ndarray], seed: int, share: tuple[int, int]) -> RankBatches:
+        return RankBatches(
+            features,
+            videos,
+            network.modalities,
+            schedule.batch,
+            clips_per_video,
+            pictures,
+            seed,
+            share,
+        )
+
     return fit(
         network,
-        RankBatches(
-            features, targets, network.modalities, schedule.batch, per_video, pictures, seed, share
-        ),
-        partial(ranking_loss, per_video=per_video, eta=eta, form=form),
+        batches(targets, seed, (distributed.rank(), distributed.size())),
+        partial(ranking_loss, per_video=clips_per_video, eta=eta, form=form),
         schedule,
         title=f"RANK {'+'.join(network.modalities)}",
-        about={"seed": seed, "pictures": pictures, "clips": per_video, "eta": eta, "form": form},
-        stands_on={"features": features, "targets": targets},
+        validation=batches(validation, LOOK_SEED, ALONE) if validation else None,
+        about={"seed": seed, "pictures": pictures, "clips": clips_per_video, "eta": eta, "form": form},
+        stands_on={"features": features, "targets": targets, "validation": validation},
         resume=resume,
         every=every,
     )
@@ -183,66 +215,115 @@ def train_rank(
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A sampler's networks and losses (steps,), by objective: "ac" (unless left out) and "rank"."""
+    """A sampler's networks and their training, by objective: "rank" and, unless left out, "ac"."""
 
     networks: dict[str, Sampler]
-    losses: dict[str, np.ndarray]
+    curves: dict[str, Curve]
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """What a sampler learns from: for AC the class (0, 1, ...) of each video, for RANK f's scores of it.
+
+    labels, targets (N,): of the videos that weights are fitted to; validation_labels and _targets: of
+    those by which trainings end. targets are of videos that f was not trained on.
+    """
+
+    labels: dict[str, int]
+    targets: dict[str, np.ndarray]
+    validation_labels: dict[str, int]
+    validation_targets: dict[str, np.ndarray]
 
 
 def train_sampler(
-    modalities: tuple[str, ...],
+    modality: str,
     features: Shards,
-    labels: dict[str, int],
-    targets: dict[str, np.ndarray],
+    lessons: Lessons,
     recipe: Recipe,
     *,
     classes: int,
     seed: int,
     device: torch.device | str = "cpu",
-    start: Sequence[Sampler] = (),
+    ac: Sampler | None = None,
     resume: Path | None = None,
     every: int = 100,
 ) -> Trained:
-    """Train one network on `modalities` with both objectives. The same seed gives the same weights.
+    """Train a network of one modality with both objectives. The same seed gives the same weights.
 
-    start: AC networks whose trunks it begins with, of single modalities for joint training. One that
-    already has these very modalities *is* the AC network, and only RANK is trained.
-    resume: the trainings are kept in RESUME-ac.pt and RESUME-rank.pt, and go on from there; see `fit`.
+    ac: a network that AC has trained before; then only RANK is trained. resume: the trainings are kept
+    in RESUME-ac.pt and RESUME-rank.pt, and go on from there; see `fit`.
     """
     torch.manual_seed(seed)
-    network = Sampler(modalities, classes, recipe.width, recipe.sound_width, recipe.backbone)
-    network.to(device)
-    networks, losses = {}, {}
-    kept = {kind: resume and resume.with_name(f"{resume.name}-{kind}.pt") for kind in ("ac", "rank")}
-    given = next((s for s in start if s.modalities == network.modalities), None)
-    network.start_from(start)
-    if given is not None:
-        network = given
+    network = Sampler((modality,), classes, recipe.width, recipe.sound_width, recipe.backbone).to(device)
+    learn = partial(_learn, features, lessons, recipe, seed=seed, resume=resume, every=every)
+    networks, curves = {}, {}
+    if ac is not None:
+        network = ac
     elif recipe.ac is not None:
-        losses["ac"] = train_ac(
-            network,
-            features,
-            labels,
-            recipe.ac,
-            pictures=recipe.pictures,
-            seed=seed,
-            resume=kept["ac"],
-            every=every,
-        )
+        curves["ac"] = learn("ac", network)
     if recipe.ac is not None:
         networks["ac"] = network
-    ranker = network.for_ranking()
-    losses["rank"] = train_rank(
-        ranker,
+    networks["rank"] = network.for_ranking()
+    curves["rank"] = learn("rank", networks["rank"])
+    return Trained(networks, curves)
+
+
+def train_joint(
+    singles: Sequence[Trained],
+    features: Shards,
+    lessons: Lessons,
+    recipe: Recipe,
+    *,
+    seed: int,
+    resume: Path | None = None,
+    every: int = 100,
+) -> Trained:
+    """Train one network on the modalities of all `singles`, with each objective that they all have.
+
+    It begins as the mean of what they say (`models.samplers.joined`). See `train_sampler` for the rest.
+    """
+    learn = partial(_learn, features, lessons, recipe, seed=seed, resume=resume, every=every)
+    kinds = [kind for kind in ("ac", "rank") if all(kind in s.networks for s in singles)]
+    networks = {kind: joined([s.networks[kind] for s in singles]) for kind in kinds}
+    return Trained(networks, {kind: learn(kind, network) for kind, network in networks.items()})
+
+
+def _learn(
+    features: Shards,
+    lessons: Lessons,
+    recipe: Recipe,
+    objective: str,
+    network: Sampler,
+    *,
+    seed: int,
+    resume: Path | None,
+    every: int,
+) -> Curve:
+    """Train a network with one objective, as the recipe says."""
+    kept = resume and resume.with_name(f"{resume.name}-{objective}.pt")
+    if objective == "ac":
+        return train_ac(
+            network,
+            features,
+            lessons.labels,
+            recipe.ac,
+            validation=lessons.validation_labels,
+            pictures=recipe.pictures,
+            seed=seed,
+            resume=kept,
+            every=every,
+        )
+    return train_rank(
+        network,
         features,
-        targets,
+        lessons.targets,
         recipe.rank,
+        validation=lessons.validation_targets,
         clips_per_video=recipe.clips_per_video,
         pictures=recipe.pictures,
         eta=recipe.eta,
         form=recipe.form,
         seed=seed,
-        resume=kept["rank"],
+        resume=kept,
         every=every,
     )
-    return Trained(networks | {"rank": ranker}, losses)
