@@ -6,6 +6,7 @@ Figures of time are in `plots_cost`, of pictures in `show`; the methods' colours
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,6 +14,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from scslib.fonts import drawn
+
+if TYPE_CHECKING:
+    from scslib.training.loop import Curve
 
 INK, MUTED, TRUE = "#24292f", "#8c959f", "#2da44e"
 COLOURS = {
@@ -148,6 +152,36 @@ def losses(curves: dict[str, np.ndarray], *, chance: float | None = None, axis=N
     if chance is not None:
         axis.axhline(chance, color=MUTED, linestyle="--", linewidth=1, label="knows nothing")
     axis.set(xlabel="share of the training", ylabel="loss")
+    axis.legend(frameon=False, fontsize=9)
+    return axis.figure
+
+
+def trainings(curves: dict[str, Curve], *, chance: float | None = None, axis=None) -> Figure:
+    """Losses over steps: thin of the training clips, smoothed; thick of the validation clips.
+
+    A dot is the look that the weights are of, hollow where the training ended at its last step.
+    """
+    if axis is None:
+        _, axis = plt.subplots(figsize=(7, 3.6))
+    for name, curve in curves.items():
+        window = max(1, len(curve.losses) // 20)
+        smooth = np.convolve(curve.losses, np.ones(window) / window, mode="valid")
+        thin = len(curve.looks) > 0
+        (line,) = axis.plot(
+            np.arange(len(smooth)) + (window + 1) / 2,
+            smooth,
+            label=None if thin else name,
+            linewidth=0.7 if thin else 1.8,
+            alpha=0.6 if thin else 1.0,
+        )
+        if thin:
+            steps, seen = curve.looks.T
+            axis.plot(steps, seen, label=name, linewidth=1.8, color=line.get_color())
+            face = line.get_color() if curve.plateau else "white"
+            axis.plot(steps[seen.argmin()], seen.min(), "o", color=line.get_color(), mfc=face)
+    if chance is not None:
+        axis.axhline(chance, color=MUTED, linestyle="--", linewidth=1, label="knows nothing")
+    axis.set(xlabel="steps", ylabel="loss")
     axis.legend(frameon=False, fontsize=9)
     return axis.figure
 

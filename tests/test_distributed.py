@@ -89,13 +89,15 @@ class Double(Sampler):
         )
 
 
-def train(case: str, steps: int = STEPS, *, features=None, lr=1e-3, first=1, **options) -> dict:
+def train(
+    case: str, steps: int = STEPS, *, features=None, lr=1e-3, first=1, look_every=0, **options
+) -> dict:
     """Losses and weights of one of the CASES; `first` is the seed of the weights at the beginning."""
     modalities, backbone, batch = CASES[case]
     ranks, features = case.startswith("rank"), features or Videos()
     torch.manual_seed(first)
     network = Double(modalities, 1 if ranks else CLASSES, WIDTH, WIDTH, backbone).double()
-    schedule = Schedule(steps, batch=batch, lr=lr, look_every=LOOK_EVERY, patience=1)
+    schedule = Schedule(steps, batch=batch, lr=lr, look_every=look_every, patience=50)
     options = {"seed": 1} | options
     if ranks:
         options |= {"clips_per_video": 4}
@@ -135,7 +137,7 @@ def main(out: Path) -> None:
     torch.set_num_threads(1)
     with distributed.joined():
         for case in CASES:
-            torch.save(train(case), out / f"{case}-{distributed.rank()}.pt")
+            torch.save(train(case, look_every=LOOK_EVERY), out / f"{case}-{distributed.rank()}.pt")
         with pytest.MonkeyPatch.context() as monkeypatch:
             fake_material(monkeypatch)
             command.main([str(out / "run")], standalone_mode=False)
@@ -163,7 +165,7 @@ def two(tmp_path_factory):
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_train_what_one_does(case, two):
     """Within 1e-10 in float64: losses, weights, and what the batch norms have seen."""
-    alone = train(case)
+    alone = train(case, look_every=LOOK_EVERY)
     for number in (0, 1):
         assert same(torch.load(two[0] / f"{case}-{number}.pt"), alone, 1e-10), number
 
@@ -215,7 +217,7 @@ def one_of_two(number: int, port: int, path: Path) -> None:
     os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     with distributed.joined():
-        result = train("rank", MANY, resume=path, every=1)
+        result = train("rank", MANY, resume=path, every=1, look_every=LOOK_EVERY)
     torch.save(result, path.with_name(f"result-{number}.pt"))
 
 
@@ -280,7 +282,14 @@ def test_one_process_goes_on_from_where_it_wrote_itself_down(step, tmp_path, mon
         stop_at(8 - step // 3 * 3, stopping)  # it draws no batch twice that was written down
         again = train("ac", 8, resume=path, every=3)
     assert same(again, train("ac", 8))
-    assert set(torch.load(path)) == {"key", "losses", "network"}  # no optimizer any more
+    assert set(torch.load(path)) == {
+        "key",
+        "losses",
+        "looks",
+        "plateau",
+        "over",
+        "network",
+    }  # no optimizer any more
 
 
 OTHERS = {

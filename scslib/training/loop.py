@@ -72,6 +72,11 @@ class Curve:
     looks: np.ndarray
     plateau: bool
 
+    @property
+    def lowest(self) -> float:
+        """The lowest validation loss; NaN without looks."""
+        return float(self.looks[:, 1].min()) if len(self.looks) else np.nan
+
 
 def fit(
     network: nn.Module,
