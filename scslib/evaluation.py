@@ -24,21 +24,26 @@ from scslib.saliency import ClipSampler, ScoredSampler
 from scslib.shards import Shards
 
 BASELINES = ("random", "uniform", "dense", "oracle")
+RANDOMLY, SHIFTED = 200, 50  # draws of `random`, and places of `uniform`, over which a mean is taken
 
 
 def pick_clips(
     method: str, probabilities: np.ndarray, label: int, k: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """The clips that a method without a sampler picks of one video of N clips."""
+    """The clips that a method without a sampler picks of one video of N clips: (D, K).
+
+    D = 1 but for those two that depend on luck: K clips drawn so many times, and K clips at equal
+    distances from as many beginnings.
+    """
     clips = len(probabilities)
     if method == "random":
-        return sampling.random(clips, k, rng)
+        return np.stack([sampling.random(clips, k, rng) for _ in range(RANDOMLY)])
     if method == "uniform":
-        return sampling.uniform(clips, k)
+        return np.stack([sampling.uniform(clips, k, (n + 0.5) / SHIFTED) for n in range(SHIFTED)])
     if method == "dense":
-        return sampling.dense(clips)
+        return sampling.dense(clips)[None]
     if method == "oracle":
-        return sampling.oracle(probabilities, label, k)
+        return sampling.oracle(probabilities, label, k)[None]
     raise ValueError(f"method ({method!r}) must be one of {BASELINES}")
 
 
@@ -102,8 +107,9 @@ def evaluate(
     """One row per method, seed and video: `method, seed, video_id, source, label, predicted, correct,
     clips, of, in_segments, read, fell_back`.
 
-    `in_segments` is the share of the picked clips' time that lies in annotated segments (NaN where
-    there are none). control, a method of the table, adds the row `shuffled`: its saliencies, given to
+    `correct` is 0 or 1; of `random` and `uniform`, which are right or wrong by luck, the mean over many
+    draws. `in_segments` is the share of the picked clips' time that lies in annotated segments (NaN
+    where there are none). control, a method of the table, adds the row `shuffled`: its saliencies, given to
     the wrong clips, a check that must not beat random. adaptive, a method of the table, adds the row
     `adaptive`: its picks, but only until the answer is settled. What is drawn for a row depends on its
     seed, video and method alone, so that no row changes with the others.
@@ -143,17 +149,17 @@ def evaluate(
                     source = {"adaptive": adaptive, "shuffled": control}.get(method, method)
                     group, read = by_key.get((source, seed, video_id)), min(read, by_samplers[video_id])
                     if group is None:  # no sound: nothing better is known than uniform
-                        picks, fell_back = sampling.uniform(len(scores), k), True
+                        picks, fell_back = sampling.uniform(len(scores), k)[None], True
                     else:
                         row_of = pd.Series(np.arange(len(group)), group["clip"])
                         found = row_of.reindex(numbers, fill_value=-1).to_numpy()
                         known = np.flatnonzero(found >= 0)  # clips that both could read
                         values = group["saliency"].to_numpy()[found[known]]
                         values = rng.permutation(values) if method == "shuffled" else values
-                        picks = known[sampling.top_k(values, k)]
+                        picks = known[sampling.top_k(values, k)][None]
                 if method == "adaptive":
-                    picks = picks[: sampling.until_settled(scores[picks])]
-                predicted = int(mean_of_clips(scores[picks]).argmax())
+                    picks = picks[:, : sampling.until_settled(scores[picks[0]])]
+                predicted = np.array([mean_of_clips(scores[some]).argmax() for some in picks])
                 rows.append(
                     {
                         "method": method,
@@ -161,11 +167,11 @@ def evaluate(
                         "video_id": video_id,
                         "source": sources[video_id],
                         "label": dataset.classes[label],
-                        "predicted": dataset.classes[predicted],
-                        "correct": predicted == label,
-                        "clips": len(picks),
+                        "predicted": dataset.classes[predicted[0]],
+                        "correct": float((predicted == label).mean()),
+                        "clips": picks.shape[1],
                         "of": len(scores),
-                        "in_segments": inside[picks].mean() if inside is not None else np.nan,
+                        "in_segments": np.nan if inside is None else inside[picks.ravel()].mean(),
                         "read": read,
                         "fell_back": fell_back,
                     }

@@ -32,6 +32,7 @@ COLOURS = {
     "loudest-band": "#c0b9b3",
     "audio": "#bf8700",
     "visual": "#0969da",
+    "mean-of-four": "#3f8fa8",
     "audio-visual": "#8250df",
     "cascade": "#cf222e",
     "adaptive": "#e85aad",
@@ -63,7 +64,7 @@ def timeline(shots: Sequence, *, picks: dict[str, np.ndarray] | None = None, tit
 
     picks: name to (K, 2) seconds, each drawn as a line of marks above the shots.
     """
-    kinds = ["action", "decoy", "crowd", "pan", "cuts", "still"]
+    kinds = ["action", "decoy", "stroll", "pan", "cuts", "still"]
     colours = dict(
         zip(kinds, [TRUE, "#cf222e", "#d4a72c", "#54aeff", "#8c959f", "#d0d7de"], strict=True)
     )

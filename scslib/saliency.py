@@ -30,8 +30,10 @@ from scslib.models.samplers import Sampler
 from scslib.shards import Read, Shards, run_shards, videos_of
 from scslib.video.clips import ClipIndex
 
-# the networks whose scores make each sampler (paper, sec. 3.2, 3.3; "audio-visual" is joint training)
-SAMPLERS = {"audio": ("logmel",), "visual": VISUAL, "audio-visual": ("joint",)}
+# the networks whose scores make each sampler (paper, sec. 3.2, 3.3; "audio-visual" is joint training,
+# and "mean-of-four" what that begins with)
+SAMPLERS = {"audio": ("logmel",), "visual": VISUAL, "mean-of-four": MODALITIES}
+SAMPLERS |= {"audio-visual": ("joint",)}
 NETWORKS = {name: (name,) for name in MODALITIES} | {"joint": MODALITIES}  # and what each looks at
 
 
@@ -130,7 +132,7 @@ def sampler_checkpoint(folder: Path, network: str, *, objective: str, seed: int)
 def load_clip_sampler(
     name: str, folder: Path, *, objective: str, seed: int, device: torch.device | str = "cpu"
 ) -> ClipSampler:
-    """The sampler `audio`, `visual` or `audio-visual` from a run's folder of checkpoints."""
+    """One of the `SAMPLERS` from a run's folder of checkpoints."""
     if name not in SAMPLERS:
         raise ValueError(f"sampler ({name!r}) must be one of {sorted(SAMPLERS)}")
     networks = load_networks(SAMPLERS[name], folder, objective=objective, seed=seed, device=device)
@@ -242,5 +244,5 @@ def _cached_network(checkpoint: str, weights: str, on: str) -> Sampler:
 
 
 def scored(name: str, scores: Shards, *, objective: str) -> ScoredSampler:
-    """The sampler `audio`, `visual` or `audio-visual`, or that of one network, from `network_scores`."""
+    """One of the `SAMPLERS`, or that of one network, from `network_scores`."""
     return ScoredSampler(name, objective, SAMPLERS.get(name, (name,)), scores)

@@ -31,13 +31,13 @@ def random(clips: int, k: int, rng: np.random.Generator) -> np.ndarray:
     return np.sort(rng.choice(clips, size=k, replace=False))
 
 
-def uniform(clips: int, k: int) -> np.ndarray:
-    """K clips at equal distances, each in the middle of its K-th part of the video.
+def uniform(clips: int, k: int, at: float = 0.5) -> np.ndarray:
+    """K clips at equal distances, each in the middle of its K-th part of the video, or at `at`, 0..1.
 
     N = 10, K = 3:   . x . . . x . . x .
     """
     k = _check(clips, k)
-    return np.floor((np.arange(k) + 0.5) * clips / k).astype(int)
+    return np.floor((np.arange(k) + at) * clips / k).astype(int)
 
 
 def top_k(saliency: np.ndarray, k: int) -> np.ndarray:
