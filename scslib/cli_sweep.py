@@ -37,6 +37,8 @@ def sweep(
 ) -> None:
     """Run a sweep: many runs that answer one question. SWEEP.yaml, or a name in notebooks/sweeps."""
     from scslib import results
+    from scslib.contrasts import contrasts_of, in_words
+    from scslib.files import replacing
     from scslib.parallel import cores
     from scslib.parameters import from_command_line
     from scslib.run import RunError, check_data
@@ -63,6 +65,11 @@ def sweep(
     if (plan.folder / "results.csv").is_file():
         frame = results.load_runs(plan.folder)
         click.echo("\n" + results.readable_means(frame, about.varied, SHOWN).to_string())
+        if about.contrasts:
+            table = contrasts_of(plan.folder, about.contrasts)
+            with replacing(plan.folder / "contrasts.csv") as part:
+                table.to_csv(part, index=False)
+            click.echo("\n" + "\n".join(in_words(table)))
         click.echo(f"\nresults: {plan.folder / 'results.csv'}")
         if track is not None:
             results.track(frame, track)

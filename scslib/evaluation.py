@@ -107,8 +107,8 @@ def evaluate(
     """One row per method, seed and video: `method, seed, video_id, source, label, predicted, correct,
     clips, of, in_segments, read, fell_back`.
 
-    `correct` is 0 or 1; of `random` and `uniform`, which are right or wrong by luck, the mean over many
-    draws. `in_segments` is the share of the picked clips' time that lies in annotated segments (NaN
+    `correct` is 0 or 1; of `random` and `uniform`, right or wrong by luck, the mean over many draws.
+    `in_segments` is the share of the picked clips' time that lies in annotated segments (NaN
     where there are none). control, a method of the table, adds the row `shuffled`: its saliencies, given to
     the wrong clips, a check that must not beat random. adaptive, a method of the table, adds the row
     `adaptive`: its picks, but only until the answer is settled. What is drawn for a row depends on its

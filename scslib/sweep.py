@@ -28,12 +28,13 @@ from statistics import median
 
 import yaml
 
+from scslib.contrasts import Pair, pair_of
 from scslib.parameters import known_parameters, texts
 from scslib.results import HOW
 from scslib.run import RunError, chosen, notebooks, plan, preset, step_key, typed
 from scslib.workspace import resolve, root
 
-KEYS = ("question", "preset", "grid", "sets", "parameters", "seeds", "notebooks")
+KEYS = ("question", "preset", "grid", "sets", "parameters", "seeds", "notebooks", "contrasts")
 # Seconds of the notebooks 00, 01, ... on one core, as long as a sweep has measured nothing itself.
 SECONDS = {
     "smoke": (15, 20, 10, 25, 10, 25, 35, 30, 60, 50, 10, 60, 30),
@@ -43,7 +44,10 @@ SECONDS = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep's file says. runs: the values that differ, by the run's name; fixed: all others."""
+    """What a sweep's file says. runs: the values that differ, by the run's name; fixed: all others.
+
+    contrasts: the pairs of methods whose difference is its answer, where the runs repeat each other.
+    """
 
     name: str
     question: str
@@ -51,6 +55,7 @@ class Sweep:
     notebooks: str
     runs: dict[str, dict]
     fixed: dict[str, object]
+    contrasts: tuple[Pair, ...] = ()
 
     @property
     def varied(self) -> list[str]:
@@ -134,7 +139,14 @@ def load_sweep(source: str, *, other_preset: str | None = None, given: dict | No
     fixed |= {"seeds": about["seeds"]} if "seeds" in about else {}
     fixed = typed(fixed | (given or {}))
     runs = _runs(path, about.get("grid") or {}, about.get("sets") or [{}])
-    sweep = Sweep(path.stem, question, name, numbers, runs, preset(name) | fixed)
+    pairs = about.get("contrasts") or []
+    if not isinstance(pairs, list) or not all(isinstance(text, str) for text in pairs):
+        raise RunError(f"{path}: contrasts ({pairs!r}) must be a list such as ['visual - dense']")
+    try:
+        asked = tuple(map(pair_of, pairs))
+    except ValueError as error:
+        raise RunError(f"{path}: {error}") from error
+    sweep = Sweep(path.stem, question, name, numbers, runs, preset(name) | fixed, asked)
     for key in (*fixed, *sweep.varied):
         if key in HOW:
             raise RunError(f"parameter {key!r}: a sweep sets it itself")

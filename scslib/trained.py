@@ -43,7 +43,7 @@ class Trained:
     spec: FeatureSpec
 
     def sampler(self, method: str, *, k: int) -> ClipSampler | Cascade:
-        """The sampler `audio`, `visual`, `mean-of-four`, `audio-visual` or `cascade` (which depends on k)."""
+        """One of `METHODS`; the cascade depends on k."""
         if method not in METHODS:
             raise ValueError(f"sampler ({method!r}) must be one of {METHODS}")
         if method == "cascade":

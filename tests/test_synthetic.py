@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
@@ -18,9 +19,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from streams import every_frame, in_this_process
 
+from scslib.baselines import rules
 from scslib.datasets import synthetic
 from scslib.datasets.synthetic import (
     MOVES,
+    OTHER,
     SOUNDS,
     Shot,
     Synthetic,
@@ -29,6 +32,9 @@ from scslib.datasets.synthetic import (
     plan_video,
     sound_of,
 )
+from scslib.evaluation import overlap
+from scslib.features import FeatureSpec, extract_features
+from scslib.sampling import top_k
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.clips import index_clips
 from scslib.video.probe import probe
@@ -87,7 +93,7 @@ def test_another_seed_gives_other_videos(made, tmp_path):
 
 
 def test_the_seed_reaches_plan_picture_and_sound():
-    shots = [Shot("action", 0.0, 1.0, "sway", "sway")]
+    shots = [Shot("action", 0.0, 1.0, "sway", "sway", True)]
     a, b = tiny(seed=0), tiny(seed=1)
     assert plan_video(a, 0, "sway") != plan_video(b, 0, "sway")
     assert (next(draw_video(a, 0, shots)) != next(draw_video(b, 0, shots))).mean() > 0.5
@@ -146,7 +152,10 @@ def test_shots_fill_the_video_and_action_its_share():
             spent[shot.kind] = spent.get(shot.kind, 0.0) + shot.end_s - shot.start_s
             assert (shot.movement == label) == (shot.kind == "action")
             assert (shot.movement is not None) == (shot.kind in ("action", "decoy"))
-            assert shot.sound in (None, shot.movement)
+            assert shot.sound in (
+                (None, label) if shot.kind == "action" else (None, shot.movement, OTHER)
+            )
+            assert shot.together or shot.kind != "action"
         assert spent["action"] / duration == pytest.approx(spec.action_share, rel=0.02)
         assert spent["decoy"] / duration == pytest.approx(spec.decoy_share, rel=0.3)
 
@@ -159,8 +168,8 @@ def test_segments_are_where_the_action_is_seen(tmp_path, monkeypatch):
 
     start = synthetic._Scene.__init__
 
-    def remember(scene, rng, encoding, shot):
-        start(scene, rng, encoding, shot)
+    def remember(scene, rng, spec, shot):
+        start(scene, rng, spec, shot)
         scene.is_action = shot.kind == "action"
 
     monkeypatch.setattr(synthetic._Scene, "__init__", remember)
@@ -179,21 +188,24 @@ def test_segments_are_where_the_action_is_seen(tmp_path, monkeypatch):
 
 
 def test_sound_is_where_the_plan_says():
-    """The class's voice is in the shots that have it, and in no other."""
+    """The class's voice is in the shots that have it, and in no other; what else sounds is elsewhere."""
     spec = Synthetic(duration_s=30, action_share=0.2, seed=4, sound_in_action=1, sound_in_decoy=0)
     for number, label in enumerate(spec.names):
         shots = plan_video(spec, number, label)
         sound = sound_of(spec, number, shots)
         assert sound.dtype == np.float32 and abs(sound).max() <= 1
         assert len(sound) == round(shots[-1].end_s * SAMPLE_RATE)
-        loud = {True: [], False: []}
-        low, high = SOUNDS[label][0] * 0.6, SOUNDS[label][0] * 1.7
+        loud = {label: [], OTHER: [], None: []}
+        pitch, _, drift = SOUNDS[label]
+        low, high = (pitch * 0.95 ** (1 + abs(drift)) * 2 ** (s * abs(drift) / 2) for s in (-1, 1))
+        high *= 1.1
         for shot in shots:
             part = sound[round(shot.start_s * SAMPLE_RATE) : round(shot.end_s * SAMPLE_RATE)]
             power = abs(np.fft.rfft(part)) ** 2 / len(part)
             hertz = np.fft.rfftfreq(len(part), 1 / SAMPLE_RATE)
-            loud[shot.sound is not None].append(power[(hertz > low) & (hertz < high)].mean())
-        assert min(loud[True]) > 1.5 * max(loud[False]), label
+            loud[shot.sound].append(power[(hertz > low) & (hertz < high)].mean())
+        assert min(loud[label]) > 1.5 * max(loud[None]), label
+        assert np.median(loud[label]) > 5 * np.median(loud[OTHER] or [0]), label
 
 
 def test_a_part_of_the_videos_is_silent(tmp_path):
@@ -212,18 +224,116 @@ def test_a_part_of_the_videos_is_silent(tmp_path):
         assert packets[0] == packets[1]
 
 
-def test_actors_perform_their_movement(monkeypatch):
-    """The actor's centre, seen where it is pasted, follows the class's curve."""
+def places(monkeypatch, spec, number, shot) -> np.ndarray:
+    """Where the two actors of a shot are pasted: (frames, 2, 2), x and y."""
+    centres = []
+    with monkeypatch.context() as patch:
+        patch.setattr(synthetic, "_paste", lambda picture, sprite, centre: centres.append(centre))
+        list(draw_video(spec, number, [shot]))
+    return np.array(centres).reshape(-1, 2, 2)
+
+
+def test_two_actors_perform_the_movement_against_each_other(monkeypatch):
+    """Their centres follow the class's curve; in step, where they do not act together."""
     spec = Synthetic(seed=6)
     for number, label in enumerate(spec.names):
-        centres = []
-        monkeypatch.setattr(synthetic, "_paste", lambda p, s, centre, to=centres: to.append(centre))
-        list(draw_video(spec, number, [Shot("action", 0.0, 4.0, label)]))
-        path = np.array(centres)
-        assert len(path) == 4 * spec.encoding.frame_rate
-        reach = np.ptp(path, axis=0)
-        curve = np.array([MOVES[label](t) for t in np.arange(0, 4, 0.01)])
-        assert (reach > 5).tolist() == (np.ptp(curve, axis=0) > 0).tolist(), label
+        for together, sign in ((True, -1), (False, 1)):
+            shot = Shot("action", 0.0, 4.0, label, together=together)
+            first, second = places(monkeypatch, spec, number, shot).swapaxes(0, 1)
+            assert len(first) == 4 * spec.encoding.frame_rate
+            curve = np.array([MOVES[label](t) for t in np.arange(0, 4, 0.01)])
+            assert (np.ptp(first, axis=0) > 5).tolist() == (np.ptp(curve, axis=0) > 0).tolist(), label
+            moved = [path - path.mean(0) for path in (first, second)]
+            np.testing.assert_allclose(moved[1], sign * moved[0], atol=1e-6)
+
+
+def seen_of(monkeypatch, spec, shots: int) -> dict[str, np.ndarray]:
+    """For each kind of shot with movement: its actors' size, width and speed, a row each."""
+    found, sizes = {}, []
+    sprite = synthetic._sprite
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            synthetic, "_sprite", lambda rng, size, up: (sizes.append(size), sprite(rng, size, up=up))[1]
+        )
+        for number in range(shots):
+            for kind in ("action", "decoy", "stroll"):
+                movement = None if kind == "stroll" else spec.names[number % spec.classes]
+                shot = Shot(kind, 0.0, 20.0, movement, together=kind == "action")
+                sizes.clear()
+                path = places(monkeypatch, spec, number, shot)
+                steps = np.diff(path, axis=0) * spec.encoding.frame_rate
+                speed = np.sqrt((steps**2).sum(2).mean(0))
+                apart = np.linalg.norm(path[:, 0] - path[:, 1], axis=1).mean()
+                found.setdefault(kind, []).append([np.mean(sizes), speed.mean(), apart])
+    return {kind: np.array(rows) for kind, rows in found.items()}
+
+
+def unlike(found: dict[str, np.ndarray]) -> list[str]:
+    """What differs between the kinds: two-sample tests of size, speed and distance."""
+    what = ("size", "speed", "distance")
+    return [
+        f"{name} of {kind}"
+        for kind in ("decoy", "stroll")
+        for column, name in enumerate(what)
+        if stats.ks_2samp(found["action"][:, column], found[kind][:, column]).pvalue < 0.001
+    ]
+
+
+def test_size_speed_and_distance_do_not_tell_an_action(monkeypatch):
+    spec = Synthetic(seed=11, encoding=Encoding(width=160, height=128, frame_rate=24))
+    found = seen_of(monkeypatch, spec, 60)
+    assert unlike(found) == []
+    for column in range(3):  # and it is not the test that is blind: a tenth more would be seen
+        larger = found | {"action": found["action"].copy()}
+        larger["action"][:, column] *= 1.25
+        assert unlike(larger)
+
+
+def test_loudness_does_not_tell_an_action():
+    """What is heard of a voice of a class and of any other: their energies, over many shots."""
+    rng, energies = np.random.default_rng(3), {}
+    for name in ("class", OTHER):
+        for number in range(200):
+            own = list(SOUNDS)[number % 6] if name == "class" else OTHER
+            beats = synthetic._beats(rng, synthetic._voice(rng, own), 2 * SAMPLE_RATE)
+            energies.setdefault(name, []).append(float((beats**2).mean()))
+    assert stats.ks_2samp(*energies.values()).pvalue > 0.01
+
+
+def test_no_rule_without_training_finds_the_action(tmp_path):
+    """None picks half as many clips of the action as there are; were its actors larger, one would."""
+    spec = Synthetic(train_videos=6, test_videos=6, duration_s=60, seed=12)
+    shares = {name: rule_shares(spec, tmp_path / name) for name in ("alike",)}
+    worst = max(shares["alike"], key=shares["alike"].get)
+    assert shares["alike"][worst] < 0.35, shares
+    with pytest.MonkeyPatch.context() as patch:
+        start = synthetic._Scene.__init__
+
+        def old(scene, rng, spec, shot):
+            wide = (38, 50) if shot.kind == "action" else (9, 17)
+            with pytest.MonkeyPatch.context() as inner:
+                inner.setattr(synthetic, "SIZES", wide)
+                start(scene, rng, spec, shot)
+
+        patch.setattr(synthetic._Scene, "__init__", old)
+        patch.setattr(synthetic, "map_processes", in_this_process)
+        assert max(rule_shares(spec, tmp_path / "old").values()) > 0.5
+
+
+def rule_shares(spec, folder) -> dict[str, float]:
+    """For each rule the share of its six highest clips that lie in the action, over the test videos."""
+    data = make_synthetic(folder / "data", spec)
+    test = data.split("test")
+    features = extract_features(data, test, folder / "features", FeatureSpec(iframe_size=48), workers=1)
+    shares = {}
+    for rule in rules():
+        of_videos = []
+        for video_id in test["video_id"]:
+            start, end = features.get(video_id, "times").T
+            inside = overlap(start, end, data.segments_of(video_id)) / (end - start)
+            of_videos.append(inside[top_k(rule.saliency(features, video_id), 6)].mean())
+        shares[rule.name] = float(np.mean(of_videos))
+    return shares
 
 
 # --------------------------------------------------------------------------------------- the controls
@@ -323,7 +433,7 @@ def test_single_drawn_pictures_do_not_tell_the_class():
     spec, rows, labels = Synthetic(seed=8), [], []
     for number in range(300):
         label = spec.names[number % spec.classes]
-        pictures = draw_video(spec, number, [Shot("action", 0.0, 2.0, label)])
+        pictures = draw_video(spec, number, [Shot("action", 0.0, 2.0, label, together=True)])
         rows.append(picture_features(next(itertools.islice(pictures, number % 4, None))))
         labels.append(label)
     assert_near_chance(np.array(rows), labels)
@@ -350,7 +460,9 @@ def test_the_controls_would_find_a_leak():
     spec, rows, labels = Synthetic(seed=8, classes=2), [], []
     for number in range(120):
         label = spec.names[number % 2]
-        picture = next(draw_video(spec, number, [Shot("action", 0.0, 1.0, label)])).astype(int)
+        picture = next(
+            draw_video(spec, number, [Shot("action", 0.0, 1.0, label, together=True)])
+        ).astype(int)
         picture[..., 0] += 30 * (number % 2)
         rows.append(picture_features(np.clip(picture, 0, 255)))
         labels.append(label)
