@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip
 
-.PHONY: tutorial experiments test test-library test-notebooks test-ray test-datasets soak soak-ray regress lab bench lock clean
+.PHONY: tutorial experiments test test-library test-notebooks test-ray test-datasets soak soak-ray evidence regress lab bench lock clean
 
 tutorial: .venv/ready  ## notebooks 00 to 07 with the laptop preset
 	$(BIN)/scs run --preset laptop --notebooks 00-07
@@ -30,6 +30,9 @@ soak: .venv/ready  ## files broken by the ten thousand, runs killed at forty mom
 
 soak-ray: .venv/ready  ## the tests of Ray fifty times beside two busy processes; hours
 	$(BIN)/python tests/ray_runs.py --times 50 --busy 2 --logs runs/soak-ray
+
+evidence: .venv/ready  ## five blocks of 200 test videos: other videos, another f; the four contrasts; a night
+	$(BIN)/scs sweep evidence
 
 regress: .venv/ready  ## the laptop preset again, against what it gave
 	$(BIN)/scs regress --preset laptop

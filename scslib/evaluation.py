@@ -24,7 +24,7 @@ from scslib.saliency import ClipSampler, ScoredSampler
 from scslib.shards import Shards
 
 BASELINES = ("random", "uniform", "dense", "oracle")
-RANDOMLY, SHIFTED = 200, 50  # draws of `random`, and places of `uniform`, over which a mean is taken
+RANDOMLY, SHIFTED = 200, 60  # draws of `random`, and places of `uniform`, over which a mean is taken
 
 
 def pick_clips(
@@ -108,8 +108,8 @@ def evaluate(
     clips, of, in_segments, read, fell_back`.
 
     `correct` is 0 or 1; of `random` and `uniform`, right or wrong by luck, the mean over many draws.
-    `in_segments` is the share of the picked clips' time that lies in annotated segments (NaN
-    where there are none). control, a method of the table, adds the row `shuffled`: its saliencies, given to
+    `in_segments` is the share of the picked clips' time that lies in annotated segments (NaN where
+    there are none). control, a method of the table, adds the row `shuffled`: its saliencies, given to
     the wrong clips, a check that must not beat random. adaptive, a method of the table, adds the row
     `adaptive`: its picks, but only until the answer is settled. What is drawn for a row depends on its
     seed, video and method alone, so that no row changes with the others.
@@ -149,7 +149,7 @@ def evaluate(
                     source = {"adaptive": adaptive, "shuffled": control}.get(method, method)
                     group, read = by_key.get((source, seed, video_id)), min(read, by_samplers[video_id])
                     if group is None:  # no sound: nothing better is known than uniform
-                        picks, fell_back = sampling.uniform(len(scores), k)[None], True
+                        picks, fell_back = pick_clips("uniform", scores, label, k, rng), True
                     else:
                         row_of = pd.Series(np.arange(len(group)), group["clip"])
                         found = row_of.reindex(numbers, fill_value=-1).to_numpy()

@@ -159,6 +159,7 @@ def test_estimate(folder, monkeypatch):
     monkeypatch.setattr(estimate, "SAMPLE_S", 4)
     monkeypatch.setattr(estimate, "DATASETS", {"A": (7200, 168.0), "B": (3600, 1.1)})
     row = {"codec": "mpeg4", "device": "cpu", "k": 10, "clips_of": 630, "commit": "c", "read_s": 1.5}
+    row |= {"samplers": "width 16"}
     row |= {"decode_s": 0.0, "sampler_s": 1.0, "classifier_s": 0.5, "hardware": "X, 2 cores, 8 GB"}
     runtime = pd.DataFrame([row | {"method": "visual"}, row | {"method": "visual", "device": "cuda"}])
     table = estimate.bench_estimate(folder, runtime).set_index(["data", "device"])

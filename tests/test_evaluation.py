@@ -1,5 +1,7 @@
 """The table: picks, intervals, costs, and the controls that would catch self-deception."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -154,12 +156,39 @@ def test_shuffled_labels_give_chance(world):
     assert low <= accuracy <= high
 
 
+def answer(scores, picks):
+    total = [sum(scores[p][c] for p in picks) for c in range(len(CLASSES))]
+    return CLASSES[total.index(max(total))]
+
+
 def test_prediction_is_the_argmax_of_the_mean_of_the_picked_rows(world, predictions):
-    dataset, scores, _ = world
+    _, scores, saliency = world
+    for row in predictions[predictions["method"] == "visual"].itertuples():
+        of_row = saliency["method"].eq("visual") & saliency["seed"].eq(row.seed)
+        values = saliency.loc[of_row & saliency["video_id"].eq(row.video_id), "saliency"].tolist()
+        picks = sorted(range(CLIPS), key=lambda clip, of=values: -of[clip])[:4]
+        assert row.predicted == answer(scores[row.video_id], picks)
+        assert row.correct == (row.predicted == row.label)
+
+
+def test_uniform_is_right_as_often_as_wherever_it_begins(world, predictions):
+    """Against every beginning in a fine grid."""
+    _, scores, _ = world
     for row in predictions[predictions["method"] == "uniform"].itertuples():
-        picks = [int((i + 0.5) * CLIPS / 4) for i in range(4)]
-        total = [sum(scores[row.video_id][p][c] for p in picks) for c in range(len(CLASSES))]
-        assert row.predicted == CLASSES[total.index(max(total))]
+        begins = [(n + 0.5) / 1000 for n in range(1000)]
+        picks = [[int((i + at) * CLIPS / 4) for i in range(4)] for at in begins]
+        right = [answer(scores[row.video_id], some) == row.label for some in picks]
+        assert row.correct == pytest.approx(np.mean(right), abs=0.04)
+
+
+def test_random_is_right_as_often_as_a_set_of_clips_is(world, predictions):
+    """Against all sets of four clips, within four standard deviations of 200 draws."""
+    _, scores, _ = world
+    sets = np.array(list(itertools.combinations(range(CLIPS), 4)))
+    for row in predictions[predictions["method"] == "random"].head(8).itertuples():
+        answers = np.asarray(scores[row.video_id])[sets].mean(1).argmax(1)
+        share = (answers == CLASSES.index(row.label)).mean()
+        assert abs(row.correct - share) <= 4 * np.sqrt(share * (1 - share) / 200) + 1e-9
 
 
 def costs_of(predictions):
@@ -181,7 +210,8 @@ def test_a_silent_video_leaves_the_audio_sampler_with_uniform(world):
     heard = saliency[saliency["video_id"] != "v1"]
     rows = evaluate(dataset, dataset.videos, scores, scores, heard, k=4, seeds=[0])
     of_video = rows[rows["video_id"] == "v1"].set_index("method")
-    assert of_video.loc["visual", "predicted"] == of_video.loc["uniform", "predicted"]
+    for column in ("predicted", "correct"):
+        assert of_video.loc["visual", column] == of_video.loc["uniform", column]
 
 
 def test_summary_has_every_column_that_others_rely_on(predictions):
@@ -271,7 +301,7 @@ A, B = [0.9, 0.1], [0.1, 0.9]  # what f says of a clip; every video is an "a"
 
 @pytest.fixture(scope="module")
 def torn():
-    """Five videos of four clips, K = 1: uniform shows the middle clip, the third of four.
+    """Five videos of four clips, K = 1: uniform shows each of the four as often.
 
     v0 is whole; v1 f could not read; v2 the samplers could not; of v3 f read two clips; of v4 the
     samplers read one. v3 and v4 have no sound.
@@ -334,10 +364,12 @@ def test_a_video_that_no_sampler_could_read_is_not_given_uniforms_answer(torn):
 def test_accuracies_beside_each_other_are_of_the_same_videos(torn):
     rows, *_ = torn
     table = summarise(rows, costs_of(rows), k=1, videos=5).set_index("method")
-    assert table.loc["uniform", "accuracy"] == pytest.approx(2 / 4)  # v3, v4
+    # one clip in four is an A, in v3 one of two
+    assert table.loc["uniform", "accuracy"] == pytest.approx((0.25 + 0.25 + 0.5 + 0.25) / 4)
     assert table.loc["visual", "accuracy"] == pytest.approx(2 / 3)  # v0, v3
-    assert table.loc["visual", "covered"] == 0  # on the same three, uniform has two right as well
-    assert table.loc["audio", "covered"] == pytest.approx(1)  # v0 by its own, v3 and v4 as uniform
+    uniform, audio = 1 / 3, (1 + 0.5 + 0.25) / 3  # of v0, v3, v4; audio has v0 by its own
+    assert table.loc["visual", "covered"] == pytest.approx((2 / 3 - uniform) / (1 - uniform))
+    assert table.loc["audio", "covered"] == pytest.approx((audio - uniform) / (1 - uniform))
     visual = over_seeds(table.reset_index(), rows).set_index("method").loc["visual"]
     assert visual["accuracy"] == pytest.approx(2 / 3) and visual["accuracy_high"] == 1
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from scslib.bench.runtime import VIDEO_S, full_samplers
+from scslib.bench.runtime import VIDEO_S, samplers_of
 from scslib.bench.videos import encoded
 from scslib.features import FeatureSpec, read_video
 from scslib.modalities import MODALITIES
+from scslib.run import preset
 from scslib.video.write import Encoding
 
 DATASETS = {  # videos, their mean length in seconds
@@ -25,7 +26,17 @@ METHODS = ("uniform", "dense", "audio", "visual", "audio-visual", "cascade")
 CLIP_S = 16 / 30
 SAMPLE_S = 64
 
-SHOWN = ["data", "videos", "method", "device", "core_hours", "gpu_hours", "features_tb", "paper_tb"]
+SHOWN = [
+    "data",
+    "videos",
+    "samplers",
+    "method",
+    "device",
+    "core_hours",
+    "gpu_hours",
+    "features_tb",
+    "paper_tb",
+]
 
 
 def bench_estimate(folder: Path, runtime: pd.DataFrame) -> pd.DataFrame:
@@ -39,7 +50,8 @@ def bench_estimate(folder: Path, runtime: pd.DataFrame) -> pd.DataFrame:
     if runtime.empty:
         raise ValueError(f"runtime must have rows of codec mpeg4 and a method of {METHODS}")
     video = encoded(folder, Encoding(340, 256, 30, 12, "mpeg4", 4), SAMPLE_S * 30, sound=True)
-    full, paper = (_bytes_per_s(video, spec) for spec in (full_samplers(10, "cpu")[1], FeatureSpec()))
+    kept = samplers_of(preset("full"), 10, "cpu")[1]
+    full, paper = (_bytes_per_s(video, spec) for spec in (kept, FeatureSpec()))
     rows = []
     for name, (videos, length_s) in DATASETS.items():
         for row in runtime.itertuples():
@@ -51,6 +63,7 @@ def bench_estimate(folder: Path, runtime: pd.DataFrame) -> pd.DataFrame:
             cores, accelerated = int(row.hardware.split(" cores")[0].split()[-1]), row.device != "cpu"
             hours = videos / 3600
             found = {"data": name, "videos": videos, "method": row.method, "device": row.device}
+            found["samplers"] = row.samplers
             found["core_hours"] = hours * cores * (reading + (0 if accelerated else networks))
             found["gpu_hours"] = hours * networks if accelerated else None
             chosen = row.method not in ("uniform", "dense")
