@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -312,7 +313,7 @@ def _paths(rng: np.random.Generator, shot: Shot, speed: float) -> tuple:
     if shot.movement is None:
         return None, None
     move = MOVES[shot.movement]
-    reach = speed / _mean_speed(move)
+    reach = speed / _mean_speed(shot.movement)
     against = -1 if shot.together else 1
     return (lambda t: reach * np.array(move(t))), (lambda t: against * reach * np.array(move(t)))
 
@@ -320,18 +321,15 @@ def _paths(rng: np.random.Generator, shot: Shot, speed: float) -> tuple:
 def _stroll(rng: np.random.Generator, speed: float):
     """A path of its own: two swings in directions, at rates, that nobody else has."""
     angles, rates, phases = (rng.uniform(*span, (2, 1)) for span in ((0, 6.28), (0.3, 1.0), (0, 6.28)))
-    directions = np.hstack([np.cos(angles), np.sin(angles)]) / rates  # both equally fast
-
-    def path(t: float) -> np.ndarray:
-        return (directions * np.sin(2 * np.pi * rates * t + phases)).sum(0)
-
-    reach = speed / _mean_speed(path)
-    return lambda t: reach * path(t)
+    # equally fast; the mean square of both speeds together is that of one swing's highest
+    reach = speed / (2 * np.pi * rates) * np.hstack([np.cos(angles), np.sin(angles)])
+    return lambda t: (reach * np.sin(2 * np.pi * rates * t + phases)).sum(0)
 
 
-def _mean_speed(path) -> float:
-    """The root of the mean square of a path's speed, over a minute."""
-    places = np.array([path(t) for t in np.arange(0, 60, 1 / 60)])
+@cache
+def _mean_speed(movement: str) -> float:
+    """The root of the mean square of a movement's speed, over a minute."""
+    places = np.array([MOVES[movement](t) for t in np.arange(0, 60, 1 / 60)])
     return float(np.sqrt((np.diff(places, axis=0) ** 2).sum(1).mean()) * 60)
 
 
