@@ -13,11 +13,11 @@ all clips:
 
 Actors of all shots come from the same range of sizes, colours and speeds, and whatever sounds comes from
 the same range of loudness, so that no rule about how much, how fast, how large or how loud finds the
-action: *which* movement and *which* sound tell it. In most actions the two hold up their arms, elsewhere
-mostly not: that is what single pictures know.
+action: *which* movement and *which* sound tell it. Most actions are on a stage, whose edge lies; most
+other shots are before a wall, whose edge stands: that is what single pictures know.
 
-A single picture says very little about the class: shape, size, colour, place, arms and background are
-drawn independently of it, and classes come in pairs that differ in time only (fast and slow, forward and
+A single picture says very little about the class: shape, size, colour, place and background are drawn
+independently of it, and classes come in pairs that differ in time only (fast and slow, forward and
 backward). The voice of the class is missing in a part of the actions; elsewhere other voices sound.
 `segments.csv` says where the action is, for checking and for trimmed training of f.
 """
@@ -67,7 +67,7 @@ SOUNDS = {
 OTHER_PITCHES = (450, 760, 1040, 1500, 2200, 3200)
 OTHER = "other"  # such a voice, as the sound of a shot
 FILLERS = ("still", "pan", "cuts", "stroll", "decoy")
-SIZES, SPEEDS, APART = (36, 46), (36, 54), (32, 40)  # pixels, pixels a second, pixels from the middle
+SIZES, SPEEDS, APART = (32, 40), (36, 54), (32, 40)  # pixels, pixels a second, pixels from the middle
 LOUDNESS = (0.06, 0.14)  # of any voice
 
 
@@ -82,8 +82,8 @@ class Synthetic:
 
     action_share: part of each video that shows its action. decoy_share: part of the rest filled with
     other classes' movements; decoy_bias: part of these that show one and the same class per video;
-    mimic_share: part of these that look like an action. arms_up: how often the two hold up their arms in
-    an action, and how often they do not elsewhere (0.5: single pictures know nothing).
+    mimic_share: part of these that look like an action. on_stage: how often an action is on a stage, and
+    how often other shots are before a wall (0.5: single pictures know nothing).
     sound_in_action, sound_in_decoy: how often the voice of the class that is shown is heard.
     sound_elsewhere: how often another voice is, in a shot that is no action and has none of these.
     silent_share: part of the videos that have no audio track.
@@ -97,7 +97,7 @@ class Synthetic:
     decoy_share: float = 0.15
     decoy_bias: float = 0.7
     mimic_share: float = 0.3
-    arms_up: float = 0.75
+    on_stage: float = 0.9
     sound_in_action: float = 0.75
     sound_in_decoy: float = 0.15
     sound_elsewhere: float = 0.7
@@ -118,7 +118,7 @@ class Synthetic:
             "decoy_share",
             "decoy_bias",
             "mimic_share",
-            "arms_up",
+            "on_stage",
             "sound_in_action",
             "sound_in_decoy",
             "sound_elsewhere",
@@ -271,17 +271,15 @@ class _Scene:
         self.unit = min(self.shape) / 128  # all sizes below are for a picture of 128 lines
         self.margin = round(48 * self.unit)
         height, width = (side + 2 * self.margin for side in self.shape)
-        self.ground = _texture(rng, height, width)
+        stage = rng.random() < (spec.on_stage if shot.kind == "action" else 1 - spec.on_stage)
+        self.ground = _texture(rng, height, width, stage=stage)
         self.drift = rng.uniform(-3, 3, 2) * self.unit  # pixels a second: no camera is quite still
         self.pan = None
         if shot.kind == "pan":
             angle, self.period = rng.uniform(0, 2 * np.pi), rng.uniform(2.0, 5.0)
             self.pan = np.array([np.cos(angle), np.sin(angle)]) * self.margin * 0.8
         self.phase, self.tempo = rng.uniform(0, 3), rng.uniform(0.9, 1.1)
-        up = rng.random() < (spec.arms_up if shot.kind == "action" else 1 - spec.arms_up)
-        self.sprites = [
-            _sprite(rng, max(8, round(rng.uniform(*SIZES) * self.unit)), up=up) for _ in range(2)
-        ]
+        self.sprites = [_sprite(rng, max(8, round(rng.uniform(*SIZES) * self.unit))) for _ in range(2)]
         angle, far = rng.uniform(-np.pi / 3, np.pi / 3), rng.uniform(*APART) * self.unit
         middle = (0.5 + rng.uniform(-1, 1, 2) * 0.08) * self.shape[::-1]
         away = np.array([np.cos(angle), np.sin(angle)]) * far
@@ -333,8 +331,11 @@ def _mean_speed(movement: str) -> float:
     return float(np.sqrt((np.diff(places, axis=0) ** 2).sum(1).mean()) * 60)
 
 
-def _texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """A random, smooth, softly coloured surface, uint8 (height, width, 3)."""
+def _texture(rng: np.random.Generator, height: int, width: int, *, stage: bool) -> np.ndarray:
+    """A random, smooth, softly coloured surface of two halves, uint8 (height, width, 3).
+
+    One is a little darker: of a stage the lower or the upper one, of a wall the left or the right one.
+    """
     ground = np.zeros((height, width, 3), np.float32)
     for cells, strength in ((3, 32), (9, 16), (24, 8)):
         # light and dark, and a little colour; interpolated linearly, rows then columns
@@ -343,6 +344,10 @@ def _texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
         )
         rows, columns = _interpolation(cells, height), _interpolation(cells, width)
         ground += np.einsum("yi,ijc,xj->yxc", rows, coarse.astype(np.float32), columns, optimize=True)
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    across, along = (y, x) if stage else (x, y)
+    half = across + rng.uniform(-0.3, 0.3) * along > rng.uniform(-0.2, 0.2)
+    ground += (half * rng.choice([-1, 1]) * rng.uniform(25, 50))[..., None]
     return np.clip(ground + rng.uniform(85, 160, 3), 10, 245).astype(np.uint8)
 
 
@@ -352,17 +357,13 @@ def _interpolation(cells: int, pixels: int) -> np.ndarray:
     return np.maximum(0, 1 - abs(position - np.arange(cells, dtype=np.float32)))
 
 
-def _sprite(rng: np.random.Generator, size: int, *, up: bool) -> tuple[np.ndarray, np.ndarray]:
-    """A body with two arms, up or down: colours (size, size, 3) uint8 and a mask.
-
-    Bodies are textured discs, squares, diamonds or rings.
-    """
+def _sprite(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """A textured disc, square, diamond or ring: colours (size, size, 3) uint8 and a mask."""
     y, x = np.mgrid[:size, :size] / (size - 1) * 2 - 1
     radius = np.hypot(x, y)
-    masks = (radius < 0.62, np.maximum(abs(x), abs(y)) < 0.55, abs(x) + abs(y) < 0.75)
-    masks += ((radius < 0.65) & (radius > 0.25),)
-    arms = (abs(abs(x) + (y if up else -y)) < 0.3) & (abs(x) > 0.3)
-    mask = masks[rng.integers(len(masks))] | arms
+    masks = (radius < 1, np.maximum(abs(x), abs(y)) < 0.9, abs(x) + abs(y) < 1.1)
+    masks += ((radius < 1) & (radius > 0.35),)
+    mask = masks[rng.integers(len(masks))]
     stripes = np.sin((x * rng.uniform(2, 5) + y * rng.uniform(2, 5)) * np.pi)[..., None]
     colours = rng.uniform(20, 235, 3) + stripes * rng.uniform(-90, 90, 3)
     return np.clip(colours, 10, 245).astype(np.uint8), mask
