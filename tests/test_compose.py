@@ -488,7 +488,7 @@ def only_the_clips_as_distractors(own):
         (empty_class, "clips/walk: class 'walk' has no readable video"),
         (broken_class, "class 'walk' has no readable video (1 left out; walk/v_g01_c1.avi: not a"),
         (nameless_group, "other name.mp4: group pattern '_(g\\\\d+)_' finds no group in its name"),
-        (one_class, "clips: folders of classes in it: 1, at least 2 are needed; put the"),
+        (one_class, "clips: has 1 class folder, at least 2 are needed: put the"),
         (no_distractors, "other: no videos"),
         (only_the_clips_as_distractors, "other: 0 usable distractors, at least 2 are needed"),
     ],

@@ -213,7 +213,7 @@ def class_of_text(clips):
 @pytest.mark.parametrize(
     "spoil, message",
     [
-        (no_classes, "clips: folders of classes in it: 0, at least 2 are needed; put the"),
+        (no_classes, "clips: has 0 class folders, at least 2 are needed: put the"),
         (empty_class, "clips/empty: class 'empty' has no readable video"),
         (class_of_text, "class 'text' has no readable video (1 left out; text/a.mp4: not a readable"),
     ],

@@ -82,7 +82,7 @@ def class_files(root: Path) -> tuple[list[Source], list[Source]]:
                 found.append(source)
     if classes < 2:
         raise DatasetError(
-            f"{root}: folders of classes in it: {classes}, at least 2 are needed; "
+            f"{root}: has {classes} class folder{'' if classes == 1 else 's'}, at least 2 are needed: "
             "put the videos of each class into a folder of its own, FOLDER/<class>/*"
         )
     return found, misplaced
