@@ -82,7 +82,7 @@ def run(
         params["device"] = str(choose(device))  # what is not here is found now
     name = Path(preset).stem
     if dataset is not None:
-        params |= {"data": str(dataset.resolve()), "make_data": False}
+        params |= runner.read_from(dataset)
         name = f"{dataset.resolve().name}-{name}"
     check_run(out or name)
     runner.check_data(params)  # a broken dataset is found now, not in the third notebook

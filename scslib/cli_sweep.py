@@ -41,14 +41,14 @@ def sweep(
     from scslib.files import replacing
     from scslib.parallel import cores
     from scslib.parameters import from_command_line
-    from scslib.run import RunError, check_data
+    from scslib.run import RunError, check_data, read_from
     from scslib.sweep import describe, load_sweep, plan_sweep
     from scslib.sweep_work import run_sweep
     from scslib.workspace import resolve
 
     given = from_command_line(parameters)
     if dataset is not None:
-        given |= {"data": str(dataset.resolve()), "make_data": "False"}
+        given |= read_from(dataset)
     about = load_sweep(source, other_preset=preset, given=given)
     words = ["sweep", about.name, dataset and dataset.resolve().name, Path(about.preset).stem]
     name = out or "-".join(filter(None, words))

@@ -86,6 +86,11 @@ def typed(params: dict) -> dict:
     return {name: values[name] for name in params}
 
 
+def read_from(dataset: Path) -> dict:
+    """The parameters by which a run reads this dataset instead of drawing one."""
+    return {"data": str(dataset.resolve()), "make_data": False}
+
+
 def check_data(params: dict) -> None:
     """Look at the dataset that a run with these parameters reads, or at the place of the one it makes.
 

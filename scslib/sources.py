@@ -156,11 +156,11 @@ def _imports(source: bytes) -> Iterator[str]:
 
 
 def _executed(node: ast.AST) -> Iterator[ast.AST]:
-    """The statements of a tree, without what stands under `if TYPE_CHECKING`."""
+    """The nodes of a tree without expressions, and without what stands under `if TYPE_CHECKING`."""
     yield node
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.expr):
-            continue  # it can hold no statement, and most nodes are of this kind
+            continue  # most nodes are, and no import is in one
         if not (isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING")):
             yield from _executed(child)
 

@@ -66,6 +66,9 @@ def test_scale(folder):
     assert table.loc[1, "peak_ratio"] == table.loc[2, "peak_ratio"] == 1
     assert (table["peak_mb"] >= table["start_mb"]).all()
     assert not list(folder.glob("tmp*")), "the data sets' features are not kept"
+    first = table.loc[table["part"] == "videos", "first_s"]
+    assert ((first > 0) & (first < table["seconds"][first.index])).all()
+    assert table.loc[table["part"] == "length", "first_s"].isna().all()
     assert "videos_per_s" in text
 
 

@@ -61,6 +61,7 @@ def test_runs_become_one_table_with_all_that_belongs_to_them(two):
     assert (frame["data"] == "d").all()  # no path of one machine
     assert (frame["torch"] == "2.11.0").all() and (frame["cores"] == 2).all()
     assert (frame["notebook_seconds"] == 3.5).all() and not {"workers"} & set(frame)
+    assert frame.columns.is_unique
     assert (frame["device"] == "auto").all() and (frame["devices"] == "NVIDIA, cpu").all()
 
 

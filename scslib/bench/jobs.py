@@ -52,7 +52,7 @@ def shards(path: str, videos: str, workers: str, folder: str) -> dict:
     if len(bad):
         raise ValueError(bad["reason"].iloc[0])
     clips = int(done.status["clips"].sum())
-    first = min(report.stat().st_mtime for report in done.folder.glob("0*.json")) - begin
+    first = min(report.stat().st_mtime for report in done.folder.glob("[0-9]*.json")) - begin
     most = max(peak_mb(), below["below_mb"])
     return {"clips": clips, **report, "cpu_s": 0, "start_mb": start, "peak_mb": most, "first_s": first}
 

@@ -39,8 +39,8 @@ def bench_scale(
     data set, speedup (of videos per second) with one process.
     seconds: wall clock; cpu_s: processor time (user + system), of part `length`. seconds_per_minute:
     wall clock for each minute of video. first_s: until the first shard was written, of part `videos`.
-    peak_mb: the most that any one process held, in MB of 1e6
-    bytes; start_mb of them are imports. process_wall_s, process_cpu_s: from its start, imports and all.
+    peak_mb: the most that any one process held, in MB of 1e6 bytes; start_mb of them are imports.
+    process_wall_s, process_cpu_s: from its start, imports and all.
     """
     for name, values in (("rounds", (rounds,)), ("workers", workers)):
         if min(values) < 1:
