@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import click
@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 
 from scslib import devices
-from scslib.datasets.manifest import Dataset, Parts, load_dataset, training_parts
+from scslib.datasets.manifest import Dataset, Parts, in_folds, load_dataset, training_parts
 from scslib.features import FeatureSpec, extract_features
 from scslib.models.checkpoints import load_classifier, save_sampler
 from scslib.saliency import NETWORKS, sampler_checkpoint
@@ -61,7 +61,7 @@ def read_material(
 ) -> Material:
     """Read the training videos, or take them from the run's cache; see notebook 05 for the arguments.
 
-    AC learns from all of them but those of validation, RANK from those that f was not trained on.
+    AC learns from all of them but those of validation, RANK from those with `honest_scores`.
 
     Raises `WorkspaceError` where notebook 03 has not been run.
     """
@@ -74,14 +74,35 @@ def read_material(
     spec = FeatureSpec(view.frames, accumulate, iframe_size, frame_rate=view.frame_rate, **size)
     videos = pd.concat(parts, ignore_index=True)
     features = extract_features(dataset, videos, run.cache("features"), spec, workers=workers)
-    dense = dense_scores(
-        dataset, parts.held, checkpoint, run.cache("dense"), device=device, workers=workers
-    )
+    dense = honest_scores(run, dataset, parts, device=device, workers=workers)
     return Material(dataset.classes, parts, spec, features, lessons_of(dataset, parts, features, dense))
 
 
-def lessons_of(dataset: Dataset, parts: Parts, features: Shards, dense: Shards) -> Lessons:
-    """What the videos that could be read teach; dense: f's scores of the held-out ones."""
+def honest_scores(
+    run: Run, dataset: Dataset, parts: Parts, *, device: str, workers: int
+) -> list[Shards]:
+    """The scores of training videos by a classifier that has not learnt from them.
+
+    First f's of the held-out videos. Then, where notebook 03 has cross-fitted f in folds, those of each
+    fold of f's own videos by the f that was trained on the other folds.
+    """
+    folds = in_folds(parts.classifier, run.notes().get("folds", 0))
+    asked = {"classifier": parts.held} | {f"classifier-fold{n}": videos for n, videos in enumerate(folds)}
+    return [
+        dense_scores(
+            dataset,
+            videos,
+            run.need(run.checkpoint(name), "03"),
+            run.cache("dense"),
+            device=device,
+            workers=workers,
+        )
+        for name, videos in asked.items()
+    ]
+
+
+def lessons_of(dataset: Dataset, parts: Parts, features: Shards, dense: Sequence[Shards]) -> Lessons:
+    """What the videos that could be read teach; dense: their `honest_scores`."""
 
     def labels(videos: pd.DataFrame) -> dict[str, int]:
         rows = zip(videos["video_id"], map(int, dataset.label_index(videos)), strict=True)
@@ -89,14 +110,15 @@ def lessons_of(dataset: Dataset, parts: Parts, features: Shards, dense: Shards) 
 
     def targets(videos: pd.DataFrame) -> dict[str, np.ndarray]:
         return {
-            v: dense.get(v, "probabilities")[:, c]
+            v: scores.get(v, "probabilities")[:, c]
             for v, c in labels(videos).items()
-            if v in dense and _same_clips(dense, features, v)
+            for scores in dense
+            if v in scores and _same_clips(scores, features, v)
         }
 
     return Lessons(
         labels=labels(parts.classifier) | labels(parts.samplers),
-        targets=targets(parts.samplers),
+        targets=targets(parts.samplers) | targets(parts.classifier),
         validation_labels=labels(parts.validation),
         validation_targets=targets(parts.validation),
     )

@@ -8,6 +8,7 @@ import pytest
 from scslib.datasets.manifest import (
     DatasetError,
     hold_out,
+    in_folds,
     load_dataset,
     training_parts,
     write_dataset,
@@ -170,6 +171,19 @@ def test_training_parts_share_no_video_and_no_group():
         assert all(groups) and sum(map(len, groups)) == len(set.union(*groups))
     assert training_parts(videos, 0.5).validation.empty
     assert training_parts(videos, 0.5).samplers.equals(hold_out(videos, 0.5)[1])
+
+
+def test_folds_share_no_group_and_cover_all_that_another_video_teaches():
+    videos = table_of({"a": [1, 1, 2, 2, 3, 4, 5, 6], "b": [1, 2, 3, 4], "c": [7, 7]})
+    folds = in_folds(videos, 3)
+    ids = [set(fold["video_id"]) for fold in folds]
+    teachable = set(videos.loc[videos["label"] != "c", "video_id"])  # class c has one group
+    assert set.union(*ids) == teachable and sum(map(len, ids)) == len(teachable)
+    for label in "ab":
+        groups = [set(fold.loc[fold["label"] == label, "group"]) for fold in folds]
+        assert all(groups) and sum(map(len, groups)) == len(set.union(*groups))
+        assert all(set(videos.loc[videos["label"] == label, "group"]) - group for group in groups)
+    assert in_folds(videos, 0) == []
 
 
 def test_hold_out_refuses_what_cannot_be_parted():
