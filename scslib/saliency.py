@@ -81,9 +81,13 @@ class ClipSampler:
     def saliency(
         self, features: Shards | VideoFeatures, video_id: str, clips: Sequence[int] | None = None
     ) -> np.ndarray:
-        """(N,) float64 of the rows `clips` of the features, or of all; see `saliency_of`."""
+        """(N,) float64 of the rows `clips` of the features, or of all; see `saliency_of`.
+
+        Of a video without sound a network that does nothing but listen has no say.
+        """
         rows = range(len(features.get(video_id, "times"))) if clips is None else clips
-        outputs = outputs_of(self.networks, features, video_id, rows)
+        asked = [n for n in self.networks if any(features.has(video_id, m) for m in n.modalities)]
+        outputs = outputs_of(asked or self.networks, features, video_id, rows)
         return saliency_of(outputs, self.objective)
 
     def score_file(
@@ -175,7 +179,8 @@ class ScoredSampler:
         self, features: Shards | VideoFeatures, video_id: str, clips: Sequence[int] | None = None
     ) -> np.ndarray:
         """(N,) float64 of the rows `clips`, or of all; `features` is not looked at."""
-        outputs = [torch.from_numpy(self.scores.get(video_id, name)) for name in self.networks]
+        asked = [name for name in self.networks if self.scores.has(video_id, name)]
+        outputs = [torch.from_numpy(self.scores.get(video_id, name)) for name in asked]
         if clips is not None:
             outputs = [output[np.asarray(clips)] for output in outputs]
         return saliency_of(outputs, self.objective)

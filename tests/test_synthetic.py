@@ -189,7 +189,9 @@ def test_segments_are_where_the_action_is_seen(tmp_path, monkeypatch):
 
 def test_sound_is_where_the_plan_says():
     """The class's voice is in the shots that have it, and in no other; what else sounds is elsewhere."""
-    spec = Synthetic(duration_s=30, action_share=0.2, seed=4, sound_in_action=1, sound_in_decoy=0)
+    spec = Synthetic(
+        duration_s=30, action_share=0.2, seed=4, sound_in_action=1, sound_in_decoy=0, sound_elsewhere=0.4
+    )
     for number, label in enumerate(spec.names):
         shots = plan_video(spec, number, label)
         sound = sound_of(spec, number, shots)
@@ -253,7 +255,7 @@ def seen_of(monkeypatch, spec, shots: int) -> dict[str, np.ndarray]:
     sprite = synthetic._sprite
     with monkeypatch.context() as patch:
         patch.setattr(
-            synthetic, "_sprite", lambda rng, size, up: (sizes.append(size), sprite(rng, size, up=up))[1]
+            synthetic, "_sprite", lambda rng, size: (sizes.append(size), sprite(rng, size))[1]
         )
         for number in range(shots):
             for kind in ("action", "decoy", "stroll"):
@@ -283,7 +285,7 @@ def test_size_speed_and_distance_do_not_tell_an_action(monkeypatch):
     spec = Synthetic(seed=11, encoding=Encoding(width=160, height=128, frame_rate=24))
     found = seen_of(monkeypatch, spec, 60)
     assert unlike(found) == []
-    for column in range(3):  # and it is not the test that is blind: a tenth more would be seen
+    for column in range(3):  # and it is not the test that is blind: a quarter more would be seen
         larger = found | {"action": found["action"].copy()}
         larger["action"][:, column] *= 1.25
         assert unlike(larger)

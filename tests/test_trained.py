@@ -70,6 +70,7 @@ def refused(path, *words) -> None:
 MADE_OF = {
     "audio": ["logmel"],
     "visual": ["iframes", "motion", "residual"],
+    "mean-of-four": ["iframes", "motion", "residual", "logmel"],
     "audio-visual": ["joint"],
     "cascade": ["iframes", "logmel", "joint"],
 }
