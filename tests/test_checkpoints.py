@@ -43,7 +43,7 @@ def test_a_classifier_comes_back_with_what_it_sees(tmp_path):
 @pytest.mark.parametrize("architecture", ["r3d_18", "r2plus1d_34", "ip_csn_152", "i3d"])
 def test_every_family_comes_back_at_any_width(architecture, tmp_path):
     network = build_classifier(architecture, 3, 4).eval()
-    view = ClassifierInput(4, 48, 40, (0.5,) * 3, (0.5,) * 3, frame_rate=12.5, crops=3)
+    view = ClassifierInput(4, 48, 40, (0.5,) * 3, (0.5,) * 3, frame_rate=12.5, crops=3, differences=True)
     path = tmp_path / "f.safetensors"
     save_classifier(path, network, architecture=architecture, width=4, classes="abc", view=view)
     loaded, seen, _ = load_classifier(path)

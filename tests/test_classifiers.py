@@ -223,6 +223,17 @@ def test_crops_against_a_plain_loop(height, width):
     torch.testing.assert_close(replace(view, crops=1).prepare_crops(clips), view.prepare(clips))
 
 
+@pytest.mark.parametrize("crops", [1, 3])
+def test_differences_are_those_of_the_prepared_pictures(crops):
+    view = ClassifierInput(frames=4, short_side=8, crop=6, crops=crops)
+    clips = torch.randint(0, 255, (2, 7, 8, 9, 3), dtype=torch.uint8)
+    pictures = view.prepare_crops(clips)
+    got = replace(view, differences=True).prepare_crops(clips)
+    assert got.shape == pictures.shape and not got[:, :, 0].any()
+    for t in range(1, 4):
+        torch.testing.assert_close(got[:, :, t], pictures[:, :, t] - pictures[:, :, t - 1])
+
+
 def test_i3d_sees_values_between_minus_one_and_one():
     view = CLASSIFIERS["i3d"].view
     for level, value in ((0, -1.0), (255, 1.0)):

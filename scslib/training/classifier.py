@@ -74,7 +74,8 @@ def recolour(
 
 def classifier_loss(network: nn.Module, batch: Batch, *, view: ClassifierInput) -> torch.Tensor:
     """Cross-entropy of f on a batch of `ClassifierBatches`."""
-    seen = recolour(view.prepare(batch["clips"]), batch["channels"], batch["gain"], batch["shift"])
+    shift = batch["shift"] * (not view.differences)  # which no difference of two pictures shows
+    seen = recolour(view.prepare(batch["clips"]), batch["channels"], batch["gain"], shift)
     return F.cross_entropy(network(seen), batch["label"])
 
 
