@@ -200,8 +200,9 @@ def plan_video(spec: Synthetic, number: int, label: str) -> list[Shot]:
     """The shots of video `number`, end to end, without drawing anything."""
     rng = np.random.default_rng([spec.seed, number, 0])
     duration = spec.duration_s * rng.uniform(1.0, 1.1)
-    segments = int(rng.integers(3, 6)) if duration >= 60 else int(rng.integers(1, 3))
-    parts = rng.dirichlet(np.full(segments, 8.0)) * duration * spec.action_share
+    action = duration * spec.action_share
+    segments = max(1, round(action / rng.uniform(3.0, 5.0)))  # a clip is to find room in one
+    parts = rng.dirichlet(np.full(segments, 8.0)) * action
     shots = [("action", part, label, True) for part in parts]
     others = [name for name in spec.names if name != label]
     favourite = others[rng.integers(len(others))]
