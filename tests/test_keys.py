@@ -105,7 +105,7 @@ def squares(network, batch):
 def trained(path, **stands_on):
     torch.manual_seed(0)
     network = nn.Linear(3, 1)
-    losses = fit(
+    curve = fit(
         network,
         Numbers(),
         squares,
@@ -115,7 +115,7 @@ def trained(path, **stands_on):
         stands_on=stands_on,
         resume=path,
     )
-    return losses, json.loads(path.with_suffix(".key.json").read_text())["again"]
+    return curve.losses, json.loads(path.with_suffix(".key.json").read_text())["again"]
 
 
 def test_a_training_is_done_again_for_its_code_and_what_it_stands_on_only(tmp_path, monkeypatch):

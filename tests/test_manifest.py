@@ -183,7 +183,7 @@ def test_folds_share_no_group_and_cover_all_that_another_video_teaches():
         groups = [set(fold.loc[fold["label"] == label, "group"]) for fold in folds]
         assert all(groups) and sum(map(len, groups)) == len(set.union(*groups))
         assert all(set(videos.loc[videos["label"] == label, "group"]) - group for group in groups)
-    assert in_folds(videos, 0) == []
+    assert in_folds(videos, 0) == in_folds(table_of({"a": [1], "b": [1]}), 2) == []
 
 
 def test_hold_out_refuses_what_cannot_be_parted():

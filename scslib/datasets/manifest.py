@@ -193,7 +193,7 @@ def hold_out(videos: pd.DataFrame, fraction: float) -> tuple[pd.DataFrame, pd.Da
 
 
 def in_folds(videos: pd.DataFrame, folds: int) -> list[pd.DataFrame]:
-    """Part training videos in `folds` parts, each with about its share of every class.
+    """Part training videos in `folds` parts, each with about its share of every class; no part is empty.
 
     Where a `group` column exists, a group is never cut in two. A class with one video (or group) is in
     none of the parts: nobody could learn that class without it.
@@ -203,7 +203,8 @@ def in_folds(videos: pd.DataFrame, folds: int) -> list[pd.DataFrame]:
     units = videos.groupby("label")["group" if "group" in videos else "video_id"]
     number = units.transform(lambda unit: pd.factorize(unit)[0] % folds)
     several = units.transform("nunique") > 1
-    return [videos[several & (number == n)].reset_index(drop=True) for n in range(folds)]
+    parts = [videos[several & (number == n)].reset_index(drop=True) for n in range(folds)]
+    return [part for part in parts if len(part)]
 
 
 PARTS = ("classifier", "samplers", "validation")  # of the training videos
