@@ -73,7 +73,7 @@ def run(
     from scslib.coverage import reading_note
     from scslib.devices import choose
     from scslib.parameters import from_command_line
-    from scslib.report import HELD_OUT, SUMMARY, guessing_note, readable, shortfalls, write_report
+    from scslib.report import HELD_OUT, SUMMARY, block_note, guessing_note, readable, shortfalls, write_report
     from scslib.workspace import check_run
 
     params = runner.preset(preset)
@@ -101,6 +101,7 @@ def run(
         click.echo(f"{training}: see results/videos.csv")
     if guessing := guessing_note(done.notes()):
         click.echo(guessing)
+    click.echo(block_note(done.notes()))
     click.echo(f"\nreport: {write_report(done)}")  # again: with the figures of the last notebooks
     if missing and require_complete:
         raise click.ClickException("; ".join(missing))

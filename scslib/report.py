@@ -114,6 +114,17 @@ def guessing_note(notes: dict) -> str:
     return f"f may be guessing about videos that it has not seen (p = {p:.2g}, see notebook 03)"
 
 
+def block_note(notes: dict) -> str:
+    """A line on what every interval of a run holds fixed; notes: `Run.notes`."""
+    trained, again = len(notes.get("seeds", [])) or 1, notes.get("trainings_of_f", 1) - 1
+    failed = f" ({again} before it failed)" if again else ""
+    samplers = "one" if trained == 1 else trained
+    return (
+        f"one block: one set of videos, one training of f{failed}, {samplers} of the samplers. "
+        "Another f moves every row, which the intervals do not know: scs sweep evidence trains five"
+    )
+
+
 def write_report(run: Run, *, most: int = 20_000_000) -> Path:
     """Write RUN/report.html from the run's files, and return its path. All text in it is escaped.
 
@@ -147,6 +158,7 @@ def write_report(run: Run, *, most: int = 20_000_000) -> Path:
             videos=int(methods[["videos", "videos_failed"]].iloc[0].sum()),
             coverage=coverage_note(videos),
             guessing=guessing_note(notes),
+            block=block_note(notes),
             training=reading_note(videos[videos["split"] == "held out"], HELD_OUT),
             fallen_back=_fallen_back(summary),
             k=int(methods["k"].iloc[0]),

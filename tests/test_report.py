@@ -7,7 +7,7 @@ import pytest
 from runs import HOSTILE, example_run, example_tables
 
 from scslib.gallery import load_gallery
-from scslib.report import guessing_note, readable, shortfalls, write_report
+from scslib.report import block_note, guessing_note, readable, shortfalls, write_report
 from scslib.workspace import WorkspaceError
 
 
@@ -123,6 +123,16 @@ def test_a_table_of_another_version_of_the_kit_is_refused_by_its_column(tmp_path
         WorkspaceError, match=r"summary\.csv: no column coverage, seeds, .* run notebook 06"
     ):
         write_report(run)
+
+
+def test_what_the_intervals_hold_fixed_is_said_at_the_top(tmp_path):
+    run = example_tables(tmp_path / "run")
+    run.note(seeds=[0], trainings_of_f=1)
+    assert "one training of f, one of the samplers" in block_note(run.notes())
+    run.note(seeds=[0, 1, 2], trainings_of_f=3)
+    said = "one training of f (2 before it failed), 3 of the samplers"
+    assert said in block_note(run.notes())
+    assert said in write_report(run).read_text().split("<main")[0]
 
 
 def test_a_classifier_that_guesses_is_said_at_the_top(tmp_path):
