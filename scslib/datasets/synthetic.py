@@ -41,7 +41,7 @@ from scslib.sources import code_of
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.write import Encoding, write_video
 
-# Where an actor is after `t` seconds, on a scale of its own: `_reach` makes all equally fast.
+# Where an actor is after `t` seconds, on a scale of its own: `_paths` says how far it goes.
 MOVES = {
     "sway": lambda t: (np.sin(2 * np.pi * t / 2.4), 0.0),
     "shake": lambda t: (np.sin(2 * np.pi * t / 0.6), 0.0),
@@ -67,7 +67,7 @@ SOUNDS = {
 OTHER_PITCHES = (450, 760, 1040, 1500, 2200, 3200)
 OTHER = "other"  # such a voice, as the sound of a shot
 FILLERS = ("still", "pan", "cuts", "stroll", "decoy")
-SIZES, SPEEDS, APART = (32, 40), (36, 54), (32, 40)  # pixels, pixels a second, pixels from the middle
+SIZES, SPEEDS, APART = (32, 40), (45, 65), (32, 40)  # pixels, pixels a second, pixels from the middle
 LOUDNESS = (0.06, 0.14)  # of any voice
 
 
@@ -285,7 +285,7 @@ class _Scene:
         middle = (0.5 + rng.uniform(-1, 1, 2) * 0.08) * self.shape[::-1]
         away = np.array([np.cos(angle), np.sin(angle)]) * far
         self.places = middle - away, middle + away  # the first is always the left one
-        self.paths = _paths(rng, shot, rng.uniform(*SPEEDS) * self.unit)
+        self.paths = _paths(rng, spec, shot, rng.uniform(*SPEEDS) * self.unit)
 
     def draw(self, t: float) -> np.ndarray:
         """The picture after `t` seconds of the shot: (H, W, 3) uint8."""
@@ -302,17 +302,19 @@ class _Scene:
         return picture
 
 
-def _paths(rng: np.random.Generator, shot: Shot, speed: float) -> tuple:
+def _paths(rng: np.random.Generator, spec: Synthetic, shot: Shot, speed: float) -> tuple:
     """Where the two actors of a shot are after `t` seconds, seen from their places; None: they stand.
 
-    Both have the same mean speed, pixels a second.
+    speed: pixels a second. Movements differ in it (`_pace`), in the same way wherever they are shown;
+    who strolls has the pace of some movement.
     """
     if shot.kind == "stroll":
-        return _stroll(rng, speed), _stroll(rng, speed)
+        paces = [_pace(spec.names[rng.integers(spec.classes)]) for _ in range(2)]
+        return tuple(_stroll(rng, speed * pace) for pace in paces)
     if shot.movement is None:
         return None, None
     move = MOVES[shot.movement]
-    reach = speed / _mean_speed(shot.movement)
+    reach = speed * _pace(shot.movement) / _mean_speed(shot.movement)
     against = -1 if shot.together else 1
     return (lambda t: reach * np.array(move(t))), (lambda t: against * reach * np.array(move(t)))
 
@@ -323,6 +325,16 @@ def _stroll(rng: np.random.Generator, speed: float):
     # equally fast; the mean square of both speeds together is that of one swing's highest
     reach = speed / (2 * np.pi * rates) * np.hstack([np.cos(angles), np.sin(angles)])
     return lambda t: (reach * np.sin(2 * np.pi * rates * t + phases)).sum(0)
+
+
+@cache
+def _pace(movement: str) -> float:
+    """How much faster a movement is than the mean of all: the root of what one reach for all would make it.
+
+    So that sway and shake differ in a single vector, too, and none goes too far or hardly moves.
+    """
+    usual = np.exp(np.mean([np.log(_mean_speed(name)) for name in MOVES]))
+    return float(np.sqrt(_mean_speed(movement) / usual))
 
 
 @cache
