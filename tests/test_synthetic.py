@@ -433,7 +433,7 @@ def test_pictures_of_the_action_do_not_tell_the_class(many):
 def test_single_drawn_pictures_do_not_tell_the_class():
     """Nothing but action, before encoding: more pictures, so that a smaller leak would be seen."""
     spec, rows, labels = Synthetic(seed=8), [], []
-    for number in range(300):
+    for number in range(600):
         label = spec.names[number % spec.classes]
         pictures = draw_video(spec, number, [Shot("action", 0.0, 2.0, label, together=True)])
         rows.append(picture_features(next(itertools.islice(pictures, number % 4, None))))
