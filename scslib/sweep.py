@@ -38,7 +38,7 @@ KEYS = ("question", "preset", "grid", "sets", "parameters", "seeds", "notebooks"
 # Seconds of the notebooks 00, 01, ... on one core, as long as a sweep has measured nothing itself.
 SECONDS = {
     "smoke": (15, 20, 10, 25, 10, 25, 35, 30, 60, 50, 10, 60, 30),
-    "laptop": (15, 145, 10, 200, 105, 360, 265, 40, 1000, 1000, 90, 300, 60),
+    "laptop": (15, 270, 15, 700, 100, 1400, 250, 40, 1000, 1000, 90, 300, 60),
 }
 
 
