@@ -73,7 +73,15 @@ def run(
     from scslib.coverage import reading_note
     from scslib.devices import choose
     from scslib.parameters import from_command_line
-    from scslib.report import HELD_OUT, SUMMARY, block_note, guessing_note, readable, shortfalls, write_report
+    from scslib.report import (
+        HELD_OUT,
+        SUMMARY,
+        block_note,
+        guessing_note,
+        readable,
+        shortfalls,
+        write_report,
+    )
     from scslib.workspace import check_run
 
     params = runner.preset(preset)

@@ -87,7 +87,9 @@ def honest_scores(
     fold of f's own videos by the f that was trained on the other folds.
     """
     folds = in_folds(parts.classifier, run.notes().get("folds", 0))
-    asked = {"classifier": parts.held} | {f"classifier-fold{n}": videos for n, videos in enumerate(folds)}
+    asked = {"classifier": parts.held} | {
+        f"classifier-fold{n}": videos for n, videos in enumerate(folds)
+    }
     return [
         dense_scores(
             dataset,

@@ -393,7 +393,8 @@ def test_saliencies_of_other_videos_are_no_silent_videos(world):
 def test_picks_in_segments_pass_over_clips_whose_times_nobody_knows(torn):
     rows = torn[0].set_index(["method", "video_id"])["in_segments"]
     assert np.isnan(rows["visual", "v3"])  # which has no segments
-    assert rows["visual", "v4"] == rows["uniform", "v4"] == 1  # the one clip of v4 that has times and rows["dense", "v0"] == 0.25 and rows["dense", "v4"] == 1
+    assert rows["visual", "v4"] == rows["uniform", "v4"] == 1  # of the one clip of v4 that has times
+    assert rows["dense", "v0"] == 0.25 and rows["dense", "v4"] == 1
 
 
 def test_the_note_says_what_is_missing_and_agrees_with_the_table(torn, tmp_path):

@@ -254,9 +254,7 @@ def seen_of(monkeypatch, spec, shots: int) -> dict[str, np.ndarray]:
     found, sizes = {}, []
     sprite = synthetic._sprite
     with monkeypatch.context() as patch:
-        patch.setattr(
-            synthetic, "_sprite", lambda rng, size: (sizes.append(size), sprite(rng, size))[1]
-        )
+        patch.setattr(synthetic, "_sprite", lambda rng, size: (sizes.append(size), sprite(rng, size))[1])
         for number in range(shots):
             for kind in ("action", "decoy", "stroll"):
                 movement = None if kind == "stroll" else spec.names[number % spec.classes]

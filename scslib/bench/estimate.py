@@ -49,6 +49,8 @@ def bench_estimate(folder: Path, runtime: pd.DataFrame) -> pd.DataFrame:
     runtime = runtime[(runtime["codec"] == "mpeg4") & runtime["method"].isin(METHODS)]
     if runtime.empty:
         raise ValueError(f"runtime must have rows of codec mpeg4 and a method of {METHODS}")
+    if "samplers" not in runtime:
+        raise ValueError("runtime has no column samplers: measure it again with scs bench runtime")
     video = encoded(folder, Encoding(340, 256, 30, 12, "mpeg4", 4), SAMPLE_S * 30, sound=True)
     kept = samplers_of(preset("full"), 10, "cpu")[1]
     full, paper = (_bytes_per_s(video, spec) for spec in (kept, FeatureSpec()))

@@ -329,7 +329,7 @@ def _stroll(rng: np.random.Generator, speed: float):
 
 @cache
 def _pace(movement: str) -> float:
-    """How much faster a movement is than the mean of all: the root of what one reach for all would make it.
+    """How much faster a movement is than usual: the root of what one reach for all would make it.
 
     So that sway and shake differ in a single vector, too, and none goes too far or hardly moves.
     """
