@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -310,8 +310,15 @@ def _learn(
     resume: Path | None,
     every: int,
 ) -> Curve:
-    """Train a network with one objective, as the recipe says."""
+    """Train a network with one objective, as the recipe says; all steps, where nothing is validated by."""
     kept = resume and resume.with_name(f"{resume.name}-{objective}.pt")
+    asked = lessons.validation_labels if objective == "ac" else lessons.validation_targets
+    if not asked:
+        recipe = replace(
+            recipe,
+            ac=recipe.ac and replace(recipe.ac, look_every=0),
+            rank=replace(recipe.rank, look_every=0),
+        )
     if objective == "ac":
         return train_ac(
             network,
