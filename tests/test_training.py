@@ -153,6 +153,15 @@ def test_a_recipe_is_ac_and_then_rank_from_it(moving, lessons):
     assert set(scratch.networks) == {"rank"}
 
 
+def test_without_validation_videos_all_steps_are_taken(moving, lessons):
+    looking = replace(RECIPE.rank, look_every=1)
+    recipe = replace(RECIPE, ac=looking, rank=looking)
+    without = replace(lessons, validation_labels={}, validation_targets={})
+    trained = train_sampler("motion", moving[0], without, recipe, classes=CLASSES, seed=3)
+    for curve in trained.curves.values():
+        assert len(curve.losses) == 2 and not len(curve.looks) and not curve.plateau
+
+
 def test_a_training_ends_when_validation_falls_no_longer(moving, lessons, tmp_path):
     """The network has the weights of the lowest look; killed and taken up again, it ends the same."""
     features, validation = moving[0], lessons.validation_labels

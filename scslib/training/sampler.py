@@ -310,7 +310,7 @@ def _learn(
     resume: Path | None,
     every: int,
 ) -> Curve:
-    """Train a network with one objective, as the recipe says; all steps, where nothing is validated by."""
+    """Train a network as the recipe says; without validation videos, for all its steps."""
     kept = resume and resume.with_name(f"{resume.name}-{objective}.pt")
     asked = lessons.validation_labels if objective == "ac" else lessons.validation_targets
     if not asked:
