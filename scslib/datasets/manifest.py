@@ -177,7 +177,7 @@ def hold_out(videos: pd.DataFrame, fraction: float) -> tuple[pd.DataFrame, pd.Da
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction ({fraction}) must be between 0 and 1")
-    unit = "group" if "group" in videos else "video_id"
+    unit = _unit(videos)
     out = set()
     for _, rows in videos.groupby("label", sort=True):
         units = list(dict.fromkeys(rows[unit]))
@@ -200,11 +200,16 @@ def in_folds(videos: pd.DataFrame, folds: int) -> list[pd.DataFrame]:
     """
     if not folds:
         return []
-    units = videos.groupby("label")["group" if "group" in videos else "video_id"]
+    units = videos.groupby("label")[_unit(videos)]
     number = units.transform(lambda unit: pd.factorize(unit)[0] % folds)
     several = units.transform("nunique") > 1
     parts = [videos[several & (number == n)].reset_index(drop=True) for n in range(folds)]
     return [part for part in parts if len(part)]
+
+
+def _unit(videos: pd.DataFrame) -> str:
+    """The column of what must not be cut in two."""
+    return "group" if "group" in videos else "video_id"
 
 
 PARTS = ("classifier", "samplers", "validation")  # of the training videos
@@ -235,7 +240,7 @@ def training_parts(videos: pd.DataFrame, held_out: float, validation: float = 0.
             raise DatasetError(f"part ({unknown[0]!r}) must be one of {', '.join(PARTS)}")
         return Parts(*(videos[videos["part"] == part].reset_index(drop=True) for part in PARTS))
     kept, held = hold_out(videos, held_out)
-    unit = "group" if "group" in held else "video_id"
+    unit = _unit(held)
     several = held.groupby("label")[unit].transform("nunique") > 1
     if validation == 0 or not several.any():
         return Parts(kept, held, held.iloc[:0])

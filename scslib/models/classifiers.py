@@ -25,8 +25,8 @@ class ClassifierInput:
     their short side scaled to `short_side` pixels, the `crop` x `crop` pixels in the middle, in 0..1,
     minus `mean`, divided by `std` (RGB). `crops` = 3 adds the crops at both ends of the longer side.
     differences: not the pictures, but how each differs from the one before it (of the first: not at
-    all), as in TSN (Wang et al., ECCV 2016). What stands still is gone, and what moves is left: on few
-    videos a network that starts from nothing finds movement in minutes, where pictures would take hours.
+    all), as in TSN (Wang et al., ECCV 2016). What stands still is gone, and what moves is left, which
+    helps a network that starts from nothing on few videos.
 
     The defaults are torchvision's for MC3-18 and R(2+1)D-18 at full size, but for their 15 pictures a
     second: a classifier that is trained here sees every frame.

@@ -312,19 +312,15 @@ def _learn(
 ) -> Curve:
     """Train a network as the recipe says; without validation videos, for all its steps."""
     kept = resume and resume.with_name(f"{resume.name}-{objective}.pt")
-    asked = lessons.validation_labels if objective == "ac" else lessons.validation_targets
-    if not asked:
-        recipe = replace(
-            recipe,
-            ac=recipe.ac and replace(recipe.ac, look_every=0),
-            rank=replace(recipe.rank, look_every=0),
-        )
+    schedule = recipe.ac if objective == "ac" else recipe.rank
+    if not (lessons.validation_labels if objective == "ac" else lessons.validation_targets):
+        schedule = replace(schedule, look_every=0)
     if objective == "ac":
         return train_ac(
             network,
             features,
             lessons.labels,
-            recipe.ac,
+            schedule,
             validation=lessons.validation_labels,
             pictures=recipe.pictures,
             seed=seed,
@@ -335,7 +331,7 @@ def _learn(
         network,
         features,
         lessons.targets,
-        recipe.rank,
+        schedule,
         validation=lessons.validation_targets,
         clips_per_video=recipe.clips_per_video,
         pictures=recipe.pictures,
