@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from scslib.workspace import Run
 
 FILE = "checkpoints", "recipe.json"
-RANK_LR = 1 / 3  # of AC's learning rate: RANK starts from AC's network, and is to keep what that knows
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def make_recipe(
     ac = Schedule(ac_steps, batch=sampler_batch, lr=sampler_lr, look_every=look_every, patience=patience)
     return Recipe(
         ac=ac,
-        rank=replace(ac, steps=rank_steps, lr=sampler_lr * RANK_LR),
+        rank=replace(ac, steps=rank_steps),
         width=sampler_width,
         sound_width=sound_width,
         backbone=backbone,
