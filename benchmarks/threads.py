@@ -130,7 +130,8 @@ def be_measured() -> None:
     """Answer each line, a number of seconds, with the median of the training steps of so long."""
     import torch  # before scslib, which would set how its threads wait
 
-    from scslib.models.classifiers import ClassifierInput, build_classifier
+    from scslib.models.classifiers import build_classifier
+    from scslib.models.views import ClassifierInput
     from scslib.training.classifier import ClassifierBatches, classifier_loss
 
     torch.manual_seed(0)

@@ -12,7 +12,8 @@ from torch import nn
 from scslib import devices
 from scslib.datasets.manifest import Dataset
 from scslib.models.checkpoints import fingerprint, load_classifier
-from scslib.models.classifiers import ClassifierInput, forward_features
+from scslib.models.classifiers import forward_features
+from scslib.models.views import ClassifierInput
 from scslib.shards import Read, Shards, run_shards, videos_of
 from scslib.video.clips import ClipIndex, expected_clips, index_clips
 from scslib.video.frames import numbered_clips, short_side

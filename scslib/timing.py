@@ -18,7 +18,7 @@ from scslib.baselines import Baseline
 from scslib.cascade import Cascade
 from scslib.clock import STAGES, Clock
 from scslib.features import FeatureSpec
-from scslib.models.classifiers import ClassifierInput
+from scslib.models.views import ClassifierInput
 from scslib.saliency import ClipSampler
 from scslib.scoring import classify, clips_for
 from scslib.video.clips import ClipIndex

@@ -18,7 +18,7 @@ from scslib.video.frames import decode_clips, short_side
 
 if TYPE_CHECKING:
     from scslib.datasets.manifest import Dataset
-    from scslib.models.classifiers import ClassifierInput
+    from scslib.models.views import ClassifierInput
 
 
 def read_training_clips(

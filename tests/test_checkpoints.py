@@ -25,8 +25,9 @@ from scslib.models.checkpoints import (
     save_sampler,
     short_name,
 )
-from scslib.models.classifiers import CLASSIFIERS, SHORT, Classifier, ClassifierInput, build_classifier
+from scslib.models.classifiers import CLASSIFIERS, Classifier, build_classifier
 from scslib.models.samplers import MODALITIES, Sampler
+from scslib.models.views import SHORT, ClassifierInput
 
 
 def test_a_classifier_comes_back_with_what_it_sees(tmp_path):

@@ -14,8 +14,8 @@ from published import Reference, csn, i3d, r2plus1d, r3d, to_hassony, to_mmactio
 from safetensors.torch import save_file
 
 from scslib.models.checkpoints import CheckpointError, identify, load_classifier, save_classifier
-from scslib.models.classifiers import LARGE, LONG, SHORT, SYMMETRIC
 from scslib.models.published import recognise, unwrap
+from scslib.models.views import LARGE, LONG, SHORT, SYMMETRIC
 
 IG65M = replace(
     LARGE,

@@ -8,7 +8,8 @@ from streams import FRAMES, RATE, every_frame
 
 from scslib.datasets.manifest import write_dataset
 from scslib.models.checkpoints import save_classifier
-from scslib.models.classifiers import ClassifierInput, build_classifier
+from scslib.models.classifiers import build_classifier
+from scslib.models.views import ClassifierInput
 from scslib.scoring import classify, dense_scores
 from scslib.training_clips import read_training_clips
 

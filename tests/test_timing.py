@@ -7,9 +7,10 @@ import torch
 from scslib.baselines import packet_size
 from scslib.clock import STAGES, Clock
 from scslib.features import FeatureSpec
-from scslib.models.classifiers import ClassifierInput, build_classifier
+from scslib.models.classifiers import build_classifier
 from scslib.models.costs import measure
 from scslib.models.samplers import Sampler
+from scslib.models.views import ClassifierInput
 from scslib.saliency import ClipSampler
 from scslib.timing import time_methods
 from scslib.video.clips import index_clips

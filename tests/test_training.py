@@ -12,8 +12,9 @@ from torchvision.models.video import mc3_18 as torchvision_mc3_18
 from scslib.features import VideoFeatures
 from scslib.inputs import sampler_inputs
 from scslib.models.checkpoints import load_sampler, save_sampler
-from scslib.models.classifiers import ClassifierInput, build_classifier
+from scslib.models.classifiers import build_classifier
 from scslib.models.samplers import BACKBONES, PictureTrunk, Sampler, SoundTrunk, joined
+from scslib.models.views import ClassifierInput
 from scslib.saliency import ClipSampler
 from scslib.training import sampler
 from scslib.training.loop import LOOK_BATCHES, Schedule

@@ -19,8 +19,9 @@ from scslib.bench.videos import encoded, lengthened
 from scslib.cascade import Cascade
 from scslib.clock import STAGES
 from scslib.features import FeatureSpec
-from scslib.models.classifiers import ClassifierInput, build_classifier
+from scslib.models.classifiers import build_classifier
 from scslib.models.samplers import Sampler
+from scslib.models.views import ClassifierInput
 from scslib.paper import beside
 from scslib.parallel import cores
 from scslib.run import preset

@@ -19,7 +19,7 @@ from safetensors.torch import load_model, save_file
 from torch import nn
 
 from scslib.files import replacing
-from scslib.models.classifiers import HEADS, ClassifierInput, build_classifier, head_name, replace_head
+from scslib.models.classifiers import HEADS, build_classifier, head_name, replace_head
 from scslib.models.published import Family, recognise, rename, unwrap
 from scslib.models.reading import (
     BY_NAME,
@@ -32,6 +32,7 @@ from scslib.models.reading import (
 )
 from scslib.models.resnet3d import set_eps
 from scslib.models.samplers import Sampler
+from scslib.models.views import ClassifierInput
 
 log = logging.getLogger(__name__)
 

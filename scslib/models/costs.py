@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 
 from scslib.clock import Clock
-from scslib.models.classifiers import CLASSIFIERS, ClassifierInput, build_classifier
+from scslib.models.classifiers import CLASSIFIERS, build_classifier
+from scslib.models.views import ClassifierInput
 from scslib.models.width import FULL_WIDTH
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from scslib.models.classifiers import LARGE, LONG, SHORT, SYMMETRIC, ClassifierInput
+from scslib.models.views import LARGE, LONG, SHORT, SYMMETRIC, ClassifierInput
 from scslib.models.width import FULL_WIDTH
 
 log = logging.getLogger(__name__)

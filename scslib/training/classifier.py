@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from scslib.models.classifiers import ClassifierInput
+from scslib.models.views import ClassifierInput
 from scslib.shards import Shards
 from scslib.training.loop import Batch, Schedule, fit
 
