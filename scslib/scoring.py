@@ -12,11 +12,11 @@ from torch import nn
 from scslib import devices
 from scslib.datasets.manifest import Dataset
 from scslib.models.checkpoints import fingerprint, load_classifier
-from scslib.models.classifiers import forward_features
-from scslib.models.views import ClassifierInput
+from scslib.models.heads import forward_features
+from scslib.models.views import View
 from scslib.shards import Read, Shards, run_shards, videos_of
 from scslib.video.clips import ClipIndex, expected_clips, index_clips
-from scslib.video.frames import numbered_clips, short_side
+from scslib.video.frames import numbered_clips
 
 
 def dense_scores(
@@ -49,8 +49,8 @@ def dense_scores(
 def _dense_scores(path: Path, params: dict) -> Read:
     network, view = _cached_classifier(params["checkpoint"], params["weights"], params["on"])
     index = clips_for(path, view)
-    size = short_side(index.info.width, index.info.height, view.short_side)
-    stream, numbers = numbered_clips(index, size=size), []
+    size = view.read_size(index.info.width, index.info.height)
+    stream, numbers = numbered_clips(index, size=size, frames=view.frames), []
     scores, features = [np.zeros((0, 0), np.float32)], [np.zeros((0, 0), np.float16)]
     for clips in devices.in_batches(stream, devices.choose(params["on"])):
         numbers += [number for number, _ in clips]
@@ -63,33 +63,38 @@ def _dense_scores(path: Path, params: dict) -> Read:
     return Read(arrays, len(numbers), expected_clips(index), index.missing, index.note)
 
 
-def clips_for(path: str | Path, view: ClassifierInput) -> ClipIndex:
-    """The clips of a video as a classifier wants them: so many pictures, at its frame rate."""
-    return index_clips(path, clip_len=view.frames, frame_rate=view.frame_rate)
+def clips_for(path: str | Path, view: View) -> ClipIndex:
+    """The clips of a video as a classifier wants them: so many frames, at its frame rate."""
+    return index_clips(path, clip_len=view.length, frame_rate=view.frame_rate)
 
 
 @torch.inference_mode()
 def classify_with_features(
-    network: nn.Module, view: ClassifierInput, clips: np.ndarray
+    network: nn.Module, view: View, clips: np.ndarray, *, fitted: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """(class probabilities (K, C), pooled features (K, D)), float32, of clips (K, T, H, W, 3) uint8.
 
-    Of several crops of a clip the means are taken.
+    Of several crops of a clip the means are taken. fitted: the clips have gone through `view.fit`.
     """
     device = next(network.parameters()).device
-    inputs = view.prepare_crops(devices.put({"clips": torch.from_numpy(clips)}, device)["clips"])
+    pixels = torch.from_numpy(clips)
+    pixels = pixels if fitted else view.fit(pixels)
+    inputs = view.normalise(devices.put({"clips": pixels}, device)["clips"])
     with devices.precision(device):
         features, logits = forward_features(network, inputs)
     both = logits.float().softmax(1), features.float()
     return tuple(t.unflatten(0, (-1, view.crops)).mean(1).cpu().numpy() for t in both)
 
 
-def classify(network: nn.Module, view: ClassifierInput, clips: np.ndarray) -> np.ndarray:
-    """Class probabilities (K, C) float32 of decoded clips (K, T, H, W, 3) uint8."""
-    return classify_with_features(network, view, clips)[0]
+def classify(network: nn.Module, view: View, clips: np.ndarray, *, fitted: bool = False) -> np.ndarray:
+    """Class probabilities (K, C) float32 of decoded clips (K, T, H, W, 3) uint8.
+
+    fitted: they are some of `read_training_clips`.
+    """
+    return classify_with_features(network, view, clips, fitted=fitted)[0]
 
 
 @lru_cache(maxsize=1)
-def _cached_classifier(checkpoint: str, weights: str, on: str) -> tuple[nn.Module, ClassifierInput]:
+def _cached_classifier(checkpoint: str, weights: str, on: str) -> tuple[nn.Module, View]:
     network, view, _ = load_classifier(checkpoint)
     return network.to(devices.choose(on)), view

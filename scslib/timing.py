@@ -18,11 +18,11 @@ from scslib.baselines import Baseline
 from scslib.cascade import Cascade
 from scslib.clock import STAGES, Clock
 from scslib.features import FeatureSpec
-from scslib.models.views import ClassifierInput
+from scslib.models.views import View
 from scslib.saliency import ClipSampler
 from scslib.scoring import classify, clips_for
 from scslib.video.clips import ClipIndex
-from scslib.video.frames import decode_clips, iter_clips, short_side
+from scslib.video.frames import decode_clips, iter_clips
 
 
 def time_methods(
@@ -71,11 +71,11 @@ def time_methods(
     return _with_ratios(pd.DataFrame(rows).set_index("method"))
 
 
-def seconds_per_clip(path: Path, network, view: ClassifierInput, *, clips: int = 2) -> float:
+def seconds_per_clip(path: Path, network, view: View, *, clips: int = 2) -> float:
     """How long f takes for one clip, on the first `clips` of a file; one round more warms up."""
     index = clips_for(path, view)
     some = range(min(clips, len(index)))
-    pixels = decode_clips(index, some, size=_size(index, view))
+    pixels = decode_clips(index, some, **_seen(index, view))
     clocks = [Clock(), Clock()]
     for clock in clocks:
         clock("classifier_s", classify, network, view, pixels)
@@ -104,32 +104,31 @@ def _with_ratios(table: pd.DataFrame) -> pd.DataFrame:
     return columns.join(table[others]).reset_index()
 
 
-def _size(index: ClipIndex, view: ClassifierInput) -> tuple[int, int]:
-    return short_side(index.info.width, index.info.height, view.short_side)
+def _seen(index: ClipIndex, view: View) -> dict:
+    """What f is to see of each clip, for `decode_clips` and `iter_clips`."""
+    return {"size": view.read_size(index.info.width, index.info.height), "frames": view.frames}
 
 
-def _classify(index: ClipIndex, picks: np.ndarray, network, view: ClassifierInput, clock: Clock) -> None:
+def _classify(index: ClipIndex, picks: np.ndarray, network, view: View, clock: Clock) -> None:
     """Decode the picked clips in order of time, and show them to f."""
-    pixels = clock("decode_s", decode_clips, index, np.sort(picks), size=_size(index, view))
+    pixels = clock("decode_s", decode_clips, index, np.sort(picks), **_seen(index, view))
     clock("classifier_s", classify, network, view, pixels)
 
 
-def _until_settled(
-    index: ClipIndex, picks: np.ndarray, network, view: ClassifierInput, clock: Clock
-) -> None:
+def _until_settled(index: ClipIndex, picks: np.ndarray, network, view: View, clock: Clock) -> None:
     """Decode clip after clip, the best first, until the rest cannot change the answer."""
     votes = 0.0
     for shown, pick in enumerate(picks, 1):
-        pixels = clock("decode_s", decode_clips, index, [pick], size=_size(index, view))
+        pixels = clock("decode_s", decode_clips, index, [pick], **_seen(index, view))
         votes += clock("classifier_s", classify, network, view, pixels)[0].astype(float)
         if sampling.settled(votes, left=len(picks) - shown):
             return
 
 
-def _dense(path: Path, network, view: ClassifierInput, clock: Clock) -> None:
+def _dense(path: Path, network, view: View, clock: Clock) -> None:
     """Decode everything, and show it to f."""
     index = clock("read_s", clips_for, path, view)
-    stream = iter_clips(index, size=_size(index, view))
+    stream = iter_clips(index, **_seen(index, view))
     size = devices.clips_at_once(next(network.parameters()).device)
     while clips := clock("decode_s", lambda: list(islice(stream, size))):
         clock("classifier_s", classify, network, view, np.stack(clips))

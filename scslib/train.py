@@ -71,7 +71,7 @@ def read_material(
     view = load_classifier(checkpoint)[1]
     first = probe(next(p for p in map(dataset.path, parts.held["video_id"]) if p.is_file()))
     size = {"height": first.height, "width": first.width, "pictures": kept_pictures}
-    spec = FeatureSpec(view.frames, accumulate, iframe_size, frame_rate=view.frame_rate, **size)
+    spec = FeatureSpec(view.length, accumulate, iframe_size, frame_rate=view.frame_rate, **size)
     videos = pd.concat(parts, ignore_index=True)
     features = extract_features(dataset, videos, run.cache("features"), spec, workers=workers)
     dense = honest_scores(run, dataset, parts, device=device, workers=workers)

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scslib import sampling
-from scslib.models.preprocessing import spread
 from scslib.shards import Read, Shards, run_shards, videos_of
-from scslib.video.clips import index_clips
+from scslib.video.clips import ClipIndex, index_clips
 from scslib.video.frames import decode_clips, short_side
 
 if TYPE_CHECKING:
     from scslib.datasets.manifest import Dataset
-    from scslib.models.views import ClassifierInput
+    from scslib.models.views import View
 
 
 def read_training_clips(
@@ -28,7 +27,7 @@ def read_training_clips(
     *,
     per_video: int,
     segment_share: float,
-    view: ClassifierInput,
+    view: View,
     seed: int,
     workers: int = 0,
 ) -> Shards:
@@ -36,8 +35,10 @@ def read_training_clips(
 
     `segment_share` of them, 0..1, lie inside the annotated segments, which is what a classifier
     pre-trained on trimmed video has seen; the others lie anywhere, as in the paper (0: all of them).
-    Shards of `clips` (n, frames, H, W, 3) uint8 and `start_s` (n,).
+    Shards of `clips` (n, frames, H, W, 3) uint8, what `view.fit` makes of them, and `start_s` (n,).
     """
+    from scslib.models.specs import describe  # and with it PyTorch
+
     if not 0 <= segment_share <= 1:
         raise ValueError(f"segment_share ({segment_share}) must be in 0..1")
     if segment_share > 0 and dataset.segments.empty:
@@ -53,9 +54,7 @@ def read_training_clips(
     params = {
         "per_video": per_video,
         "inside": round(segment_share * per_video),
-        "frames": view.frames,
-        "frame_rate": view.frame_rate,
-        "short_side": view.short_side,
+        "view": describe(view),
         "seed": seed,
     }
     return run_shards(
@@ -64,9 +63,10 @@ def read_training_clips(
 
 
 def _training_clips(path: Path, params: dict) -> Read:
-    stride = max(1, params["frames"] // 4)  # starts between the evaluated clips' starts, too
-    frames = {"clip_len": params["frames"], "frame_rate": params["frame_rate"]}
-    index = index_clips(path, clip_stride=stride, **frames)
+    view = params["view"]
+    length = view["clip_len"] or view["frames"]
+    stride = max(1, length // 4)  # starts between the evaluated clips' starts, too
+    index = index_clips(path, clip_len=length, clip_stride=stride, frame_rate=view["frame_rate"])
     spans, slack = params["segments"], index.frame_s / 2
     inside = [
         clip.index
@@ -78,8 +78,21 @@ def _training_clips(path: Path, params: dict) -> Read:
     others = np.setdiff1d(np.arange(len(index)), drawn)
     count = min(params["per_video"] - len(drawn), len(others))
     picks = np.sort([*drawn, *rng.choice(others, size=count, replace=False)]).astype(int)
-    size = short_side(index.info.width, index.info.height, params["short_side"])
-    pixels = decode_clips(index, picks, size=size)
-    pixels = pixels[:, spread(pixels.shape[1], params["frames"])]
+    pixels = _fitted(index, picks, view)
     start = np.array([index.clips[i].start_s for i in picks])
     return Read({"clips": pixels, "start_s": start}, len(pixels), len(picks), index.missing, index.note)
+
+
+def _fitted(index: ClipIndex, picks: np.ndarray, view: dict) -> np.ndarray:
+    """The picked clips as a view, of `specs.describe`, fits them; of the kit's own without PyTorch."""
+    width, height = index.info.width, index.info.height
+    if view["kind"] == "kit":
+        size = short_side(width, height, view["short_side"])
+        return decode_clips(index, picks, size=size, frames=view["frames"])
+    import torch
+
+    from scslib.models.specs import view_of
+
+    made = view_of(view)
+    pixels = decode_clips(index, picks, size=made.read_size(width, height), frames=made.frames)
+    return made.fit(torch.from_numpy(pixels)).numpy()

@@ -27,6 +27,7 @@ from scslib.models.checkpoints import (
 )
 from scslib.models.classifiers import CLASSIFIERS, Classifier, build_classifier
 from scslib.models.samplers import MODALITIES, Sampler
+from scslib.models.torchvision_video import view_of
 from scslib.models.views import SHORT, ClassifierInput
 
 
@@ -106,7 +107,7 @@ def as_a_notebook(path, classes, out):
     """What notebooks 03 and 09 do with a checkpoint: load it, ask what it is, and save it."""
     network, view, names = load_classifier(path, classes=classes)
     family = identify(path)
-    about = {"architecture": family.architecture, "width": family.width}
+    about = {"architecture": family.architecture, "width": family.width, "settings": family.settings}
     save_classifier(out, network, **about, classes=names, view=view)
     return network, family, load_classifier(out)
 
@@ -138,8 +139,8 @@ def test_torchvisions_names_are_taken_as_notebooks_take_them(architecture, tmp_p
     state, weights, asked = served(name, tmp_path, monkeypatch)
     network, family, again = as_a_notebook(name, "abc", tmp_path / f"{short_name(name)}.safetensors")
     assert set(asked) == {weights.url}
-    assert (family.name, family.architecture, family.width) == ("torchvision", architecture, 64)
-    assert again[1] == SHORT and again[2] == ["a", "b", "c"]
+    assert (family.name, family.architecture) == ("torchvision", f"torchvision:{architecture}")
+    assert again[1] == view_of(architecture) and again[2] == ["a", "b", "c"]
     for key, tensor in again[0].state_dict().items():
         expected = network.fc.state_dict()[key[3:]] if key.startswith("fc.") else state[key]
         assert torch.equal(tensor, expected), key
@@ -198,7 +199,7 @@ def test_torchvisions_weights_by_name_come_with_their_classes(tmp_path, monkeypa
     state = torchvision_mc3_18().state_dict()
     torch.save(state, cached)
     loaded, view, classes = load_classifier(name)
-    assert view == SHORT and classes == MC3_18_Weights.KINETICS400_V1.meta["categories"]
+    assert view == view_of("mc3_18") and classes == MC3_18_Weights.KINETICS400_V1.meta["categories"]
     assert torch.equal(loaded.fc.weight, state["fc.weight"]) and not loaded.training
     assert load_classifier(name, classes="ab")[0].fc.weight.shape == (2, 512)
     cached.write_bytes(cached.read_bytes()[:1000])
@@ -221,7 +222,7 @@ def test_without_network_the_error_is_one_line(tmp_path, monkeypatch):
     assert "Name or service not known" in message and "\n" not in message
 
 
-@pytest.mark.parametrize("name", ["resnet50/IMAGENET1K_V1", "mc3_18/V9", "mc3_18", "i3d/KINETICS400_V1"])
+@pytest.mark.parametrize("name", ["resnet50/IMAGENET1K_V1", "mc3_18/V9", "i3d", "i3d/KINETICS400_V1"])
 def test_unknown_names_are_answered_with_the_known_ones(name):
     for ask in (load_classifier, identify, fingerprint):
         with pytest.raises(CheckpointError) as caught:

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 
 from scslib.models.checkpoints import CheckpointError, identify, load_classifier, save_classifier
 from scslib.models.published import recognise, unwrap
-from scslib.models.views import LARGE, LONG, SHORT, SYMMETRIC
+from scslib.models.torchvision_video import view_of
+from scslib.models.views import LARGE, LONG, SYMMETRIC
 
 IG65M = replace(
     LARGE,
@@ -24,12 +25,12 @@ IG65M = replace(
 )
 FAMILIES = {
     # file name: family, architecture, view, eps, kind, shapes in the kit's names
-    "mc3_18.pth": ("torchvision", "mc3_18", SHORT, 1e-5, "mc3", lambda: r3d(1, 400)),
-    "r3d_18.pth": ("torchvision", "r3d_18", SHORT, 1e-5, "r3d", lambda: r3d(3, 400)),
+    "mc3_18.pth": ("torchvision", "mc3_18", view_of("mc3_18"), 1e-5, "mc3", lambda: r3d(1, 400)),
+    "r3d_18.pth": ("torchvision", "r3d_18", view_of("r3d_18"), 1e-5, "r3d", lambda: r3d(3, 400)),
     "r2plus1d_18.pth": (
         "torchvision",
         "r2plus1d_18",
-        SHORT,
+        view_of("r2plus1d_18"),
         1e-5,
         "r2plus1d",
         lambda: r2plus1d((2, 2, 2, 2), False, 400),

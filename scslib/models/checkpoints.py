@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -19,20 +18,14 @@ from safetensors.torch import load_model, save_file
 from torch import nn
 
 from scslib.files import replacing
-from scslib.models.classifiers import HEADS, build_classifier, head_name, replace_head
+from scslib.models import specs
+from scslib.models.classifiers import build_classifier
+from scslib.models.heads import HEADS, head_name, replace_head
 from scslib.models.published import Family, recognise, rename, unwrap
-from scslib.models.reading import (
-    BY_NAME,
-    CheckpointError,
-    bounded,
-    fetch_weights,
-    fill,
-    named_weights,
-    read_weights,
-)
+from scslib.models.reading import CheckpointError, bounded, fill, read_weights
 from scslib.models.resnet3d import set_eps
 from scslib.models.samplers import Sampler
-from scslib.models.views import ClassifierInput
+from scslib.models.views import View
 
 log = logging.getLogger(__name__)
 
@@ -44,22 +37,27 @@ def save_classifier(
     architecture: str,
     width: int,
     classes,
-    view: ClassifierInput,
+    view: View,
+    settings: dict | None = None,
 ) -> None:
-    """Write PATH (.safetensors) and PATH's .json: architecture, width, classes, preprocessing.
+    """Write PATH (.safetensors) and PATH's .json: how to build it (see `build_classifier`), classes,
+    preprocessing.
 
     Raises `ValueError` for a network that is not of this architecture, width and number of classes: it
     could not be loaded again.
     """
     about = {"architecture": architecture, "width": width, "classes": list(classes)}
-    wanted = _shapes(lambda: build_classifier(architecture, len(about["classes"]), width))
+    about["settings"] = settings or {}
+    code = architecture.startswith("code:")
+    size = architecture, len(about["classes"]), width, about["settings"]
+    wanted = {} if code else _shapes(lambda: build_classifier(*size))
     found = {key: list(value.shape) for key, value in network.state_dict().items()}
     if differing := _differing(wanted, found):
-        size = f"width {width} and {len(about['classes'])} classes"
-        raise ValueError(f"network does not fit {architecture} of {size} ({differing})")
+        wide = f"width {width} and {len(about['classes'])} classes"
+        raise ValueError(f"network does not fit {architecture} of {wide} ({differing})")
     norms = (m.eps for m in network.modules() if isinstance(m, nn.BatchNorm3d))
     about["eps"] = next(norms, None)
-    _save(path, network, {"kind": "classifier", **about, "input": asdict(view)})
+    _save(path, network, {"kind": "classifier", **about, "input": specs.describe(view)})
 
 
 def load_classifier(
@@ -67,23 +65,24 @@ def load_classifier(
     *,
     classes: Sequence[str] | None = None,
     device: torch.device | str = "cpu",
-) -> tuple[nn.Module, ClassifierInput, list[str]]:
+) -> tuple[nn.Module, View, list[str]]:
     """(network in evaluation mode on `device`, what it sees, names of its classes).
 
     PATH is a checkpoint of the kit; or a published file (.pth, .pt, .safetensors) of torchvision, VMZ,
-    ig65m-pytorch, mmaction2 (CSN), pytorch-i3d or kinetics_i3d_pytorch; or the name of torchvision's
-    weights, such as `torchvision:mc3_18/KINETICS400_V1`. The log says what it was taken for.
+    ig65m-pytorch, mmaction2 (CSN), pytorch-i3d or kinetics_i3d_pytorch; or a classifier of another
+    library or of yours, such as `torchvision:mc3_18/KINETICS400_V1` or `my_f.py:build` (see `specs`).
+    The log says what it was taken for.
 
     `classes` names the classes: where the checkpoint has others, or another number of them, the head is
     made anew. A published file does not name its classes: they are "0", "1", ...
     Raises `CheckpointError` for everything that is not such a checkpoint.
     """
-    if _is_own(path):
+    if specs.is_spec(str(path)):
+        network, view, names, _ = specs.load(str(path))
+    elif _is_own(path):
         network, view, names = _own(path)
     else:
-        network, view, names = _published(path, _content(path), classes)
-    if str(path).startswith(BY_NAME):
-        names = list(named_weights(str(path)).meta["categories"])
+        network, view, names = _published(path, read_weights(path), classes)
     if classes is not None:
         if len(classes) != len(names) or names not in (list(classes), _numbers(len(names))):
             log.info("%s: a new head for %d classes", path, len(classes))
@@ -97,41 +96,46 @@ def identify(path: str | Path) -> Family:
 
     Raises `CheckpointError` for a file that is none.
     """
+    if specs.is_spec(str(path)):
+        return specs.family(str(path))
     if _is_own(path):
         return _own_family(path)[0]
-    return _recognise(path, _content(path))[1]
+    return _recognise(path, read_weights(path))[1]
 
 
 def short_name(path: str | Path) -> str:
     """What a checkpoint is called in tables: the file's name; `mc3_18-KINETICS400_V1` by torchvision."""
-    if str(path).startswith(BY_NAME):
-        return str(path).removeprefix(BY_NAME).replace("/", "-")
-    return Path(path).stem
+    return specs.short_name(str(path)) if specs.is_spec(str(path)) else Path(path).stem
 
 
 def _is_own(path: str | Path) -> bool:
     return Path(path).suffix == ".safetensors" and Path(path).with_suffix(".json").is_file()
 
 
-def _content(path: str | Path) -> object:
-    return fetch_weights(str(path)) if str(path).startswith(BY_NAME) else read_weights(path)
-
-
 def _own_family(path: str | Path) -> tuple[Family, list[str]]:
     """Of a checkpoint of the kit, and the names of its classes."""
     about = _about(path, "classifier")
     with _complete(path):
-        view = ClassifierInput(**{k: _tuple(v) for k, v in bounded(about["input"]).items()})
-        settings = {"eps": about.get("eps"), "width": about["width"]}
-        return Family("the kit", about["architecture"], view, **settings), about["classes"]
+        family = Family(
+            "the kit",
+            about["architecture"],
+            specs.view_of(about["input"]),
+            eps=about.get("eps"),
+            width=about["width"],
+            settings=about.get("settings", {}),
+        )
+        return family, about["classes"]
 
 
-def _own(path: str | Path) -> tuple[nn.Module, ClassifierInput, list[str]]:
+def _own(path: str | Path) -> tuple[nn.Module, View, list[str]]:
     family, names = _own_family(path)
-    with _complete(path):
-        size = family.architecture, len(names), family.width
-        network = _built(path, lambda: set_eps(build_classifier(*size), family.eps))
     log.info("%s: a %s of the kit", path, family.architecture)
+    with _complete(path):
+        size = family.architecture, len(names), family.width, family.settings
+        if family.architecture.startswith("code:"):
+            network = build_classifier(*size)
+        else:
+            network = _built(path, lambda: set_eps(build_classifier(*size), family.eps))
     return _load(path, network), family.view, names
 
 
@@ -157,7 +161,7 @@ def _recognise(path: str | Path, content: object) -> tuple[dict[str, torch.Tenso
 
 def _published(
     path: str | Path, content: object, classes: Sequence[str] | None
-) -> tuple[nn.Module, ClassifierInput, list[str]]:
+) -> tuple[nn.Module, View, list[str]]:
     state, family = _recognise(path, content)
     log.info("%s: %s of %s", path, family.architecture, family.name)
     rows = next((len(state[f"{h}.weight"]) for h in HEADS if f"{h}.weight" in state), 0)
@@ -199,8 +203,8 @@ def load_sampler(path: str | Path) -> tuple[Sampler, dict]:
 
 def fingerprint(path: str | Path) -> str:
     """Of the weights, and of what is said of them: other results must not be taken for theirs."""
-    if str(path).startswith(BY_NAME):  # torchvision's addresses hold the weights' checksum
-        return hashlib.sha256(named_weights(str(path)).url.encode()).hexdigest()[:16]
+    if specs.is_spec(str(path)):
+        return specs.fingerprint(str(path))
     found = hashlib.sha256(Path(path).read_bytes())
     described = Path(path).with_suffix(".json")
     found.update(described.read_bytes() if described.is_file() else b"")
@@ -266,10 +270,6 @@ def _load(path: str | Path, network: nn.Module) -> nn.Module:
     except (SafetensorError, RuntimeError) as error:
         raise _unfit(path, str(error).splitlines()[0]) from error
     return network.eval()
-
-
-def _tuple(value):
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _numbers(count: int) -> list[str]:

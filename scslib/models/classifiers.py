@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
+from scslib.models import specs
 from scslib.models.csn import ip_csn_152, ir_csn_152
 from scslib.models.i3d import i3d
 from scslib.models.r2plus1d import r2plus1d_18, r2plus1d_34
@@ -36,53 +36,21 @@ CLASSIFIERS = {
     "ip_csn_152": Classifier(ip_csn_152, LARGE),
     "i3d": Classifier(i3d, SYMMETRIC),
 }
-HEADS = ("fc", "logits.conv3d")
 
 
-def build_classifier(architecture: str, classes: int, width: int = FULL_WIDTH) -> nn.Module:
+def build_classifier(
+    architecture: str, classes: int, width: int = FULL_WIDTH, settings: dict | None = None
+) -> nn.Module:
     """A freshly initialised classifier by name. Raises `ValueError` for a name that is not known.
 
     It maps (B, 3, T, H, W) to logits (B, classes). `width`: channels after the first layer; with 64 it
-    is the published network, with the published names of its weights.
+    is the published network, with the published names of its weights. architecture: of `CLASSIFIERS`,
+    or one of other libraries with its `settings`, such as `timm:resnet18`; see `specs.build`.
     """
+    if ":" in architecture:
+        return specs.build(architecture, classes, settings or {})
     if architecture not in CLASSIFIERS:
         raise ValueError(f"architecture ({architecture!r}) must be one of {sorted(CLASSIFIERS)}")
     if classes < 1 or width < 1:
         raise ValueError(f"classes ({classes}) and width ({width}) must be > 0")
     return CLASSIFIERS[architecture].build(classes, width)
-
-
-def head_name(network: nn.Module) -> str:
-    """The name of the layer that maps pooled features to logits."""
-    names = {name for name, _ in network.named_modules()}
-    for name in HEADS:
-        if name in names:
-            return name
-    raise ValueError(f"network ({type(network).__name__}) must have one of the heads {HEADS}")
-
-
-def replace_head(network: nn.Module, classes: int) -> nn.Module:
-    """Give `network` a freshly initialised head for `classes` classes, in place."""
-    name = head_name(network)
-    old = network.get_submodule(name)
-    if isinstance(old, nn.Linear):
-        new = nn.Linear(old.in_features, classes)
-    else:
-        new = nn.Conv3d(old.in_channels, classes, 1)
-    network.set_submodule(name, new.to(old.weight.device))
-    return network
-
-
-def forward_features(network: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(pooled features (B, D), logits (B, C)) of prepared clips (B, 3, T, H, W), in one forward pass.
-
-    The features are what the head sees: logits = weight @ features + bias.
-    """
-    seen = []
-    head = network.get_submodule(head_name(network))
-    hook = head.register_forward_pre_hook(lambda layer, args: seen.append(args[0].flatten(1)))
-    try:
-        logits = network(inputs)
-    finally:
-        hook.remove()
-    return seen[0], logits

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from scslib.clock import Clock
 from scslib.models.classifiers import CLASSIFIERS, build_classifier
-from scslib.models.views import ClassifierInput
+from scslib.models.views import View
 from scslib.models.width import FULL_WIDTH
 
 
@@ -27,19 +28,23 @@ def measure(
     classes: int = 400,
     width: int = FULL_WIDTH,
     *,
-    view: ClassifierInput | None = None,
+    view: View | None = None,
 ) -> Cost:
     """Count the parameters, and the 10^9 multiply-adds for a clip as `view` shows it.
 
     Default: the registry's view. Raises `ValueError` for a name that is not known.
     """
-    clock = Clock(counts=True)
     with torch.device("meta"):
         network = build_classifier(architecture, classes, width).eval()
-        view = view or CLASSIFIERS[architecture].view
-        clip = torch.empty(view.crops, 3, view.frames, view.crop, view.crop)
-        with clock.counting():
-            network(clip)
+    return cost_of(network, view or CLASSIFIERS[architecture].view)
+
+
+def cost_of(network: nn.Module, view: View) -> Cost:
+    """The same of a network, for a clip as `view` shows it."""
+    clock, device = Clock(counts=True), next(network.parameters()).device
+    clip = torch.empty(view.crops, 3, *view.shape, device=device)
+    with torch.inference_mode(), clock.counting():
+        network(clip)
     return Cost(sum(p.numel() for p in network.parameters()), clock.gmacs)
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
-from scslib.models.views import LARGE, LONG, SHORT, SYMMETRIC, ClassifierInput
+from scslib.models import torchvision_video
+from scslib.models.views import LARGE, LONG, SYMMETRIC, View
 from scslib.models.width import FULL_WIDTH
 
 log = logging.getLogger(__name__)
@@ -62,14 +63,16 @@ class Family:
     """Where a checkpoint comes from, and what follows from it.
 
     eps: of batch normalisation; None, as the architecture has it. renames: patterns and replacements.
+    settings: what else `build_classifier` needs.
     """
 
     name: str
     architecture: str
-    view: ClassifierInput
+    view: View
     eps: float | None = 1e-3
     renames: tuple[tuple[str, str], ...] = ()
     width: int = FULL_WIDTH
+    settings: dict = field(default_factory=dict)
 
 
 def unwrap(content: object) -> dict[str, torch.Tensor]:
@@ -139,7 +142,11 @@ def _video_resnet(state: Mapping[str, torch.Tensor], file_name: str) -> Family:
     temporal = _size(state, "layer2.0.conv1.0.weight", 2)
     if temporal not in (1, 3):
         raise ValueError(f"layer2.0.conv1.0.weight spans {temporal} frames: 1 is MC3-18, 3 is R3D-18")
-    return Family("torchvision", "mc3_18" if temporal == 1 else "r3d_18", SHORT, eps=1e-5)
+    return _torchvision("mc3_18" if temporal == 1 else "r3d_18")
+
+
+def _torchvision(name: str) -> Family:
+    return Family("torchvision", name, torchvision_video.view_of(name), eps=1e-5)
 
 
 def _r2plus1d(state: Mapping[str, torch.Tensor], file_name: str) -> Family:
@@ -147,7 +154,7 @@ def _r2plus1d(state: Mapping[str, torch.Tensor], file_name: str) -> Family:
     planes = [_size(state, f"layer2.0.conv{i}.0.0.weight", 0) for i in (1, 2)]
     layers = 34 if any(key.startswith("layer3.5.") for key in state) else 18
     if (planes, layers) == ([230, 230], 18):
-        return Family("torchvision", "r2plus1d_18", SHORT, eps=1e-5)
+        return _torchvision("r2plus1d_18")
     if (planes, layers) == ([230, 288], 34):
         rows = state["fc.weight"].shape[0] if "fc.weight" in state else 0
         short = rows == 359 or re.search(r"clip8(?!\d)|(?<!\d)8frms", file_name)

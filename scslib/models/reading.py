@@ -13,14 +13,16 @@ from safetensors.torch import load_file
 from torch import nn
 from torchvision.models import WeightsEnum
 
+from scslib.models import torchvision_video
+
 BY_NAME = "torchvision:"
-TORCHVISION = ("mc3_18", "r3d_18", "r2plus1d_18")
 MAGIC = (b"PK\x03\x04", b"\x80")  # torch.save since 2020, and before: both are read with weights_only
 
 
 # What the settings beside weights may claim: they say how much of a video is held at a time
 MOST = {"clip_len": 1024, "frames": 1024, "pictures": 1024, "crops": 3, "frame_rate": 1000}
-MOST |= dict.fromkeys(("iframe_size", "height", "width", "short_side", "crop"), 8192)
+SIDES = "resize", "crop"  # may be a pair: height and width
+MOST |= dict.fromkeys(("iframe_size", "height", "width", "short_side", "size", *SIDES), 8192)
 
 
 class CheckpointError(ValueError):
@@ -64,7 +66,8 @@ def bounded(settings: Mapping[str, object]) -> Mapping[str, object]:
     for name, most in MOST.items():
         value = settings.get(name, 0)
         kinds = (int, float) if name == "frame_rate" else int
-        if not isinstance(value, kinds) or not 0 <= value <= most:
+        sides = value if isinstance(value, (list, tuple)) and name in SIDES else [value]
+        if not all(isinstance(v, kinds) and 0 <= v <= most for v in sides):
             raise ValueError(f"{name} ({str(value)[:80]}) must be a number in 0..{most}")
     return settings
 
@@ -72,7 +75,7 @@ def bounded(settings: Mapping[str, object]) -> Mapping[str, object]:
 def named_weights(name: str) -> WeightsEnum:
     """The entry of torchvision's enums that e.g. `torchvision:mc3_18/KINETICS400_V1` means."""
     architecture, _, version = name.removeprefix(BY_NAME).partition("/")
-    enums = {a: torchvision.models.get_model_weights(a) for a in TORCHVISION}
+    enums = {a: torchvision.models.get_model_weights(a) for a in torchvision_video.NETWORKS}
     if architecture in enums and version in enums[architecture].__members__:  # DEFAULT among them
         return enums[architecture][version]
     known = ", ".join(f"{BY_NAME}{a}/{weights.name}" for a in enums for weights in enums[a])

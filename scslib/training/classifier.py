@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from scslib.models.views import ClassifierInput
+from scslib.models.views import View
 from scslib.shards import Shards
 from scslib.training.loop import Batch, Schedule, fit
 
@@ -22,7 +22,7 @@ class ClassifierBatches:
 
     Every clip comes once before any comes again. Step n gives the same batch whenever it is asked for:
     `clips` (B, T, H, W, 3) uint8, `label` (B,), and what `recolour` takes. No mirroring: it would turn
-    one movement into another.
+    one movement into another. crop: the side of the square that is cut, in pixels; 0: nothing is.
     """
 
     clips: Shards
@@ -53,6 +53,8 @@ class ClassifierBatches:
 
     def _crop(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The same random square of all frames of a clip (1, T, H, W, 3)."""
+        if not self.crop:
+            return clip
         size = self.crop
         top, left = (int(rng.integers(side - size + 1)) for side in clip.shape[2:4])
         return clip[:, :, top : top + size, left : left + size]
@@ -72,10 +74,15 @@ def recolour(
     return (clips * gain + shift).contiguous(memory_format=torch.channels_last_3d)
 
 
-def classifier_loss(network: nn.Module, batch: Batch, *, view: ClassifierInput) -> torch.Tensor:
-    """Cross-entropy of f on a batch of `ClassifierBatches`."""
-    shift = batch["shift"] * (not view.differences)  # which no difference of two pictures shows
-    seen = recolour(view.prepare(batch["clips"]), batch["channels"], batch["gain"], shift)
+def classifier_loss(network: nn.Module, batch: Batch, *, view: View) -> torch.Tensor:
+    """Cross-entropy of f on a batch of `ClassifierBatches`.
+
+    Colours are changed for the kit's own input only: published weights know the world's.
+    """
+    seen = view.normalise(batch["clips"], crops=1)
+    if view.random_crop:
+        shift = batch["shift"] * (not view.differences)  # which no difference of two frames shows
+        seen = recolour(seen, batch["channels"], batch["gain"], shift)
     return F.cross_entropy(network(seen), batch["label"])
 
 
@@ -83,7 +90,7 @@ def train_classifier(
     network: nn.Module,
     clips: Shards,
     labels: dict[str, int],
-    view: ClassifierInput,
+    view: View,
     schedule: Schedule,
     *,
     seed: int,
@@ -95,7 +102,7 @@ def train_classifier(
     """
     return fit(
         network,
-        ClassifierBatches(clips, labels, view.crop, schedule.batch, seed),
+        ClassifierBatches(clips, labels, view.random_crop, schedule.batch, seed),
         partial(classifier_loss, view=view),
         schedule,
         title="training f",

@@ -15,35 +15,43 @@ from scslib.video.container import VideoError, decoded, open_video, video_stream
 from scslib.video.display import Display
 
 
-def iter_clips(index: ClipIndex, *, size: tuple[int, int]) -> Iterator[np.ndarray]:
+def iter_clips(
+    index: ClipIndex, *, size: tuple[int, int], frames: int | None = None
+) -> Iterator[np.ndarray]:
     """Decode the whole video and give each clip in order, uint8 RGB (clip_len, H, W, 3).
 
-    `size` is (H, W) in pixels. One clip is held in memory at a time; nothing is decoded twice.
+    `size` is (H, W) in pixels. frames: only so many of each clip, see `spread`. One clip is held in
+    memory at a time; nothing is decoded twice.
     A broken stream gives fewer clips than `len(index)`: `numbered_clips` says which.
     """
-    for _, pixels in numbered_clips(index, size=size):
+    for _, pixels in numbered_clips(index, size=size, frames=frames):
         yield pixels
 
 
-def numbered_clips(index: ClipIndex, *, size: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:
+def numbered_clips(
+    index: ClipIndex, *, size: tuple[int, int], frames: int | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
     """The same with the number of each clip before it."""
-    yield from _decode(index, range(len(index)), size)
+    yield from _decode(index, range(len(index)), size, frames or index.clip_len)
 
 
-def decode_clips(index: ClipIndex, clips: Sequence[int], *, size: tuple[int, int]) -> np.ndarray:
+def decode_clips(
+    index: ClipIndex, clips: Sequence[int], *, size: tuple[int, int], frames: int | None = None
+) -> np.ndarray:
     """Decode only the clips of the given numbers, in the order given: (K, clip_len, H, W, 3) uint8.
 
-    Seeks to the keyframe before each clip, and reads on where the next clip is nearer than its
-    keyframe. Raises `ValueError` for a clip number outside 0..N-1, `VideoError` where the stream
-    breaks off before a clip.
+    frames: only so many of each clip, see `spread`. Seeks to the keyframe before each clip, and reads on
+    where the next clip is nearer than its keyframe. Raises `ValueError` for a clip number outside
+    0..N-1, `VideoError` where the stream breaks off before a clip.
     """
     for clip in clips:
         if not 0 <= clip < len(index):
             raise ValueError(f"clip ({clip}) must be in 0..{len(index) - 1}")
     wanted = sorted(set(int(c) for c in clips))
-    out = np.zeros((len(wanted), index.clip_len, *size, 3), np.uint8)
+    frames = frames or index.clip_len
+    out = np.zeros((len(wanted), frames, *size, 3), np.uint8)
     done: list[int] = []
-    for clip, pixels in _decode(index, wanted, size):
+    for clip, pixels in _decode(index, wanted, size, frames):
         out[len(done)] = pixels
         done.append(clip)
     lost = sorted(set(wanted) - set(done))
@@ -59,32 +67,45 @@ def short_side(width: int, height: int, pixels: int) -> tuple[int, int]:
     return tuple(max(2, round(side * scale / 2) * 2) for side in (height, width))
 
 
-def _decode(
-    index: ClipIndex, wanted: Sequence[int], size: tuple[int, int]
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Give the clips of the ascending numbers `wanted` as (number, (clip_len, H, W, 3)).
+def spread(shown: int, frames: int) -> list[int]:
+    """Which of `shown` frames are in the middle of `frames` equal parts; some twice if there are less.
 
-    A clip of which frames are lost or damaged is passed over, but for those filled up at the end.
+    shown = 8, frames = 4:  .x.x.x.x
+    """
+    return [(2 * i + 1) * shown // (2 * frames) for i in range(frames)]
+
+
+def _decode(
+    index: ClipIndex, wanted: Sequence[int], size: tuple[int, int], frames: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Give `frames` frames of each of the clips `wanted`, ascending: (number, (frames, H, W, 3)).
+
+    A clip of which frames are lost or damaged is passed over, but for those filled up at the end. What
+    is not shown is decoded, but not turned into RGB.
     """
     lost: set[int] = set()
+    some = spread(index.clip_len, frames)
+    shown = {clip: np.array(index.shown(clip))[some].tolist() for clip in wanted}
+    needed = {p for positions in shown.values() for p in positions}
     with open_video(index.path) as container:
         stream = video_stream(container)
         to_rgb = RgbConverter(index.info.display, size)
-        frames = visit(index, container, stream, map(index.frames, wanted), lost=lost)
-        kept: dict[int, np.ndarray] = {}
+        visited = visit(index, container, stream, map(index.frames, wanted), lost=lost)
+        kept: dict[int, np.ndarray | None] = {}  # None: not shown
         reached = -1  # position of the last frame that was decoded
         for clip in wanted:
             run = index.frames(clip)
             kept = {p: pixels for p, pixels in kept.items() if p >= run[0]}
             while reached < run[-1]:
-                reached, frame = next(frames, (len(index.pts), None))
+                reached, frame = next(visited, (len(index.pts), None))
                 if frame is not None and reached >= run[0]:
-                    kept[reached] = to_rgb(frame)
+                    kept[reached] = to_rgb(frame) if reached in needed or not index.timed else None
             if all(p in kept for p in run) and lost.isdisjoint(run):
-                yield clip, np.stack([kept[p] for p in index.shown(clip)])
+                yield clip, np.stack([kept[p] for p in shown[clip]])
             elif kept and not index.timed:  # counted: some of its packets may hold no picture
-                shown = [pixels for p, pixels in sorted(kept.items()) if p in run]
-                yield clip, np.stack(shown + shown[-1:] * (index.clip_len - len(shown)))
+                found = [pixels for p, pixels in sorted(kept.items()) if p in run]
+                filled = found + found[-1:] * (index.clip_len - len(found))
+                yield clip, np.stack([filled[i] for i in some])
 
 
 Frames = Iterator[av.VideoFrame]

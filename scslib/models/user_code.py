@@ -1,0 +1,99 @@
+"""A classifier from a function in a user's file: `my_f.py:build`.
+
+Its code runs, so it is only ever taken from what the user names: to a command or a notebook, or in the
+environment variable SCS_CODE. A checkpoint that names a file does not make it run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from scslib.models.reading import CheckpointError
+from scslib.models.views import View
+
+NAMED = "SCS_CODE"  # files, separated as in PATH; processes that are started inherit it
+SPEC = re.compile(r"(?P<file>.+\.py):(?P<function>[A-Za-z_]\w*)")
+
+
+def is_code(spec: str) -> bool:
+    """Whether `spec` is FILE.py:FUNCTION."""
+    return SPEC.fullmatch(spec) is not None
+
+
+def allow(spec: str) -> str:
+    """Take note that the user has named this code; returns it with the file's whole path."""
+    file, function = _parts(spec)
+    named = os.environ.get(NAMED, "").split(os.pathsep)
+    if str(file) not in named:
+        os.environ[NAMED] = os.pathsep.join([*filter(None, named), str(file)])
+    return f"{file}:{function}"
+
+
+def run(spec: str, *, sha256: str = "") -> tuple:
+    """What the function gives: (network, what it sees (a `View`), names of its classes).
+
+    Raises `CheckpointError` for a file that the user has not named, that is not there, or whose content
+    has another `sha256` than when a checkpoint was written.
+    """
+    file, function = _parts(spec)
+    if str(file) not in os.environ.get(NAMED, "").split(os.pathsep):
+        raise CheckpointError(f"{file} would be run, and nobody has named it; to do so: {NAMED}={file}")
+    if not file.is_file():
+        raise CheckpointError(f"{file}: no such file")
+    if sha256 and digest(spec) != sha256:
+        raise CheckpointError(f"{file} has changed since the checkpoint was written")
+    name = f"scs_code_{digest(spec)[:16]}"
+    found = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    if not hasattr(module, function):
+        raise CheckpointError(f"{file} has no function {function!r}")
+    return getattr(module, function)()
+
+
+def digest(spec: str) -> str:
+    """The SHA-256 of the file's content."""
+    return hashlib.sha256(_parts(spec)[0].read_bytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class CodeInput(View):
+    """What a user's network sees, as the code says it: `code` is its FILE.py:FUNCTION."""
+
+    code: str
+    sha256: str
+
+    @cached_property
+    def own(self) -> View:
+        return run(self.code, sha256=self.sha256)[1]
+
+    frames = property(lambda self: self.own.frames)
+    clip_len = property(lambda self: self.own.clip_len)
+    frame_rate = property(lambda self: self.own.frame_rate)
+    crops = property(lambda self: self.own.crops)
+    random_crop = property(lambda self: self.own.random_crop)
+    differences = property(lambda self: self.own.differences)
+
+    def read_size(self, width: int, height: int) -> tuple[int, int]:
+        return self.own.read_size(width, height)
+
+    def fit(self, clips: torch.Tensor) -> torch.Tensor:
+        return self.own.fit(clips)
+
+    def normalise(self, fitted: torch.Tensor, *, crops: int | None = None) -> torch.Tensor:
+        return self.own.normalise(fitted, crops=crops)
+
+
+def _parts(spec: str) -> tuple[Path, str]:
+    match = SPEC.fullmatch(spec)
+    if match is None:
+        raise ValueError(f"code ({spec!r}) must be FILE.py:FUNCTION")
+    return Path(match["file"]).resolve(), match["function"]
