@@ -47,7 +47,7 @@ def dense_scores(
 
 
 def _dense_scores(path: Path, params: dict) -> Read:
-    network, view = _cached_classifier(params["checkpoint"], params["weights"], params["on"])
+    network, view = cached_classifier(params["checkpoint"], params["weights"], params["on"])
     index = clips_for(path, view)
     size = view.read_size(index.info.width, index.info.height)
     stream, numbers = numbered_clips(index, size=size, frames=view.frames), []
@@ -95,6 +95,7 @@ def classify(network: nn.Module, view: View, clips: np.ndarray, *, fitted: bool 
 
 
 @lru_cache(maxsize=1)
-def _cached_classifier(checkpoint: str, weights: str, on: str) -> tuple[nn.Module, View]:
+def cached_classifier(checkpoint: str, weights: str, on: str) -> tuple[nn.Module, View]:
+    """The classifier that a process asked for last; `weights`: its fingerprint."""
     network, view, _ = load_classifier(checkpoint)
     return network.to(devices.choose(on)), view

@@ -10,7 +10,7 @@ import psutil
 
 from scslib.features import read_features
 from scslib.shards import Read
-from scslib.training_clips import _training_clips
+from scslib.training_clips import drawn_clips
 
 HEAVY = ("torch", "torchvision", "torchaudio")
 
@@ -31,7 +31,7 @@ def features(path: Path, params: dict) -> Read:
 
 
 def training_clips(path: Path, params: dict) -> Read:
-    return with_held(_training_clips(path, params))
+    return with_held(drawn_clips(path, params))
 
 
 def prepared(path: Path, params: dict) -> Read:

@@ -27,7 +27,7 @@ COMPUTE = {"residual": "scslib.video.residual", "plots": "scslib.plots", "report
     ("step", "residual"),
     [
         (features.read_features, True),
-        (training_clips._training_clips, False),
+        (training_clips.drawn_clips, False),
         (scoring._dense_scores, False),
         (classifier.train_classifier, False),
         (sampler.train_rank, False),  # it stands on the features, by their folder's name

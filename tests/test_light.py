@@ -23,13 +23,14 @@ from scslib.saliency import _network_scores
 from scslib.scoring import _dense_scores
 from scslib.shards import run_shards
 from scslib.sources import code_of
-from scslib.training_clips import _training_clips
+from scslib.training_clips import drawn_clips
 from scslib.video.recode import Recoding
 from scslib.video.write import Encoding
 
 MOST_MB = 250
 SPEC = asdict(FeatureSpec(clip_len=4, height=32, width=32))
-CLIPS = {"per_video": 2, "inside": 1, "frames": 4, "frame_rate": 6.0, "short_side": 40, "seed": 0}
+VIEW = {"kind": "kit", "frames": 4, "clip_len": 0, "frame_rate": 6.0, "short_side": 40}
+CLIPS = {"per_video": 2, "inside": 1, "view": VIEW, "seed": 0}
 SMALL = Encoding(64, 48, 8, 8)
 
 
@@ -120,7 +121,7 @@ def test_grids_are_fitted_as_pytorchs_area_interpolation_does(grid):
 
 
 @pytest.mark.parametrize(
-    "work", [read_features, _training_clips, prepare._prepare], ids=lambda work: work.__name__
+    "work", [read_features, drawn_clips, prepare._prepare], ids=lambda work: work.__name__
 )
 def test_no_import_of_a_reading_step_leads_to_torch(work):
     """Those inside functions count: a step that reaches PyTorch is done by processes that have it."""

@@ -11,7 +11,7 @@ from scslib.models.checkpoints import save_classifier
 from scslib.models.classifiers import build_classifier
 from scslib.models.views import ClassifierInput
 from scslib.scoring import classify, dense_scores
-from scslib.training_clips import read_training_clips
+from scslib.training.clips import read_training_clips
 
 
 @pytest.fixture(scope="module")

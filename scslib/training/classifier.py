@@ -11,7 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from scslib.models.heads import head_name
 from scslib.models.views import View
+from scslib.scoring import classify
 from scslib.shards import Shards
 from scslib.training.loop import Batch, Schedule, fit
 
@@ -98,8 +100,11 @@ def train_classifier(
 ) -> np.ndarray:
     """Train f, where it lies, on clips that carry their video's label; returns the losses (steps,).
 
+    clips: of `read_training_clips`. Where these are `features` of f's trunk, only the head is trained.
     See `loop.fit` for `resume`.
     """
+    if any(clips.has(v, "features") for v in labels if v in clips):
+        return _train_head(network, clips, labels, schedule, seed=seed, resume=resume)
     return fit(
         network,
         ClassifierBatches(clips, labels, view.random_crop, schedule.batch, seed),
@@ -110,3 +115,66 @@ def train_classifier(
         stands_on={"clips": clips},
         resume=resume,
     ).losses
+
+
+@dataclass(frozen=True, eq=False)
+class HeadBatches:
+    """Batches of kept `features` (B, D) with their video's `label` (B,), drawn with replacement."""
+
+    features: torch.Tensor
+    label: torch.Tensor
+    batch: int
+    seed: int
+
+    def __call__(self, step: int) -> Batch:
+        rng = np.random.default_rng([self.seed, step])
+        rows = torch.from_numpy(rng.integers(len(self.label), size=self.batch))
+        return {"features": self.features[rows], "label": self.label[rows]}
+
+
+def head_loss(head: nn.Module, batch: Batch) -> torch.Tensor:
+    """Cross-entropy of a head on a batch of `HeadBatches`."""
+    return F.cross_entropy(_answers(head, batch["features"]), batch["label"])
+
+
+def _train_head(
+    network: nn.Module,
+    clips: Shards,
+    labels: dict[str, int],
+    schedule: Schedule,
+    *,
+    seed: int,
+    resume: Path | None,
+) -> np.ndarray:
+    known = {v: clips.get(v, "features") for v in labels if v in clips}
+    label = np.repeat([labels[v] for v in known], [len(rows) for rows in known.values()])
+    features = torch.from_numpy(np.concatenate(list(known.values())))
+    losses = fit(
+        network.get_submodule(head_name(network)),
+        HeadBatches(features, torch.from_numpy(label), schedule.batch, seed),
+        head_loss,
+        schedule,
+        title="training the head of f",
+        about={"seed": seed, "labels": labels},
+        stands_on={"clips": clips},
+        resume=resume,
+    ).losses
+    network.eval()
+    return losses
+
+
+def _answers(head: nn.Module, features: torch.Tensor) -> torch.Tensor:
+    """Logits (B, C) of a head, which may be a convolution, for features (B, D)."""
+    if isinstance(head, nn.Conv3d):
+        return head(features[..., None, None, None]).flatten(1)
+    return head(features)
+
+
+@torch.inference_mode()
+def probabilities(network: nn.Module, view: View, clips: Shards, video_id: str) -> np.ndarray:
+    """f's answers (n, C) on the clips of one video that `read_training_clips` has read."""
+    if not clips.has(video_id, "features"):
+        return classify(network, view, clips.get(video_id, "clips"), fitted=True)
+    features = torch.from_numpy(clips.get(video_id, "features"))
+    head = network.get_submodule(head_name(network))
+    return _answers(head, features.to(next(head.parameters()).device)).softmax(1).cpu().numpy()
