@@ -29,10 +29,15 @@ def sampler_inputs(
 
     `pictures` draws so many of each clip's pictures at random with `rng` (training); None takes all.
     Clips with fewer pictures than others are filled up; `<modality>_mask` (B, S) says which count.
-    A video without sound is heard as silence.
+    A video without sound is heard as silence. Where features of a modality are kept (see `kept`) its
+    pictures are not read: `<modality>_kept` (B, D) takes their place.
     """
     inputs = {}
     for modality in modalities:
+        if all(features.has(video_id, f"{modality}_kept") for video_id, _ in picks):
+            kept = [features.get(v, f"{modality}_kept", slice(c, c + 1)) for v, c in picks]
+            inputs[f"{modality}_kept"] = torch.from_numpy(np.concatenate(kept).astype(np.float32))
+            continue
         centre, spread = SCALES[modality]
         rows = [_pictures(features, video_id, clip, modality) for video_id, clip in picks]
         if pictures is not None and modality != "logmel":

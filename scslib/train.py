@@ -23,6 +23,7 @@ import torch
 from scslib import devices
 from scslib.datasets.manifest import Dataset, Parts, in_folds, load_dataset, training_parts
 from scslib.features import FeatureSpec, extract_features
+from scslib.kept import keep_features
 from scslib.models.checkpoints import load_classifier, save_sampler
 from scslib.saliency import NETWORKS, sampler_checkpoint
 from scslib.scoring import dense_scores
@@ -58,6 +59,8 @@ def read_material(
     kept_pictures: int,
     device: str,
     workers: int,
+    iframe_trunk: str = "",
+    frozen_trunk: bool = True,
 ) -> Material:
     """Read the training videos, or take them from the run's cache; see notebook 05 for the arguments.
 
@@ -75,6 +78,10 @@ def read_material(
     videos = pd.concat(parts, ignore_index=True)
     features = extract_features(dataset, videos, run.cache("features"), spec, workers=workers)
     dense = honest_scores(run, dataset, parts, device=device, workers=workers)
+    if iframe_trunk and frozen_trunk:
+        features = keep_features(
+            dataset, features, iframe_trunk, run.cache("kept"), device=device, workers=workers
+        )
     return Material(dataset.classes, parts, spec, features, lessons_of(dataset, parts, features, dense))
 
 

@@ -194,9 +194,10 @@ def load_sampler(path: str | Path) -> tuple[Sampler, dict]:
     about = _about(path, "sampler")
     with _complete(path):
         settings = (about["outputs"], about["width"], about["sound_width"])
-        backbone = about.get("backbone", "resnet18")  # which earlier versions did not name
+        # which earlier versions did not name
+        settings += about.get("backbone", "resnet18"), about.get("iframe_trunk", "")
         modalities = tuple(about["modalities"])
-        network = _built(path, lambda: Sampler(modalities, *settings, backbone))
+        network = _built(path, lambda: Sampler(modalities, *settings))
         bounded(about.get("features", {}))
     return _load(path, network), about
 

@@ -14,7 +14,8 @@ import torch
 import torchvision
 from torch import nn
 
-from scslib.modalities import CHANNELS, MODALITIES, VISUAL
+from scslib.modalities import CHANNELS, MODALITIES, SCALES, VISUAL
+from scslib.models import specs, timm_frames
 from scslib.models.width import FULL_WIDTH, set_width
 
 VGG_LAYERS = (64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4)
@@ -63,8 +64,46 @@ class PictureTrunk(nn.Module):
     def forward(self, pictures: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         batch, shown = pictures.shape[:2]
         features = self.network(pictures.flatten(0, 1)).view(batch, shown, -1)
-        weights = counts.to(features.dtype)[..., None]
-        return (features * weights).sum(1) / weights.sum(1).clamp(min=1)
+        return _mean_of_counted(features, counts)
+
+
+def _mean_of_counted(features: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """(B, S, D) to (B, D): the mean over the pictures that count (B, S)."""
+    weights = counts.to(features.dtype)[..., None]
+    return (features * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+class PretrainedTrunk(nn.Module):
+    """An image network of timm up to its pooled features, averaged over the I-frames of each clip.
+
+    As `PictureTrunk`, but with the published network's own width and normalisation.
+    """
+
+    def __init__(self, name: str):
+        super().__init__()
+        import timm
+
+        timm_frames.check_name(name)
+        network = timm.create_model(name, pretrained=False, num_classes=0)
+        self.network = network.to(memory_format=torch.channels_last)
+        self.features = timm_frames.feature_count(network)
+        self.register_buffer("mean", torch.zeros(3))
+        self.register_buffer("std", torch.ones(3))
+
+    def start_from(self, spec: str) -> PretrainedTrunk:
+        """Take over the weights and the normalisation of a classifier `timm:...` (see `specs`)."""
+        whole, view, _, _ = specs.load(spec)
+        self.network.load_state_dict(whole.trunk.state_dict())
+        self.mean.copy_(torch.tensor(view.mean))
+        self.std.copy_(torch.tensor(view.std))
+        return self
+
+    def forward(self, pictures: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        centre, spread = SCALES["iframes"]  # pictures are (levels - centre) / spread
+        levels = pictures.flatten(0, 1) * spread + centre
+        seen = (levels / 255 - self.mean[:, None, None]) / self.std[:, None, None]
+        features = self.network(seen.contiguous(memory_format=torch.channels_last))
+        return _mean_of_counted(features.unflatten(0, pictures.shape[:2]), counts)
 
 
 class SoundTrunk(nn.Module):
@@ -99,7 +138,8 @@ class Sampler(nn.Module):
     """Trunks for the given modalities and one linear head on their concatenated features.
 
     One modality makes one of the paper's single networks; several make joint training. `outputs` is
-    the number of classes (AC) or 1 (RANK).
+    the number of classes (AC) or 1 (RANK). iframe_trunk: a network of timm that sees the I-frames in
+    place of the backbone; see `PretrainedTrunk.start_from` for its weights.
     """
 
     def __init__(
@@ -109,6 +149,7 @@ class Sampler(nn.Module):
         width: int,
         sound_width: int,
         backbone: str = "resnet18",
+        iframe_trunk: str = "",
     ):
         super().__init__()
         for name in modalities:
@@ -116,10 +157,13 @@ class Sampler(nn.Module):
                 raise ValueError(f"modality ({name!r}) must be one of {MODALITIES}")
         self.modalities = tuple(modalities)
         self.settings = {"modalities": self.modalities, "width": width}
-        self.settings |= {"sound_width": sound_width, "backbone": backbone}
+        self.settings |= {"sound_width": sound_width, "backbone": backbone, "iframe_trunk": iframe_trunk}
         trunks = {}
         for m in modalities:
-            trunks[m] = PictureTrunk(m, width, backbone) if m in VISUAL else SoundTrunk(sound_width)
+            if m == "iframes" and iframe_trunk:
+                trunks[m] = PretrainedTrunk(iframe_trunk)
+            else:
+                trunks[m] = PictureTrunk(m, width, backbone) if m in VISUAL else SoundTrunk(sound_width)
         self.trunks = nn.ModuleDict(trunks)
         self.head = nn.Linear(sum(t.features for t in self.trunks.values()), outputs)
         self.lay_out()
@@ -127,12 +171,15 @@ class Sampler(nn.Module):
     def forward(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """Scores (B, outputs). A linear head makes the mean of features the mean of logits.
 
-        In training `heard` (B, modalities), if it is there, says which modalities of each clip count:
-        the features of the others are zero, and those that are left so much larger.
+        `<modality>_kept` (B, D), if it is there, are the features of a trunk that stays as it is (see
+        `kept`). In training `heard` (B, modalities), if it is there, says which modalities of each
+        clip count: the features of the others are zero, and those that are left so much larger.
         """
         features = []
         for name, trunk in self.trunks.items():
-            if name == "logmel":
+            if name + "_kept" in inputs:
+                features.append(inputs[name + "_kept"])
+            elif name == "logmel":
                 features.append(trunk(inputs[name]))
             else:
                 features.append(trunk(inputs[name], inputs[name + "_mask"]))
@@ -158,6 +205,8 @@ class Sampler(nn.Module):
         """A copy with a new head of one output: RANK starts from the AC network."""
         copy = Sampler(outputs=1, **self.settings)
         copy.trunks.load_state_dict(self.trunks.state_dict())
+        for own, theirs in zip(copy.trunks.parameters(), self.trunks.parameters(), strict=True):
+            own.requires_grad_(theirs.requires_grad)
         return copy.to(self.head.weight.device)
 
 

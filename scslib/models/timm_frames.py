@@ -78,7 +78,7 @@ class FrameNetwork(nn.Module):
 
     def __init__(self, trunk: nn.Module, classes: int, *, temporal: bool = False):
         super().__init__()
-        width = getattr(trunk, "head_hidden_size", trunk.num_features)
+        width = feature_count(trunk)
         self.trunk = trunk
         self.temporal = nn.Conv1d(width, width, 3, padding=1, groups=width) if temporal else None
         if self.temporal is not None:
@@ -93,6 +93,11 @@ class FrameNetwork(nn.Module):
         if self.temporal is not None:
             features = features + self.temporal(features.transpose(1, 2)).transpose(1, 2)
         return self.head(features.mean(1))
+
+
+def feature_count(trunk: nn.Module) -> int:
+    """How many pooled features an image network of timm has."""
+    return getattr(trunk, "head_hidden_size", trunk.num_features)
 
 
 def check_name(name: str) -> None:

@@ -19,6 +19,8 @@ class Recipe:
 
     ac = None: RANK starts from scratch. See `sampler.train_ac` and `train_rank` for `pictures`,
     `clips_per_video`, `eta` and `form`, `models.samplers` for `backbone` and the widths.
+    iframe_trunk: a classifier `timm:...` (see `models.specs`) whose trunk the network of the I-frames
+    begins with; frozen: it stays as it is, and only its head learns.
     """
 
     ac: Schedule | None
@@ -26,6 +28,8 @@ class Recipe:
     width: int
     sound_width: int
     backbone: str = "resnet18"
+    iframe_trunk: str = ""
+    frozen: bool = True
     pictures: int = 3
     clips_per_video: int = 16
     eta: float = 1.0
@@ -43,6 +47,8 @@ def make_recipe(
     sampler_width: int,
     sound_width: int,
     backbone: str,
+    iframe_trunk: str,
+    frozen_trunk: bool,
     pictures: int,
     clips_per_ranking: int,
     eta: float,
@@ -56,6 +62,8 @@ def make_recipe(
         width=sampler_width,
         sound_width=sound_width,
         backbone=backbone,
+        iframe_trunk=iframe_trunk,
+        frozen=frozen_trunk,
         pictures=pictures,
         clips_per_video=clips_per_ranking,
         eta=eta,

@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from scslib.inputs import sampler_inputs
+from scslib.models import specs
 from scslib.models.samplers import Sampler, joined
 from scslib.shards import Shards
 from scslib.training import distributed
@@ -22,6 +23,7 @@ from scslib.training.recipe import Recipe
 LOOK_SEED = 2**20  # of the clips by which trainings are ended: the same for all of them
 DROPPED = 0.25  # of the modalities of a clip in joint training
 ALONE = 0, 1  # the share of a process that takes whole batches
+UNSHARED = "logmel", "heard", "iframes_kept"  # one of a clip, and not one of each picture
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,7 @@ def _own_inputs(
         if len(batches.modalities) > 1:
             row["heard"] = _some(len(batches.modalities), drawn)
         rows.append(
-            {
-                n: t if n in ("logmel", "heard") else t.expand(1, pictures, *t.shape[2:])
-                for n, t in row.items()
-            }
+            {n: t if n in UNSHARED else t.expand(1, pictures, *t.shape[2:]) for n, t in row.items()}
         )
     return [picks[i] for i in own], {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
 
@@ -265,7 +264,18 @@ def train_sampler(
     in RESUME-ac.pt and RESUME-rank.pt, and go on from there; see `fit`.
     """
     torch.manual_seed(seed)
-    network = Sampler((modality,), classes, recipe.width, recipe.sound_width, recipe.backbone).to(device)
+    trunk = recipe.iframe_trunk if modality == "iframes" else ""
+    network = Sampler(
+        (modality,),
+        classes,
+        recipe.width,
+        recipe.sound_width,
+        recipe.backbone,
+        specs.parse(trunk).name if trunk else "",
+    )
+    if trunk:
+        network.trunks["iframes"].start_from(trunk).requires_grad_(not recipe.frozen)
+    network = network.to(device)
     learn = partial(_learn, features, lessons, recipe, seed=seed, resume=resume, every=every)
     networks, curves = {}, {}
     if ac is not None:
