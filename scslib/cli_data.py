@@ -72,6 +72,7 @@ def synth(out: Path, workers: int, **options) -> None:
 @click.option("--test-share", type=float, help="Share of the groups for test, if none are named.")
 @click.option("--hard-share", type=float, help="Part of the rest that shows other classes, 0..1.")
 @click.option("--most-share", type=float, help="No distractor is in more of a part's videos, 0..1.")
+@click.option("--most-times", type=int, help="No distractor comes more often in one video.")
 @click.option("--distractor-pattern", help="Regular expression; its first group is their source.")
 @click.option("--held-out", type=float, help="Share of the training videos that f does not see.")
 @click.option("--validation", type=float, help="Share of these to choose settings by.")

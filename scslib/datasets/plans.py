@@ -27,8 +27,9 @@ class Composition:
 
     action_share: part of each video that shows its class. hard_share: part of the rest that shows the
     actions of other classes, each for at most half as long as its own class, and less where clips lack.
-    most_share: no distractor is in more than this share of the videos of a part. piece_s: the range of a
-    piece's length, less where the file is shorter. sound: "keep" the sources' or "silence" everything.
+    most_share: no distractor is in more than this share of the videos of a part, and none comes more
+    than most_times in one video. piece_s: the range of a piece's length, less where the file is
+    shorter. sound: "keep" the sources' or "silence" everything.
     group_pattern: a regular expression whose one capture group is the group in a file's name.
     test_groups: the groups of the test videos; if empty, `test_share` of them, the same in all classes.
     held_out, validation: the parts of the training videos; see `manifest.training_parts`.
@@ -42,6 +43,7 @@ class Composition:
     action_share: float = 0.15
     hard_share: float = 0.2
     most_share: float = 0.2
+    most_times: int = 1
     piece_s: tuple[float, float] = (2.0, 4.0)
     sound: str = "keep"
     group_pattern: str = r"_(g\d+)_"
@@ -54,7 +56,7 @@ class Composition:
     encoding: Encoding = Encoding()
 
     def __post_init__(self):
-        for name in ("train_videos", "test_videos"):
+        for name in ("train_videos", "test_videos", "most_times"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be > 0")
         if not 10 <= self.duration_s < math.inf:
@@ -177,6 +179,15 @@ class _Pool:
         self.most = _most(most_share, videos)
         self.used = np.zeros(len(self.sources), int)
 
+    @property
+    def fair_s(self) -> float:
+        """How many seconds each of the videos can have, if all have as many.
+
+        The last source that a video takes is hardly ever used up: one is left for that.
+        """
+        there = sum(s.seconds for s in self.sources)
+        return max(0.0, there * self.most / self.videos - there / len(self.sources))
+
     def lend(
         self, rng: np.random.Generator, seconds: float, allowed: Callable[[Source], bool] = bool
     ) -> list[Source]:
@@ -241,8 +252,9 @@ def plan_video(
         some = min(each, int(sum(s.seconds for s in lent) * rate))
         cuts += [(*cut, "other action") for cut in _cuts(rng, spec, lent, some)]
         rest -= some
-    lent = distractors.lend(rng, rest / rate)
-    if sum(s.seconds for s in lent) * rate < rest - 1:
+    different_s = min(rest / rate, distractors.fair_s)
+    lent = distractors.lend(rng, max(rest / rate / spec.most_times, different_s))
+    if sum(s.seconds for s in lent) * rate * spec.most_times < rest - 1:
         raise DatasetError(_too_few(spec, distractors, part, rest / rate))
     cuts += [(*cut, "distractor") for cut in _cuts(rng, spec, lent, rest)]
     pieces, now = [], 0
@@ -256,8 +268,8 @@ def plan_video(
 def _too_few(spec: Composition, pool: _Pool, part: str, needed_s: float) -> str:
     """That the distractors of a part do not suffice, in words, and for what they would."""
     there = sum(s.seconds for s in pool.sources)
-    one_s = there / len(pool.sources)  # the last that a video takes is hardly ever used up
-    most_s = max(0.0, there * pool.most / pool.videos - one_s)  # of each video
+    one_s = there / len(pool.sources)
+    most_s = pool.fair_s * spec.most_times  # of each video
     shorter = spec.duration_s * 0.9 * most_s / needed_s
     words = (
         f"{pool.sources[0].root}: {len(pool.sources)} distractors of {there:.0f} s together for "
@@ -265,10 +277,11 @@ def _too_few(spec: Composition, pool: _Pool, part: str, needed_s: float) -> str:
         f"more than {pool.most}: give more distractors, a larger --hard-share, or --duration-s "
         f"{shorter:.0f}"
     )
-    if needed_s < there:
-        share = math.ceil(100 * min(1, 1.1 * (needed_s + one_s) / there + 1 / pool.videos)) / 100
+    once_s = needed_s / spec.most_times
+    if once_s < there:
+        share = math.ceil(100 * min(1, 1.1 * (once_s + one_s) / there + 1 / pool.videos)) / 100
         words += f", or --most-share {share:g}"
-    return words
+    return words + f", or --most-times {spec.most_times + 1}"
 
 
 def _cuts(
