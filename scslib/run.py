@@ -21,6 +21,7 @@ from scslib.kernel import ThisPython, has_died
 from scslib.keys import OLDER, Key, made_again
 from scslib.parameters import declared, known_parameters, texts
 from scslib.sources import code_of_text
+from scslib.user_files import code_in, digest, whole
 from scslib.workspace import Run, open_run, resolve, root
 
 PRESETS = ("smoke", "laptop", "full")
@@ -61,7 +62,8 @@ def preset(name: str) -> dict:
 def plan(params: dict) -> list[tuple[Path, dict]]:
     """Which notebook gets which parameters, each of the type that the notebook declares.
 
-    Raises `RunError` for a parameter that none of them has, or a value that cannot be of its type.
+    Code in a file that is named here may run from now on (`user_files.allow`). Raises `RunError` for a
+    parameter that none of them has, or a value that cannot be of its type.
     """
     known = {notebook: declared(notebook) for notebook in notebooks()}
     everything = {name for parameters in known.values() for name in parameters}
@@ -72,12 +74,20 @@ def plan(params: dict) -> list[tuple[Path, dict]]:
                 + ", ".join(sorted(everything))
             )
     try:
-        return [
+        values = [
             (notebook, {name: own[name].held(v) for name, v in params.items() if name in own})
             for notebook, own in known.items()
         ]
+        return [(notebook, {n: _whole(n, v) for n, v in own.items()}) for notebook, own in values]
     except ValueError as error:
         raise RunError(str(error)) from None
+
+
+def _whole(name: str, value: object) -> object:
+    """Of classifiers, files with their whole paths: kernels work in another folder."""
+    if name == "checkpoint":
+        return whole(value)
+    return [whole(item) for item in value] if name == "checkpoints" else value
 
 
 def typed(params: dict) -> dict:
@@ -178,6 +188,7 @@ def step_key(before: str, notebook: Path, parameters: dict) -> Key:
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     cells = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     stands_on = {"cells": cells} | {f"parameter {name}": value for name, value in parameters.items()}
+    stands_on |= {f"code of {text}": digest(text) for text in code_in(parameters.values())}
     code = code_of_text("\n".join(cells), "its cells")
     return Key(notebook.stem, notebook.name, code, stands_on | {"earlier notebooks": before})
 

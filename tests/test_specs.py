@@ -12,7 +12,8 @@ import torchvision
 import transformers
 from PIL import Image
 
-from scslib.models import specs, timm_frames, torchvision_video, user_code
+from scslib import user_files
+from scslib.models import specs, timm_frames, torchvision_video
 from scslib.models.checkpoints import (
     CheckpointError,
     fingerprint,
@@ -22,6 +23,7 @@ from scslib.models.checkpoints import (
     short_name,
 )
 from scslib.scoring import classify
+from scslib.user_files import NAMED
 
 TINY = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 CROP = {"crop_size": {"height": 64, "width": 64}}
@@ -146,7 +148,7 @@ def build():
 
 @pytest.fixture
 def own_file(tmp_path, monkeypatch):
-    monkeypatch.setenv(user_code.NAMED, "")
+    monkeypatch.setenv(NAMED, "")
     path = tmp_path / "my_f.py"
     path.write_text(USERS)
     return path
@@ -197,10 +199,10 @@ def test_code_of_a_checkpoint_runs_only_where_the_user_has_named_it(tmp_path, ow
     family = identify(spec)
     about = {"architecture": family.architecture, "width": family.width, "settings": family.settings}
     save_classifier(path, network, **about, classes=names, view=view)
-    monkeypatch.setenv(user_code.NAMED, "")
+    monkeypatch.setenv(NAMED, "")
     with pytest.raises(CheckpointError, match=f"nobody has named it.*SCS_CODE={own_file}"):
         load_classifier(path)
-    monkeypatch.setenv(user_code.NAMED, os.pathsep.join(["/elsewhere.py", str(own_file)]))
+    monkeypatch.setenv(NAMED, os.pathsep.join(["/elsewhere.py", str(own_file)]))
     assert load_classifier(path)[2] == ["dark", "bright"]
     own_file.write_text(USERS + "\n# more\n")
     with pytest.raises(CheckpointError, match="has changed since"):
@@ -222,7 +224,7 @@ def test_code_of_a_checkpoint_runs_only_where_the_user_has_named_it(tmp_path, ow
 def test_a_hostile_json_builds_nothing_and_reaches_nowhere(
     architecture, settings, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv(user_code.NAMED, "")
+    monkeypatch.setenv(NAMED, "")
     spec = "timm:tf_efficientnet_lite0/pypi?size=64"
     network, view, names = load_classifier(spec)
     path = tmp_path / "f.safetensors"
@@ -266,3 +268,23 @@ def test_short_names_tell_specs_apart():
     assert short_name("timm:tf_efficientnet_lite0/pypi?size=64") == "tf_efficientnet_lite0-pypi-size64"
     assert short_name("hf:MCG-NJU/videomae-base") == "videomae-base"
     assert short_name("here/my_f.py:build") == "my_f"
+
+
+def test_paths_in_specs_become_whole(tmp_path, monkeypatch):
+    monkeypatch.setenv(NAMED, "")
+    monkeypatch.chdir(tmp_path)
+    for name in ("w.pth", "my_f.py"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "model").mkdir()
+    whole = {
+        "w.pth": f"{tmp_path}/w.pth",
+        "torchvision:s3d/w.pth?frames=8": f"torchvision:s3d/{tmp_path}/w.pth?frames=8",
+        "torchvision:s3d/KINETICS400_V1": "torchvision:s3d/KINETICS400_V1",
+        "timm:resnet18?frames=2": "timm:resnet18?frames=2",
+        "hf:model": f"hf:{tmp_path}/model",
+        "hf:MCG-NJU/videomae-base": "hf:MCG-NJU/videomae-base",
+        "my_f.py:build": f"{tmp_path}/my_f.py:build",
+        "": "",
+    }
+    assert {text: user_files.whole(text) for text in whole} == whole
+    assert user_files.is_allowed("my_f.py:build") and not user_files.is_allowed("other.py:build")

@@ -31,6 +31,7 @@ from scslib.models.reading import (
     read_weights,
 )
 from scslib.models.views import ClassifierInput, View
+from scslib.user_files import allow, digest, is_code
 
 OPTIONS = {
     "torchvision": {"frames": int, "frame_rate": float, "clip_len": int},
@@ -59,12 +60,12 @@ class Spec:
 
 def is_spec(text: str) -> bool:
     """Whether `text` names a classifier in one of these ways, and not a file of weights."""
-    return text.partition(":")[0] in OPTIONS or user_code.is_code(text)
+    return text.partition(":")[0] in OPTIONS or is_code(text)
 
 
 def parse(text: str) -> Spec:
     """The parts of a spec. Raises `CheckpointError` for options that are not known."""
-    if user_code.is_code(text):
+    if is_code(text):
         return Spec("code", text, "", {})
     kind, _, rest = text.partition(":")
     rest, _, query = rest.partition("?")
@@ -99,7 +100,7 @@ def family(text: str) -> Family:
     """What a checkpoint has to say of the classifier, to be able to build it again."""
     spec = parse(text)
     _, view, _, settings = load(text)
-    name = user_code.allow(spec.name) if spec.kind == "code" else spec.name
+    name = allow(spec.name) if spec.kind == "code" else spec.name
     return Family(spec.kind, f"{spec.kind}:{name}", view, eps=None, settings=settings)
 
 
@@ -212,9 +213,9 @@ def _hub(spec: Spec) -> tuple[nn.Module, View, list[str], dict]:
 
 
 def _code(spec: Spec) -> tuple[nn.Module, View, list[str], dict]:
-    code = user_code.allow(spec.name)
+    code = allow(spec.name)
     network, _, names = user_code.run(code)
-    sha256 = user_code.digest(code)
+    sha256 = digest(code)
     return network, user_code.CodeInput(code, sha256), list(names), {"sha256": sha256}
 
 

@@ -1,40 +1,16 @@
-"""A classifier from a function in a user's file: `my_f.py:build`.
-
-Its code runs, so it is only ever taken from what the user names: to a command or a notebook, or in the
-environment variable SCS_CODE. A checkpoint that names a file does not make it run.
-"""
+"""A classifier from a function in a user's file, `my_f.py:build`; `user_files` says when it is run."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import os
-import re
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import torch
 
 from scslib.models.reading import CheckpointError
 from scslib.models.views import View
-
-NAMED = "SCS_CODE"  # files, separated as in PATH; processes that are started inherit it
-SPEC = re.compile(r"(?P<file>.+\.py):(?P<function>[A-Za-z_]\w*)")
-
-
-def is_code(spec: str) -> bool:
-    """Whether `spec` is FILE.py:FUNCTION."""
-    return SPEC.fullmatch(spec) is not None
-
-
-def allow(spec: str) -> str:
-    """Take note that the user has named this code; returns it with the file's whole path."""
-    file, function = _parts(spec)
-    named = os.environ.get(NAMED, "").split(os.pathsep)
-    if str(file) not in named:
-        os.environ[NAMED] = os.pathsep.join([*filter(None, named), str(file)])
-    return f"{file}:{function}"
+from scslib.user_files import NAMED, digest, is_allowed, parts
 
 
 def run(spec: str, *, sha256: str = "") -> tuple:
@@ -43,8 +19,8 @@ def run(spec: str, *, sha256: str = "") -> tuple:
     Raises `CheckpointError` for a file that the user has not named, that is not there, or whose content
     has another `sha256` than when a checkpoint was written.
     """
-    file, function = _parts(spec)
-    if str(file) not in os.environ.get(NAMED, "").split(os.pathsep):
+    file, function = parts(spec)
+    if not is_allowed(spec):
         raise CheckpointError(f"{file} would be run, and nobody has named it; to do so: {NAMED}={file}")
     if not file.is_file():
         raise CheckpointError(f"{file}: no such file")
@@ -57,11 +33,6 @@ def run(spec: str, *, sha256: str = "") -> tuple:
     if not hasattr(module, function):
         raise CheckpointError(f"{file} has no function {function!r}")
     return getattr(module, function)()
-
-
-def digest(spec: str) -> str:
-    """The SHA-256 of the file's content."""
-    return hashlib.sha256(_parts(spec)[0].read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -90,10 +61,3 @@ class CodeInput(View):
 
     def normalise(self, fitted: torch.Tensor, *, crops: int | None = None) -> torch.Tensor:
         return self.own.normalise(fitted, crops=crops)
-
-
-def _parts(spec: str) -> tuple[Path, str]:
-    match = SPEC.fullmatch(spec)
-    if match is None:
-        raise ValueError(f"code ({spec!r}) must be FILE.py:FUNCTION")
-    return Path(match["file"]).resolve(), match["function"]

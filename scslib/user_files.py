@@ -1,0 +1,74 @@
+"""Code in a user's file, as FILE.py:FUNCTION, and which files the user has named.
+
+Code runs only from files that are named: to a command or a notebook, or in the environment variable
+SCS_CODE. That a checkpoint or another file names one does not make it run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+NAMED = "SCS_CODE"  # files, separated as in PATH; processes that are started inherit it
+SPEC = re.compile(r"(?P<file>.+\.py):(?P<function>[A-Za-z_]\w*)")
+
+
+def is_code(text: str) -> bool:
+    """Whether `text` is FILE.py:FUNCTION."""
+    return SPEC.fullmatch(text) is not None
+
+
+def parts(text: str) -> tuple[Path, str]:
+    """The file, as a whole path, and the function. Raises `ValueError` for anything else."""
+    match = SPEC.fullmatch(text)
+    if match is None:
+        raise ValueError(f"code ({text!r}) must be FILE.py:FUNCTION")
+    return Path(match["file"]).resolve(), match["function"]
+
+
+def allow(text: str) -> str:
+    """Take note that the user has named this code; returns it with the file's whole path."""
+    file, function = parts(text)
+    named = os.environ.get(NAMED, "").split(os.pathsep)
+    if str(file) not in named:
+        os.environ[NAMED] = os.pathsep.join([*filter(None, named), str(file)])
+    return f"{file}:{function}"
+
+
+def is_allowed(text: str) -> bool:
+    """Whether the user has named the file."""
+    return str(parts(text)[0]) in os.environ.get(NAMED, "").split(os.pathsep)
+
+
+def digest(text: str) -> str:
+    """The SHA-256 of the file's content. Raises `OSError` where it cannot be read."""
+    return hashlib.sha256(parts(text)[0].read_bytes()).hexdigest()
+
+
+def code_in(parameters: Iterable[object]) -> list[str]:
+    """What of the values of parameters, texts or lists of them, is code."""
+    values = [v for p in parameters for v in (p if isinstance(p, (list, tuple)) else [p])]
+    return [value for value in values if isinstance(value, str) and is_code(value)]
+
+
+def whole(text: str) -> str:
+    """A classifier's spec (see `models.specs`) with the whole path of the file or folder in it, if any.
+
+    A file of code counts as named by the user.
+    """
+    if is_code(text):
+        return allow(text)
+    spec, mark, options = text.partition("?")
+    kind, colon, rest = spec.partition(":")
+    before, path = "", spec
+    if colon and kind in ("torchvision", "timm"):
+        name, slash, path = rest.partition("/")
+        before = f"{kind}:{name}{slash}"
+    elif colon and kind == "hf":
+        before, path = "hf:", rest
+    if not path or not Path(path).exists():
+        return text
+    return f"{before}{Path(path).resolve()}{mark}{options}"
