@@ -14,10 +14,13 @@ import click
 
 from scslib.cli_engine import DEVICE, engine_options
 
+NO_RUN = """a trained sampler is needed: --run RUN, or a file that scs export has made.
+One from some twenty of your recordings: docs/own_video.md; one from drawn video: make tutorial."""
+
 
 @click.command()
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--run", required=True, help="A run's folder, its name under runs/, or an exported file.")
+@click.option("--run", help="A run's folder, its name under runs/, or an exported file.")
 @click.option("-k", type=int, default=10, show_default=True, help="How many clips.")
 @click.option(
     "--sampler",
@@ -53,6 +56,8 @@ def sample(
     from scslib.apply import Wanted, sample_files
     from scslib.files import write_text
 
+    if not run:
+        raise click.ClickException(NO_RUN)
     if k < 1:
         raise ValueError(f"k ({k}) must be > 0")
     files = list(_files(videos))
