@@ -345,6 +345,18 @@ def test_too_few_distractors_are_refused_in_words_and_what_they_name_suffices():
         planned(spec, actions, others[:3])
 
 
+def test_a_distractor_comes_as_often_in_a_video_as_was_said_and_fills_it():
+    actions, others = many(distractors=90, seconds=2.2)
+    videos, pieces = planned(Composition(most_share=0.8, most_times=3), actions, others)
+    easy = pieces[pieces["kind"] == "distractor"]
+    often = easy.groupby(["video_id", "source"]).size()
+    assert 1 < often.max() <= 3
+    for part, rows in videos.groupby("part"):
+        shown = easy[easy["video_id"].isin(rows["video_id"])]
+        used = shown.groupby("source")["video_id"].nunique()
+        assert used.max() <= max(1, 0.8 * len(rows)), part
+
+
 # ------------------------------------------------------------------------------------------ pieces
 
 
