@@ -1,14 +1,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
+COMPOSE ?= --train-videos 60 --test-videos 150 --validation 0.5 --most-share 0.5 --most-times 3
 UV := $(BIN)/uv pip
 
-.PHONY: tutorial experiments test test-library test-notebooks test-ray test-datasets soak soak-ray evidence regress lab bench lock clean
+.PHONY: tutorial experiments real test test-library test-notebooks test-ray test-datasets soak soak-ray evidence regress lab bench lock clean
 
 tutorial: .venv/ready  ## notebooks 00 to 07 with the laptop preset
 	$(BIN)/scs run --preset laptop --notebooks 00-07
 
 experiments: .venv/ready  ## and the others: design choices, classifiers, aggregations
 	$(BIN)/scs run --preset laptop
+
+real: .venv/ready  ## real video: make real DATA=CLIPS (CLIPS/<class>/*) DISTRACTORS=OTHER_VIDEOS
+	$(BIN)/scs data compose "$(DATA)" data/real --distractors "$(DISTRACTORS)" $(COMPOSE)
+	$(BIN)/scs run --preset real --notebooks 00-10
 
 test: .venv/ready  ## units and the notebooks through papermill; beside them, nbval
 	OMP_NUM_THREADS=1 $(MAKE) -j2 --output-sync=target test-library test-notebooks

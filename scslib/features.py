@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,7 +14,7 @@ import numpy as np
 from scslib import sampling
 from scslib.modalities import MODALITIES, VISUAL
 from scslib.parallel import ahead, workers
-from scslib.shards import Read, Shards, run_shards, videos_of
+from scslib.shards import Read
 from scslib.video.audio import MELS, STEPS, iter_logmel
 from scslib.video.clips import ClipIndex, expected_clips, index_clips
 from scslib.video.compressed import CompressedClip, iter_compressed
@@ -23,7 +23,7 @@ from scslib.video.probe import VideoInfo
 from scslib.video.residual import BLOCK
 
 if TYPE_CHECKING:
-    from scslib.datasets.manifest import Dataset
+    pass
 
 Result = TypeVar("Result")
 
@@ -38,7 +38,8 @@ class FeatureSpec:
     size in pixels that the samplers know. Videos of another size are fitted: grids resized, vectors
     scaled; 0 keeps each video's own size. iframe_size: the I-frames' short side in pixels; 0 keeps the
     full size. pictures: so many P-frames of each clip are kept, at equal distances; 0 keeps all. The
-    paper keeps all of everything.
+    paper keeps all of everything. iframe_trunk: a classifier `timm:...` whose features of the I-frames
+    are kept beside them, for networks whose trunk it is (see `extraction`).
     """
 
     clip_len: int = 16
@@ -48,23 +49,10 @@ class FeatureSpec:
     width: int = 0
     frame_rate: float = 0.0
     pictures: int = 0
+    iframe_trunk: str = ""
 
     def index(self, path: str | Path) -> ClipIndex:
         return index_clips(path, clip_len=self.clip_len, frame_rate=self.frame_rate)
-
-
-def extract_features(
-    dataset: Dataset, videos, folder: str | Path, spec: FeatureSpec, *, workers: int = 0
-) -> Shards:
-    """Read the features of `videos` (rows of `dataset.videos`) into shards; see `VideoFeatures`."""
-    return run_shards(
-        read_features,
-        videos_of(dataset, videos),
-        folder,
-        params=asdict(spec),
-        workers=workers,
-        title="reading",
-    )
 
 
 def read_features(path: Path, params: dict) -> Read:

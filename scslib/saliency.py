@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 
 from scslib import devices
 from scslib.clock import Clock
 from scslib.datasets.manifest import Dataset
+from scslib.extraction import reopen
 from scslib.features import FeatureSpec, VideoFeatures, map_chunks
 from scslib.inputs import sampler_inputs
 from scslib.modalities import MODALITIES, VISUAL
@@ -203,9 +203,8 @@ def network_scores(
     No `logmel` of a video without sound. checkpoints: the run's folder of them.
     """
     rows = dataset.videos[dataset.videos["video_id"].map(features.__contains__)]
-    shard = features.status.set_index("video_id")["shard"]
     videos = [
-        video._replace(own={"video_id": video.video_id, "shard": int(shard[video.video_id])})
+        video._replace(own={"video_id": video.video_id, "place": features.place(video.video_id)})
         for video in videos_of(dataset, rows)
     ]
     paths = {n: sampler_checkpoint(checkpoints, n, objective=objective, seed=seed) for n in NETWORKS}
@@ -221,7 +220,6 @@ def network_scores(
         },
         given={
             "checkpoints": {name: str(path) for name, path in paths.items()},
-            "folder": str(features.folder),
             "on": str(where),
         },
         workers=workers,
@@ -231,8 +229,7 @@ def network_scores(
 
 def _network_scores(path: Path, params: dict) -> Read:
     video_id = params["video_id"]
-    status = pd.DataFrame([{"video_id": video_id, "shard": params["shard"], "status": "ok"}])
-    features = Shards(Path(params["folder"]), status)
+    features = reopen(video_id, params["place"])
     rows, heard = range(len(features.get(video_id, "times"))), features.has(video_id, "logmel")
     names = [name for name in NETWORKS if heard or NETWORKS[name] != ("logmel",)]
     checkpoints, weights, on = params["checkpoints"], params["weights"], params["on"]

@@ -122,6 +122,10 @@ class Shards:
             return file.get_tensor(f"{video_id}/{name}")
         return file.get_slice(f"{video_id}/{name}")[rows]
 
+    def place(self, video_id: str) -> dict:
+        """Where the arrays of one video lie, as JSON, for another process."""
+        return {"folder": str(self.folder), "shard": int(self._shard_of[video_id])}
+
     def __reduce__(self):
         return Shards, (self.folder, self.status)  # open files stay here
 

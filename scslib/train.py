@@ -22,8 +22,8 @@ import torch
 
 from scslib import devices
 from scslib.datasets.manifest import Dataset, Parts, in_folds, load_dataset, training_parts
-from scslib.features import FeatureSpec, extract_features
-from scslib.kept import keep_features
+from scslib.extraction import extract_features
+from scslib.features import FeatureSpec
 from scslib.models.checkpoints import load_classifier, save_sampler
 from scslib.saliency import NETWORKS, sampler_checkpoint
 from scslib.scoring import dense_scores
@@ -74,14 +74,12 @@ def read_material(
     view = load_classifier(checkpoint)[1]
     first = probe(next(p for p in map(dataset.path, parts.held["video_id"]) if p.is_file()))
     size = {"height": first.height, "width": first.width, "pictures": kept_pictures}
-    spec = FeatureSpec(view.length, accumulate, iframe_size, frame_rate=view.frame_rate, **size)
-    videos = pd.concat(parts, ignore_index=True)
-    features = extract_features(dataset, videos, run.cache("features"), spec, workers=workers)
+    kept = iframe_trunk if frozen_trunk else ""
+    reading = {"frame_rate": view.frame_rate, "iframe_trunk": kept}
+    spec = FeatureSpec(view.length, accumulate, iframe_size, **reading, **size)
+    videos, cache = pd.concat(parts, ignore_index=True), run.cache("features")
+    features = extract_features(dataset, videos, cache, spec, device=device, workers=workers)
     dense = honest_scores(run, dataset, parts, device=device, workers=workers)
-    if iframe_trunk and frozen_trunk:
-        features = keep_features(
-            dataset, features, iframe_trunk, run.cache("kept"), device=device, workers=workers
-        )
     return Material(dataset.classes, parts, spec, features, lessons_of(dataset, parts, features, dense))
 
 

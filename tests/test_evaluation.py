@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-
 from runs import statuses
+
 from scslib.coverage import coverage_note, coverage_title, video_status
 from scslib.datasets.manifest import Dataset
 from scslib.evaluation import (

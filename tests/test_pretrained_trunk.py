@@ -8,9 +8,9 @@ import timm
 import torch
 
 from scslib.datasets.synthetic import Synthetic, make_synthetic
-from scslib.features import FeatureSpec, extract_features
+from scslib.extraction import extract_features
+from scslib.features import FeatureSpec
 from scslib.inputs import sampler_inputs
-from scslib.kept import keep_features
 from scslib.models import specs
 from scslib.models.checkpoints import CheckpointError, load_sampler, save_sampler
 from scslib.models.samplers import PretrainedTrunk, Sampler
@@ -19,6 +19,7 @@ from scslib.training.recipe import Recipe
 from scslib.training.sampler import Lessons, train_joint, train_sampler
 from scslib.video.write import Encoding
 
+SPEC = FeatureSpec(clip_len=4, iframe_size=32, height=48, width=64)
 LITE0 = "timm:tf_efficientnet_lite0/pypi"
 RECIPE = Recipe(
     Schedule(2, batch=8),
@@ -46,13 +47,14 @@ def little(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def features(little, tmp_path_factory):
-    spec = FeatureSpec(clip_len=4, iframe_size=32, height=48, width=64)
-    return extract_features(little, little.videos, tmp_path_factory.mktemp("f"), spec, workers=1)
+    return extract_features(little, little.videos, tmp_path_factory.mktemp("f"), SPEC, workers=1)
 
 
 @pytest.fixture(scope="module")
-def kept(little, features, tmp_path_factory):
-    return keep_features(little, features, LITE0, tmp_path_factory.mktemp("k"), device="cpu", workers=1)
+def kept(little, tmp_path_factory):
+    spec = replace(SPEC, iframe_trunk=LITE0)
+    folder = tmp_path_factory.mktemp("k")
+    return extract_features(little, little.videos, folder, spec, device="cpu", workers=1)
 
 
 def test_the_trunk_sees_what_its_network_was_made_to_see(trunk):

@@ -4,8 +4,8 @@ import re
 
 import pandas as pd
 import pytest
-
 from runs import HOSTILE, example_run, example_tables
+
 from scslib.gallery import load_gallery
 from scslib.report import block_note, guessing_note, readable, shortfalls, write_report
 from scslib.workspace import WorkspaceError

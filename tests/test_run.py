@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from runs import example_tables
 from torchvision.models.video import MC3_18_Weights, mc3_18
 
-from runs import example_tables
 from scslib.cli import main
 from scslib.models.checkpoints import load_classifier
 from scslib.models.torchvision_video import view_of

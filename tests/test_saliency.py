@@ -8,7 +8,8 @@ from streams import panning, tone, write
 
 from scslib.cascade import STAGES, cascade_of, load_cascade
 from scslib.datasets.manifest import write_dataset
-from scslib.features import FeatureSpec, extract_features
+from scslib.extraction import extract_features
+from scslib.features import FeatureSpec
 from scslib.models.checkpoints import save_sampler
 from scslib.models.samplers import Sampler
 from scslib.saliency import (

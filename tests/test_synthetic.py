@@ -33,7 +33,8 @@ from scslib.datasets.synthetic import (
     sound_of,
 )
 from scslib.evaluation import overlap
-from scslib.features import FeatureSpec, extract_features
+from scslib.extraction import extract_features
+from scslib.features import FeatureSpec
 from scslib.sampling import top_k
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.clips import index_clips

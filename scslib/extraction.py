@@ -1,11 +1,11 @@
-"""What a trunk that does not learn makes of every clip's I-frames: computed once, and kept on disk.
+"""Reading the features of a dataset's videos once, with what a frozen trunk makes of their I-frames.
 
-Training a head on it takes a thousandth of the time of running the trunk at every step.
+Training a head on kept features takes a thousandth of the time of running the trunk at every step.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import torch
 
 from scslib import devices
 from scslib.datasets.manifest import Dataset
+from scslib.features import FeatureSpec, read_features
 from scslib.inputs import sampler_inputs
 from scslib.models import specs
 from scslib.models.samplers import PretrainedTrunk
@@ -37,34 +38,53 @@ class WithKept(Shards):
             return self.kept.get(video_id, name, rows)
         return super().get(video_id, name, rows)
 
+    def place(self, video_id: str) -> dict:
+        return super().place(video_id) | {"kept": self.kept.place(video_id)}
+
     def __reduce__(self):
         return WithKept, (self.folder, self.status, self.kept)
 
 
-def keep_features(
+def reopen(video_id: str, place: dict) -> Shards:
+    """The features of one video, in another process, by the `place` where they lie."""
+    kept = place.get("kept")
+    status = pd.DataFrame([{"video_id": video_id, "shard": place["shard"], "status": "ok"}])
+    if kept is None:
+        return Shards(Path(place["folder"]), status)
+    return WithKept(Path(place["folder"]), status, reopen(video_id, kept))
+
+
+def extract_features(
     dataset: Dataset,
-    features: Shards,
-    trunk: str,
+    videos: pd.DataFrame,
     folder: str | Path,
+    spec: FeatureSpec,
     *,
     device: str = "auto",
     workers: int = 0,
-) -> WithKept:
-    """`features` with what `trunk`, a classifier `timm:...`, has in its pooled layer of each clip."""
-    rows = dataset.videos[dataset.videos["video_id"].map(features.__contains__)]
-    shard = features.status.set_index("video_id")["shard"]
-    videos = [
-        video._replace(own={"video_id": video.video_id, "shard": int(shard[video.video_id])})
-        for video in videos_of(dataset, rows)
-    ]
+) -> Shards:
+    """Read the features of `videos` (rows of `dataset.videos`) into shards; see `VideoFeatures`.
+
+    With `spec.iframe_trunk` they have `iframes_kept`, too, which is computed on the `device`.
+    """
+    params = asdict(replace(spec, iframe_trunk=""))
+    rows = videos_of(dataset, videos)
+    features = run_shards(read_features, rows, folder, params=params, workers=workers, title="reading")
+    if not spec.iframe_trunk:
+        return features
     where = devices.choose(device)
+    read = [
+        row._replace(own={"video_id": row.video_id, "place": features.place(row.video_id)})
+        for row in rows
+        if row.video_id in features
+    ]
     kept = run_shards(
         _kept,
-        videos,
+        read,
         folder,
-        params={"trunk": trunk, "device": where.type},
-        stands_on={"weights": specs.fingerprint(trunk), "features": features.folder.name},
-        given={"folder": str(features.folder), "on": str(where)},
+        params={"trunk": spec.iframe_trunk, "device": where.type},
+        stands_on={"weights": specs.fingerprint(spec.iframe_trunk), "features": features.folder.name},
+        given={"on": str(where)},
         workers=workers,
         title="features of I-frames",
     )
@@ -73,8 +93,7 @@ def keep_features(
 
 def _kept(path: Path, params: dict) -> Read:
     video_id, device = params["video_id"], devices.choose(params["on"])
-    status = pd.DataFrame([{"video_id": video_id, "shard": params["shard"], "status": "ok"}])
-    features = Shards(Path(params["folder"]), status)
+    features = reopen(video_id, params["place"])
     trunk, found = _trunk(params["trunk"], params["weights"], params["on"]), []
     clips = len(features.get(video_id, "times"))
     for some in devices.in_batches(iter(range(clips)), device):
