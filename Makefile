@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
-COMPOSE ?= --train-videos 60 --test-videos 150 --validation 0.5 --most-share 0.5 --most-times 3
+COMPOSE ?= --width 320 --height 240 --train-videos 60 --test-videos 150 --validation 0.5 --most-share 0.5 --most-times 3
 UV := $(BIN)/uv pip
 
 .PHONY: tutorial experiments real test test-library test-notebooks test-ray test-datasets soak soak-ray evidence regress lab bench lock clean
