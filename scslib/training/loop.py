@@ -37,9 +37,9 @@ class Schedule:
 
     look_every = 0: for `steps` batches; the learning rate rises to `lr` and falls to 0.
     Else: until the loss on validation videos falls no longer, and for `steps` batches at most. Every
-    `look_every` batches that loss is looked at; when `patience` looks in a row were not the lowest yet,
-    the learning rate, at first `lr`, is divided by 4; when that has happened `DROPS` times, the
-    training is over, and the network has the weights of the lowest look.
+    `look_every` batches that loss is looked at; when `patience` looks in a row, after the first `least`
+    batches, were not the lowest yet, the learning rate, at first `lr`, is divided by 4; when that has
+    happened `DROPS` times, the training is over, and the network has the weights of the lowest look.
     """
 
     steps: int
@@ -48,9 +48,16 @@ class Schedule:
     weight_decay: float = 0.05
     look_every: int = 0
     patience: int = 5
+    least: int = 0
 
     def __post_init__(self):
-        for name, least in (("steps", 1), ("batch", 1), ("look_every", 0), ("patience", 1)):
+        for name, least in (
+            ("steps", 1),
+            ("batch", 1),
+            ("look_every", 0),
+            ("patience", 1),
+            ("least", 0),
+        ):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be >= {least}")
         if not self.lr > 0:
@@ -143,7 +150,7 @@ def fit(
             if schedule.look_every and len(losses) % schedule.look_every == 0:
                 seen = distributed.as_the_first(lambda: _look(network, validation, loss_of, device))
                 looks.append([len(losses), seen])
-                state["plateau"] = pace.see(seen, network)
+                state["plateau"] = pace.see(seen, network, len(losses))
             state["over"] = state["plateau"] or len(losses) == schedule.steps
             if state["over"]:
                 pace.settle(network)
@@ -194,15 +201,17 @@ class _Plateau:
             optimizer, factor=0.25, patience=schedule.patience - 1, threshold=0.0
         )
         self._least = schedule.lr * 0.25 ** (DROPS - 0.5)
-        self._lowest, self._weights = np.inf, {}
+        self._first, self._lowest, self._weights = schedule.least, np.inf, {}
 
     def step(self) -> None:
         pass
 
-    def see(self, loss: float, network: nn.Module) -> bool:
-        """Take note of a look; whether the training is over."""
+    def see(self, loss: float, network: nn.Module, step: int) -> bool:
+        """Take note of a look after so many steps; whether the training is over."""
         if loss < self._lowest:
             self._lowest, self._weights = loss, deepcopy(network.state_dict())
+        if step <= self._first:
+            return False
         self._rate.step(loss)
         return self._rate.optimizer.param_groups[0]["lr"] < self._least
 

@@ -39,6 +39,7 @@ class Recipe:
 def make_recipe(
     *,
     ac_steps: int,
+    ac_least: int,
     rank_steps: int,
     look_every: int,
     patience: int,
@@ -55,10 +56,12 @@ def make_recipe(
     rank_form: str,
 ) -> Recipe:
     """The recipe of the parameters of notebook 05, by their names there."""
-    ac = Schedule(ac_steps, batch=sampler_batch, lr=sampler_lr, look_every=look_every, patience=patience)
+    rank = Schedule(
+        rank_steps, batch=sampler_batch, lr=sampler_lr, look_every=look_every, patience=patience
+    )
     return Recipe(
-        ac=ac,
-        rank=replace(ac, steps=rank_steps),
+        ac=replace(rank, steps=ac_steps, least=ac_least),
+        rank=rank,
         width=sampler_width,
         sound_width=sound_width,
         backbone=backbone,

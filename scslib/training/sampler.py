@@ -301,8 +301,10 @@ def train_joint(
 ) -> Trained:
     """Train one network on the modalities of all `singles`, with each objective that they all have.
 
-    It begins as the mean of what they say (`models.samplers.joined`). See `train_sampler` for the rest.
+    It begins as the mean of what they say (`models.samplers.joined`), so that AC need not wait until it
+    learns something. See `train_sampler` for the rest.
     """
+    recipe = replace(recipe, ac=recipe.ac and replace(recipe.ac, least=0))
     learn = partial(_learn, features, lessons, recipe, seed=seed, resume=resume, every=every)
     kinds = [kind for kind in ("ac", "rank") if all(kind in s.networks for s in singles)]
     networks = {kind: joined([s.networks[kind] for s in singles]) for kind in kinds}
