@@ -17,7 +17,7 @@ from scslib.models.samplers import BACKBONES, PictureTrunk, Sampler, SoundTrunk,
 from scslib.models.views import ClassifierInput
 from scslib.saliency import ClipSampler
 from scslib.training import sampler
-from scslib.training.loop import LOOK_BATCHES, Schedule
+from scslib.training.loop import LOOK_BATCHES, Schedule, fit
 from scslib.training.recipe import Recipe
 from scslib.training.sampler import (
     LOOK_SEED,
@@ -204,6 +204,21 @@ def test_a_training_ends_when_validation_falls_no_longer(moving, lessons, tmp_pa
     complete, same = train(resume=tmp_path / "ac.pt", every=4)
     assert same.plateau and np.array_equal(same.looks, curve.looks)
     assert_same(complete, network)
+
+
+@pytest.mark.parametrize(("least", "ends_after"), [(0, 5), (10, 15), (12, 17)])
+def test_a_training_is_not_ended_before_its_least_steps(least, ends_after):
+    """Validation that never changes: of a look, and of two times two that are no lower."""
+    batch = {"x": torch.ones(4, 2)}
+    curve = fit(
+        torch.nn.Linear(2, 1),
+        lambda step: batch,
+        lambda network, batch: network(batch["x"]).mean() * 0 + 1.0,
+        Schedule(100, look_every=1, patience=2, least=least),
+        title="",
+        validation=lambda number: batch,
+    )
+    assert curve.plateau and len(curve.losses) == ends_after
 
 
 def test_one_that_does_not_end_by_itself_ends_at_its_last_step(moving, lessons):
