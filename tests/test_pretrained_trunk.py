@@ -115,6 +115,15 @@ def test_joint_training_takes_the_trunk_along_and_all_come_back(little, features
     assert about["iframe_trunk"] == "tf_efficientnet_lite0"
 
 
+@pytest.mark.parametrize("spec", ["{}:build", "hf:{}", "torchvision:r3d_18"])
+def test_only_a_network_of_timm_can_be_a_trunk(spec, tmp_path, trunk):
+    """The text may come from a checkpoint's JSON: nothing that it names is run."""
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(ValueError, match="must be timm:NAME/WEIGHTS|must be FILE"):
+        trunk.start_from(spec.format(tmp_path / "evil.py"))
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_sampler_that_names_an_address_is_refused(tmp_path):
     network = Sampler(("iframes",), 1, 2, 2)
     network.settings["iframe_trunk"] = "hf-hub:somebody/model"

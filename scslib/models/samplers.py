@@ -91,7 +91,13 @@ class PretrainedTrunk(nn.Module):
         self.register_buffer("std", torch.ones(3))
 
     def start_from(self, spec: str) -> PretrainedTrunk:
-        """Take over the weights and the normalisation of a classifier `timm:...` (see `specs`)."""
+        """Take over the weights and the normalisation of a classifier `timm:...` (see `specs`).
+
+        Raises `ValueError` for any other: the text may stand in a file from elsewhere, and must not
+        make code run.
+        """
+        if specs.parse(spec).kind != "timm":
+            raise ValueError(f"iframe_trunk ({spec!r}) must be timm:NAME/WEIGHTS")
         whole, view, _, _ = specs.load(spec)
         self.network.load_state_dict(whole.trunk.state_dict())
         self.mean.copy_(torch.tensor(view.mean))
