@@ -17,7 +17,7 @@ NAMES = (  # of videos, classes, methods and runs
 )
 PARAMETERS = (  # of notebooks, whose values are text
     *("data", "codec", "checkpoint", "architecture", "objective", "backbone", "rank_form", "device"),
-    *("variant", "k_sweep", "objective_sweep"),
+    *("iframe_trunk", "variant", "k_sweep", "objective_sweep"),
 )
 WORDS = (  # what the kit says itself, which may look like a number: version 2.10, commit 12e4567
     *("status", "reason", "features_status", "features_reason", "problem", "picture", "sound"),

@@ -12,16 +12,11 @@ import torchvision
 from torch import nn
 
 from scslib.models.checkpoints import load_classifier, save_classifier
-from scslib.models.classifiers import (
-    CLASSIFIERS,
-    ClassifierInput,
-    build_classifier,
-    forward_features,
-    head_name,
-    replace_head,
-)
+from scslib.models.classifiers import CLASSIFIERS, build_classifier
 from scslib.models.costs import cost_table, measure
+from scslib.models.heads import forward_features, head_name, replace_head
 from scslib.models.i3d import SamePool, Unit, pad_same
+from scslib.models.views import ClassifierInput
 
 # parameters and keys with 400 classes, GMACs at each one's own input (paper.md); CSN and I3D: see below
 PUBLISHED = {
@@ -142,9 +137,13 @@ def test_features_are_what_the_head_sees(name):
     assert forward_features(network, clips)[1].shape == (2, 9)
 
 
-def test_a_network_without_a_known_head_is_refused():
-    with pytest.raises(ValueError, match="must have one of the heads"):
-        head_name(nn.Sequential(nn.Linear(2, 2)))
+def test_the_head_is_the_named_layer_else_the_last_linear_one():
+    network = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 2))
+    assert head_name(network) == "2"
+    network.head_name = "0"
+    assert head_name(network) == "0"
+    with pytest.raises(ValueError, match="must have a linear layer"):
+        head_name(nn.Sequential(nn.ReLU()))
 
 
 def test_depthwise_convolutions_stay_depthwise():
