@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from scslib.video.compressed import CompressedClip, iter_compressed
 from scslib.video.frames import short_side
 from scslib.video.probe import VideoInfo
 from scslib.video.residual import BLOCK
-
-if TYPE_CHECKING:
-    pass
 
 Result = TypeVar("Result")
 

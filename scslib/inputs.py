@@ -29,7 +29,7 @@ def sampler_inputs(
 
     `pictures` draws so many of each clip's pictures at random with `rng` (training); None takes all.
     Clips with fewer pictures than others are filled up; `<modality>_mask` (B, S) says which count.
-    A video without sound is heard as silence. Where features of a modality are kept (see `kept`) its
+    A video without sound is heard as silence. Where features of a modality are kept (`extraction`) its
     pictures are not read: `<modality>_kept` (B, D) takes their place.
     """
     inputs = {}

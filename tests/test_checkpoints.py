@@ -207,6 +207,8 @@ def test_torchvisions_weights_by_name_come_with_their_classes(tmp_path, monkeypa
         load_classifier(name)
     assert len(fingerprint(name)) == 16
     assert fingerprint(name) != fingerprint("torchvision:r3d_18/KINETICS400_V1")
+    assert fingerprint(name) == fingerprint("torchvision:mc3_18")  # its usual weights
+    assert fingerprint(name) != fingerprint(f"{name}?frames=8")
 
 
 def test_without_network_the_error_is_one_line(tmp_path, monkeypatch):

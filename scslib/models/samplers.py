@@ -81,12 +81,8 @@ class PretrainedTrunk(nn.Module):
 
     def __init__(self, name: str):
         super().__init__()
-        import timm
-
-        timm_frames.check_name(name)
-        network = timm.create_model(name, pretrained=False, num_classes=0)
-        self.network = network.to(memory_format=torch.channels_last)
-        self.features = timm_frames.feature_count(network)
+        self.network = timm_frames.build_trunk(name)
+        self.features = timm_frames.feature_count(self.network)
         self.register_buffer("mean", torch.zeros(3))
         self.register_buffer("std", torch.ones(3))
 
@@ -178,7 +174,7 @@ class Sampler(nn.Module):
         """Scores (B, outputs). A linear head makes the mean of features the mean of logits.
 
         `<modality>_kept` (B, D), if it is there, are the features of a trunk that stays as it is (see
-        `kept`). In training `heard` (B, modalities), if it is there, says which modalities of each
+        `extraction`). In training `heard` (B, modalities), if it is there, says which modalities of each
         clip count: the features of the others are zero, and those that are left so much larger.
         """
         features = []

@@ -145,7 +145,8 @@ def fingerprint(text: str) -> str:
     for file in _files(spec):
         said.update(file.read_bytes())
     if spec.kind == "torchvision" and not _is_file(spec.weights):
-        said = hashlib.sha256(named_weights(text).url.encode())  # which holds the weights' checksum
+        url = named_weights(_torchvisions_name(spec)).url  # which holds the weights' checksum
+        said = hashlib.sha256(url.encode())
         said.update(repr(spec.options).encode() if spec.options else b"")
     return said.hexdigest()[:16]
 
@@ -173,12 +174,17 @@ def _is_file(weights: str) -> bool:
     return bool(weights) and Path(weights).is_file()
 
 
+def _torchvisions_name(spec: Spec) -> str:
+    """Without options, and with the usual weights where none are named."""
+    return f"torchvision:{spec.name}/{spec.weights or 'DEFAULT'}"
+
+
 def _torchvision(spec: Spec) -> tuple[nn.Module, View, list[str], dict]:
     view = torchvision_video.view_of(spec.name) if spec.name in torchvision_video.NETWORKS else None
     if _is_file(spec.weights) and view is not None:
         state, known = unwrap(read_weights(spec.weights)), []
     else:
-        name = f"torchvision:{spec.name}/{spec.weights or 'DEFAULT'}"
+        name = _torchvisions_name(spec)
         known = list(named_weights(name).meta["categories"])
         state = fetch_weights(name)
     head = torchvision_video.NETWORKS[spec.name][0]

@@ -111,11 +111,16 @@ def check_name(name: str) -> None:
 
 def build(name: str, classes: int, *, temporal: bool = False) -> FrameNetwork:
     """A freshly initialised network. Raises `ValueError` for a name that timm does not know."""
+    return FrameNetwork(build_trunk(name), classes, temporal=temporal)
+
+
+def build_trunk(name: str) -> nn.Module:
+    """A freshly initialised image network up to its pooled features. Raises `ValueError` as `build`."""
     import timm
 
     check_name(name)
     trunk = timm.create_model(name, pretrained=False, num_classes=0)
-    return FrameNetwork(trunk.to(memory_format=torch.channels_last), classes, temporal=temporal)
+    return trunk.to(memory_format=torch.channels_last)
 
 
 def view_of(name: str, tag: str = "", *, frames: int = 2, size: int = 0) -> TimmInput:
@@ -149,8 +154,7 @@ def from_image_network(
     import timm
 
     check_name(name)
-    first = timm.create_model(name, pretrained=False)
-    head = first.pretrained_cfg["classifier"]
+    head = timm.get_pretrained_cfg(name).classifier
     if not isinstance(head, str) or f"{head}.bias" not in state:
         raise ValueError(f"weights must have a linear head {head!r}")
     rows = len(state[f"{head}.bias"])
