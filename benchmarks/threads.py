@@ -62,7 +62,7 @@ def compare(names: list[str], seconds: float, rounds: int):
     """(a row for each setting and number of busy processes; the best quiet step's seconds)."""
     import pandas as pd
 
-    from scslib.openmp import SPINS
+    from scslib.jobs.openmp import SPINS
 
     found: dict[tuple[str, int], list[float]] = {}
     for number in range(rounds):

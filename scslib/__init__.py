@@ -1,6 +1,6 @@
 """Salient clip sampling, see README.md. For any video: `sample`, `load_trained`, `export`."""
 
-from scslib import openmp as openmp  # first: PyTorch's threads look at it when they are loaded
+from scslib.jobs import openmp as openmp  # first: PyTorch's threads look at it when they are loaded
 
 __version__ = "0.1.0"
 __all__ = ["export", "load_trained", "sample"]
@@ -9,11 +9,11 @@ __all__ = ["export", "load_trained", "sample"]
 def __getattr__(name: str):
     """Imports torch when it is wanted, not when a module of the kit is."""
     if name == "sample":
-        from scslib.apply import sample
+        from scslib.sample_video import sample
 
         return sample
     if name in ("export", "load_trained"):
-        from scslib import trained
+        from scslib.samplers import bundle
 
-        return getattr(trained, name)
+        return getattr(bundle, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

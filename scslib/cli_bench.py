@@ -28,7 +28,7 @@ def _measured(function):
 
 
 def _bench_folder(videos: Path | None) -> Path:
-    from scslib.workspace import resolve
+    from scslib.jobs.run_folder import resolve
 
     return videos or resolve("bench", "data")
 
@@ -103,8 +103,8 @@ def runtime(codecs, k: int, device: str, quick: bool, videos: Path | None, out: 
 def estimate(runtime: Path | None, quick: bool, videos: Path | None, out: Path | None) -> None:
     """What Sports1M and Kinetics-400 would cost, from what `runtime` has measured."""
     from scslib.bench.estimate import SHOWN, bench_estimate
-    from scslib.tables import read_table
-    from scslib.workspace import root
+    from scslib.jobs.run_folder import root
+    from scslib.jobs.tables import read_table
 
     path = runtime or root() / "benchmarks" / "results" / "runtime.csv"
     if not path.is_file():

@@ -8,9 +8,9 @@ import pytest
 import torch
 from streams import Stream, pan_stream
 
+from scslib.jobs.run_folder import Run
 from scslib.models.checkpoints import save_sampler
 from scslib.models.samplers import MODALITIES, VISUAL, Sampler
-from scslib.workspace import Run
 
 NETWORKS = {name: (name,) for name in (*VISUAL, "logmel")} | {"joint": MODALITIES}
 REAL = Path(__file__).resolve().parents[2] / "shared/real"

@@ -7,7 +7,7 @@ from pathlib import Path
 import light
 import torchvision  # noqa: F401
 
-from scslib.shards import Read
+from scslib.jobs.shards import Read
 
 
 def scored(path: Path, params: dict) -> Read:

@@ -10,8 +10,8 @@ from tempfile import mkdtemp
 import numpy as np
 import pandas as pd
 
-from scslib.datasets.listing import Listing, write_listing
 from scslib.datasets.manifest import Dataset
+from scslib.datasets.public.listing import Listing, write_listing
 from scslib.video.write import Encoding, write_video
 
 

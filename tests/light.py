@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from scslib.features import read_features
-from scslib.shards import Read
-from scslib.training_clips import drawn_clips
+from scslib.jobs.shards import Read
+from scslib.samplers.features import read_features
+from scslib.training.clip_choice import drawn_clips
 
 HEAVY = ("torch", "torchvision", "torchaudio")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from scslib.gallery import make_entry, save_gallery
-from scslib.workspace import Run
+from scslib.jobs.run_folder import Run
+from scslib.report.gallery import make_entry, save_gallery
 
 HOSTILE = "</script><script>document.title='hacked'</script><img src=x onerror=alert(1)>\"'&amp;"
 ANSWERS = [("sway", "sway"), ("sway", "hop"), ("hop", "hop"), (HOSTILE, HOSTILE), (HOSTILE, "sway")]

@@ -22,7 +22,7 @@ ALIKE = 14  # mean difference of two pictures' values that are the same but for 
 
 
 def in_this_process(function, jobs, **options) -> list:
-    """What `isolation.map_processes` does, but here: where a test has changed what is called."""
+    """What `child.map_processes` does, but here: where a test has changed what is called."""
     return [function(job) for job in jobs]
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from scslib.aggregation import max_of_clips, mean_of_clips, top_k_mean
-from scslib.features import VideoFeatures
+from scslib.evaluation.aggregation import max_of_clips, mean_of_clips, top_k_mean
 from scslib.models.aggregators import AGGREGATORS, aggregate, build_aggregator
+from scslib.samplers.features import VideoFeatures
 from scslib.training.aggregator import train_aggregator
 from scslib.training.loop import Schedule
 

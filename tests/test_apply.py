@@ -11,12 +11,12 @@ from matplotlib.text import Text
 from streams import FRAMES, RATE, beep, every_frame, numbers, panning, tone, write
 
 import scslib
-from scslib.apply import Picked
-from scslib.cli import main
-from scslib.features import FeatureSpec, read_video
+from scslib.cli.main import main
 from scslib.models.reading import CheckpointError
 from scslib.models.samplers import MODALITIES
-from scslib.trained import load_trained
+from scslib.sample_video import Picked
+from scslib.samplers.bundle import load_trained
+from scslib.samplers.features import FeatureSpec, read_video
 from scslib.video.clips import index_clips
 from scslib.video.container import VideoError
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from streams import encode, panning
 
-from scslib.baselines import empirical, motion_energy, packet_size, rules
-from scslib.features import FeatureSpec, VideoFeatures, read_video
+from scslib.samplers.features import FeatureSpec, VideoFeatures, read_video
+from scslib.samplers.untrained import empirical, motion_energy, packet_size, rules
 from scslib.video.clips import index_clips
 
 

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from scslib.bench import process, readers, tables
 from scslib.bench.scale import QUICK_ENCODING
 from scslib.bench.videos import encoded, lengthened
-from scslib.cli import main
-from scslib.features import FeatureSpec, read_video
+from scslib.cli.main import main
 from scslib.models.samplers import MODALITIES
+from scslib.samplers.features import FeatureSpec, read_video
 from scslib.video.clips import index_clips
 from scslib.video.container import VideoError
 from scslib.video.probe import probe

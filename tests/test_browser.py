@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from runs import ANSWERS, HOSTILE, example_run
 
-from scslib.report import write_report
+from scslib.report.page import write_report
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium")

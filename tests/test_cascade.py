@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from scslib.cascade import Cascade
-from scslib.clock import Clock
-from scslib.features import FeatureSpec, VideoFeatures, read_video
+from scslib.jobs.clock import Clock
 from scslib.models.samplers import MODALITIES, VISUAL, Sampler
-from scslib.saliency import ClipSampler
-from scslib.sampling import top_k
+from scslib.samplers.cascade import Cascade
+from scslib.samplers.features import FeatureSpec, VideoFeatures, read_video
+from scslib.samplers.learned import ClipSampler
+from scslib.samplers.policies import top_k
 from scslib.video.clips import index_clips
 
 

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 from layouts import texts, videos
 
-from scslib.cli import main
+from scslib.cli.main import main
 from scslib.datasets.classes import alike, alone, shortages
-from scslib.datasets.listing import write_listing
 from scslib.datasets.manifest import DatasetError, load_dataset
+from scslib.datasets.public.listing import write_listing
 from scslib.datasets.table import read_table
 
 ALIKE = {

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from scslib.contrasts import contrasts, in_words, pair_of
+from scslib.evaluation.contrasts import contrasts, in_words, pair_of
 
 
 def block(rng, gap, videos=40, **of_method):

@@ -8,12 +8,12 @@ import pytest
 from click.testing import CliRunner
 from layouts import left_out, own, texts, tiny, videos
 
-from scslib.cli import main
+from scslib.cli.main import main
 from scslib.datasets.copies import refuse_copies, same_content, without_copies
 from scslib.datasets.folder import index_folder
-from scslib.datasets.listing import write_listing
 from scslib.datasets.manifest import DatasetError, load_dataset
 from scslib.datasets.prepare import SETTING, prepare
+from scslib.datasets.public.listing import write_listing
 from scslib.datasets.sources import Source
 from scslib.datasets.table import read_table
 

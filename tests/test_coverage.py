@@ -3,7 +3,7 @@
 import pytest
 from runs import statuses
 
-from scslib.coverage import coverage_note, percent, reading_note, video_status
+from scslib.evaluation.coverage import coverage_note, percent, reading_note, video_status
 
 
 @pytest.mark.parametrize(

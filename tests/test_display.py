@@ -16,8 +16,8 @@ from scslib.datasets.manifest import write_dataset
 from scslib.datasets.pieces import Piece, piece_pictures
 from scslib.datasets.prepare import prepare
 from scslib.datasets.sources import Source
-from scslib.features import FeatureSpec, read_video
 from scslib.models.samplers import MODALITIES
+from scslib.samplers.features import FeatureSpec, read_video
 from scslib.video.clips import index_clips
 from scslib.video.compressed import iter_compressed
 from scslib.video.display import Display, display_of

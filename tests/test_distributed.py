@@ -22,16 +22,16 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from scslib import train as command
-from scslib.features import FeatureSpec, VideoFeatures
+from scslib.experiments import train as command
+from scslib.jobs.run_folder import Run
 from scslib.models.checkpoints import load_sampler
 from scslib.models.reading import CheckpointError
 from scslib.models.samplers import MODALITIES, Sampler
+from scslib.samplers.features import FeatureSpec, VideoFeatures
 from scslib.training import distributed
 from scslib.training import sampler as training
 from scslib.training.loop import Schedule
 from scslib.training.sampler import train_ac, train_rank
-from scslib.workspace import Run
 
 CLIPS, CLASSES, WIDTH, STEPS, MANY, LOOK_EVERY = 6, 3, 4, 4, 16, 2
 # name: (modalities, backbone, clips a step); a ranking has 4 clips, so the parts of "odd" are unequal
@@ -226,7 +226,7 @@ def start_two(path: Path) -> list:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = get_context("forkserver")  # which imports once, and forks in no time
-    context.set_forkserver_preload(["scslib.train", "pytest"])
+    context.set_forkserver_preload(["scslib.experiments.train", "pytest"])
     processes = [context.Process(target=one_of_two, args=(n, port, path)) for n in (0, 1)]
     for process in processes:
         process.start()

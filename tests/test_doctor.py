@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scslib import doctor
-from scslib.doctor import check, judge_triple
+from scslib.cli.doctor import check, judge_triple
+from scslib.cli.main import doctor
 
 FITTING = {"torch": "2.11.0", "torchvision": "0.26.0", "torchaudio": "2.11.0"}
 
@@ -118,8 +118,8 @@ def test_another_kernel_named_python3_is_found_and_the_mend_mends(tmp_path, wher
     spec.parent.mkdir(parents=True)
     argv = [{"another": "/bin/sh", "none": "/no/such/python"}[program], "-f", "{connection_file}"]
     spec.write_text(json.dumps({"argv": argv, "display_name": "another", "language": "python"}))
-    code = "import json; from scslib import doctor; print(json.dumps(vars(doctor._kernel())))"
-    paths = os.pathsep.join([str(Path(doctor.__file__).parents[1]), sysconfig.get_path("purelib")])
+    code = "import json; from scslib.cli import doctor; print(json.dumps(vars(doctor._kernel())))"
+    paths = os.pathsep.join([str(Path(doctor.__file__).parents[2]), sysconfig.get_path("purelib")])
     env = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "XDG", "VIRTUAL"))}
     env |= {"PYTHONPATH": paths, "HOME": str(home)}
     env |= {"JUPYTER_PATH": str(tops["JUPYTER_PATH"])} if where == "JUPYTER_PATH" else {}

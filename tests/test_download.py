@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from click.testing import CliRunner
 
-from scslib.cli import main
+from scslib.cli.main import main
 from scslib.datasets import remote
-from scslib.datasets.archives import ArchiveError, unpack
-from scslib.datasets.download import DownloadError, download
+from scslib.datasets.public.archives import ArchiveError, unpack
+from scslib.datasets.public.download import DownloadError, download
 
 BODY = bytes(range(256)) * 4000
 SHA = hashlib.sha256(BODY).hexdigest()

@@ -6,9 +6,9 @@ import sys
 import pytest
 from twenty import read, twenty
 
-from scslib.cli_sample import sample
-from scslib.engines import Engine
-from scslib.isolation import Limits
+from scslib.cli.sample import sample
+from scslib.jobs.child import Limits
+from scslib.jobs.engines import Engine
 
 
 @pytest.fixture(scope="module")

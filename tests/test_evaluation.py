@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from runs import statuses
 
-from scslib.coverage import coverage_note, coverage_title, video_status
 from scslib.datasets.manifest import Dataset
-from scslib.evaluation import (
+from scslib.evaluation.coverage import coverage_note, coverage_title, video_status
+from scslib.evaluation.table import (
     evaluate,
     fused_table,
     intervals,

@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 
-from scslib import features
-from scslib.features import FeatureSpec, map_chunks, read_features, read_video
 from scslib.models.samplers import MODALITIES
+from scslib.samplers import features
+from scslib.samplers.features import FeatureSpec, map_chunks, read_features, read_video
 from scslib.video.clips import index_clips
 from scslib.video.recode import cut
 

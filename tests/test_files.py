@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from scslib.files import lies_in, replacing
+from scslib.jobs.files import lies_in, replacing
 
 
 def test_a_path_lies_in_a_folder_wherever_links_lead(tmp_path):

@@ -9,8 +9,8 @@ import pytest
 from layouts import own
 
 from scslib.datasets.folder import index_folder, test_groups
-from scslib.datasets.listing import place, video_ids
 from scslib.datasets.manifest import DatasetError, load_dataset
+from scslib.datasets.public.listing import place, video_ids
 from scslib.datasets.sources import Source
 from scslib.video.probe import probe
 from scslib.video.write import Encoding, write_video

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scslib.fusion import (
+from scslib.samplers.fusion import (
     RULES,
     as_saliency,
     choose,
@@ -12,7 +12,7 @@ from scslib.fusion import (
     intersect_list,
     union_list,
 )
-from scslib.sampling import top_k
+from scslib.samplers.policies import top_k
 
 RNG = np.random.default_rng(0)
 CASES = [(RNG.normal(size=n), RNG.normal(size=n) * 50) for n in (1, 2, 7, 30)]

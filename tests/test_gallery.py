@@ -12,8 +12,8 @@ import pytest
 from runs import HOSTILE, TIMES
 from streams import BEEP_S, beep, numbers
 
-from scslib.gallery import evenly, load_gallery, make_entry, save_gallery
-from scslib.player import curve, marks, show_clips, ticks, within
+from scslib.report.gallery import evenly, load_gallery, make_entry, save_gallery
+from scslib.report.player import curve, marks, show_clips, ticks, within
 from scslib.video.container import VideoError
 from scslib.video.probe import probe
 

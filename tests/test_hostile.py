@@ -15,9 +15,9 @@ import pytest
 from hostile import CORPUS, Hostile, Place
 from watch import Server, Watch
 
-from scslib.isolation import Child, Limits
-from scslib.run import execute
-from scslib.workspace import root
+from scslib.experiments.notebooks import execute
+from scslib.jobs.child import Child, Limits
+from scslib.jobs.run_folder import root
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 VIDEOS = [entry for entry in CORPUS if entry.kind == "video"]
@@ -65,7 +65,7 @@ def cases():
 
 @pytest.mark.parametrize("number", cases())
 def test_it_gets_what_the_table_says(number, child, place, watch, server):
-    outcome = child.call(hostile.attempt, (number, place), preload="scslib.features")
+    outcome = child.call(hostile.attempt, (number, place), preload="scslib.samplers.features")
     assert outcome.escaped == "" and outcome.opened == []
     untouched(place, watch, server)
     for words in CORPUS[number].words:
@@ -120,7 +120,7 @@ def peeking(place: Place):
 
 def test_what_python_opens_is_seen_and_what_escapes(place, watch, server):
     child = Child()
-    outcome = child.call(peeking, place, preload="scslib.features")
+    outcome = child.call(peeking, place, preload="scslib.samplers.features")
     child.close()
     assert outcome.opened == [str(place.secret)] and outcome.escaped == ""
     assert "secret.mp4" in watch.seen()
@@ -146,7 +146,7 @@ def all_videos(place: Place) -> dict[str, Path]:
 
 
 def scs(*words) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "scslib", *map(str, words)]
+    command = [sys.executable, "-m", "scslib.cli", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 

@@ -6,7 +6,7 @@ import sys
 import nbformat
 import pytest
 
-from scslib.run import RunError, execute
+from scslib.experiments.notebooks import RunError, execute
 
 
 @pytest.fixture

@@ -12,23 +12,28 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from scslib import features, scoring, sources, training_clips
-from scslib.keys import Key, made_again
-from scslib.sources import Code, code_of, code_of_text
-from scslib.training import classifier, loop, sampler
+from scslib.jobs import fingerprint
+from scslib.jobs.fingerprint import Code, code_of, code_of_text
+from scslib.jobs.keys import Key, made_again
+from scslib.samplers import features
+from scslib.training import classifier, clip_choice, dense_scores, loop, sampler
 from scslib.training.loop import Schedule, fit
 
-KIT = Path(sources.__file__).resolve().parents[1]
+KIT = Path(fingerprint.__file__).resolve().parents[2]
 # what each step may stand on besides what all share: the question is whether a module takes part
-COMPUTE = {"residual": "scslib.video.residual", "plots": "scslib.plots", "report": "scslib.report"}
+COMPUTE = {
+    "residual": "scslib.video.residual",
+    "plots": "scslib.report.plots",
+    "report": "scslib.report.page",
+}
 
 
 @pytest.mark.parametrize(
     ("step", "residual"),
     [
         (features.read_features, True),
-        (training_clips.drawn_clips, False),
-        (scoring._dense_scores, False),
+        (clip_choice.drawn_clips, False),
+        (dense_scores._dense_scores, False),
         (classifier.train_classifier, False),
         (sampler.train_rank, False),  # it stands on the features, by their folder's name
     ],
@@ -36,15 +41,15 @@ COMPUTE = {"residual": "scslib.video.residual", "plots": "scslib.plots", "report
 def test_a_step_knows_the_modules_that_compute_it(step, residual):
     modules = code_of(step).modules
     assert ("scslib.video.residual" in modules) == residual
-    assert not {"scslib.plots", "scslib.report", "scslib.gallery", "scslib.cli"} & set(modules)
+    assert not [name for name in modules if name.startswith(("scslib.report.", "scslib.cli."))]
 
 
 def test_what_is_reached_by_import_is_what_python_imports():
     """The independent count: what a fresh process has in memory after importing the module."""
-    script = "import sys, json, scslib.features; print(json.dumps([m for m in sys.modules]))"
+    script = "import sys, json, scslib.samplers.features; print(json.dumps([m for m in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = {name for name in json.loads(done.stdout) if name.startswith("scslib.")}
-    empty = {"scslib.video", "scslib.datasets", "scslib.models", "scslib.training", "scslib.openmp"}
+    empty = {"scslib.video", "scslib.datasets", "scslib.models", "scslib.training", "scslib.jobs.openmp"}
     assert loaded - empty <= set(code_of(features.read_features).modules)
     assert set(code_of(features.read_features).libraries) == {"av", "numba", "numpy"}
 
@@ -53,13 +58,13 @@ def test_imports_in_functions_count_and_those_for_types_do_not():
     text = """
 from typing import TYPE_CHECKING
 if TYPE_CHECKING:
-    import scslib.report
+    import scslib.report.page
 def draw():
-    from scslib import plots
+    from scslib.report.page import plots
     import torch
 """
     found = code_of_text(text, "own")
-    assert "scslib.plots" in found.modules and "scslib.report" not in found.modules
+    assert "scslib.report.plots" in found.modules and "scslib.report.page" not in found.modules
     assert "torch" in found.libraries and "own" in found.modules
 
 
@@ -127,18 +132,18 @@ def test_a_training_is_done_again_for_its_code_and_what_it_stands_on_only(tmp_pa
     assert path.stat().st_mtime_ns == done and np.array_equal(first, same)
     _, again = trained(path, features=np.arange(4))
     assert again == "its features changed"
-    monkeypatch.setitem(sources._SOURCES, "scslib.plots", b"# another plot")
-    sources._reached_from.cache_clear()
+    monkeypatch.setitem(fingerprint._SOURCES, "scslib.report.plots", b"# another plot")
+    fingerprint._reached_from.cache_clear()
     done = path.stat().st_mtime_ns
     trained(path, features=np.arange(4))
     assert path.stat().st_mtime_ns == done
-    changed = sources._SOURCES["scslib.training.loop"] + b"\n# a line"
-    monkeypatch.setitem(sources._SOURCES, "scslib.training.loop", changed)
-    sources._reached_from.cache_clear()
+    changed = fingerprint._SOURCES["scslib.training.loop"] + b"\n# a line"
+    monkeypatch.setitem(fingerprint._SOURCES, "scslib.training.loop", changed)
+    fingerprint._reached_from.cache_clear()
     _, again = trained(path, features=np.arange(4))
     assert again == "scslib.training.loop changed"
     monkeypatch.undo()
-    sources._reached_from.cache_clear()
+    fingerprint._reached_from.cache_clear()
 
 
 def test_batches_made_by_other_processes_are_the_same():
@@ -163,7 +168,7 @@ def scs(kit: Path) -> str:
     few = {"train_videos": 6, "test_videos": 3, "duration_s": 10, "clips_per_video": 4}
     few |= dict.fromkeys(("trimmed_steps", "mixed_steps", "ac_steps", "rank_steps"), 2)
     options = [part for name, value in few.items() for part in ("-p", name, str(value))]
-    code = "from scslib.cli import main; main()"
+    code = "from scslib.cli.main import main; main()"
     own = {"PYTHONPATH": str(kit), "SCS_ROOT": str(kit), "PATH": "/usr/bin:/bin", "HOME": str(kit)}
     done = subprocess.run(
         [sys.executable, "-c", code, "run", "--notebooks", "01,03-06", *options],
@@ -199,10 +204,10 @@ def test_a_line_more_in_the_residuals_makes_features_anew_and_what_stands_on_the
 @pytest.mark.slow
 def test_a_line_more_in_a_plot_makes_nothing_anew(kit):
     before = made(kit)
-    (kit / "scslib/plots.py").open("a").write("\n# a line\n")
+    (kit / "scslib/report/plots.py").open("a").write("\n# a line\n")
     said = scs(kit)
     assert made(kit) == before
-    assert "01_data ... (again: scslib.plots changed" in said
+    assert "01_data ... (again: scslib.report.plots changed" in said
     assert "made again" not in said
 
 

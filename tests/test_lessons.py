@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from scslib import train
 from scslib.datasets.manifest import Dataset, Parts, in_folds
-from scslib.workspace import open_run
+from scslib.experiments import train
+from scslib.jobs.run_folder import open_run
 
 CLIPS = 3
 

@@ -11,19 +11,19 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from scslib.apply import _sample
 from scslib.datasets import prepare
 from scslib.datasets.pieces import Piece
 from scslib.datasets.plans import Composition
 from scslib.datasets.sources import Source
 from scslib.datasets.synthetic import Synthetic
-from scslib.features import FeatureSpec, _fit, read_features
-from scslib.isolation import Child
-from scslib.saliency import _network_scores
-from scslib.scoring import _dense_scores
-from scslib.shards import run_shards
-from scslib.sources import code_of
-from scslib.training_clips import drawn_clips
+from scslib.jobs.child import Child
+from scslib.jobs.fingerprint import code_of
+from scslib.jobs.shards import run_shards
+from scslib.sample_video import _sample
+from scslib.samplers.features import FeatureSpec, _fit, read_features
+from scslib.samplers.learned import _network_scores
+from scslib.training.clip_choice import drawn_clips
+from scslib.training.dense_scores import _dense_scores
 from scslib.video.recode import Recoding
 from scslib.video.write import Encoding
 
@@ -98,7 +98,8 @@ def test_a_child_that_had_networks_reads_in_a_process_without():
 
 @pytest.mark.parametrize(
     "module",
-    ["scslib", "scslib.cli", "scslib.features", "scslib.training_clips", "scslib.bench.jobs"]
+    ["scslib", "scslib.cli.main", "scslib.samplers.features", "scslib.training.clip_choice"]
+    + ["scslib.bench.jobs"]
     + [f"scslib.datasets.{name}" for name in ("synthetic", "compose", "prepare", "listing", "folder")],
 )
 def test_importing_it_imports_no_torch(module):

@@ -6,10 +6,10 @@ import pytest
 from click.testing import CliRunner
 from layouts import add, left_out, splits, texts, videos, write
 
-from scslib.cli import main
-from scslib.datasets.listing import Listing, unique_ids, write_listing
-from scslib.datasets.lists import Files, Row, leads_out
+from scslib.cli.main import main
 from scslib.datasets.manifest import DatasetError, load_dataset
+from scslib.datasets.public.listing import Listing, unique_ids, write_listing
+from scslib.datasets.public.lists import Files, Row, leads_out
 from scslib.datasets.table import read_table
 
 ROWS = (

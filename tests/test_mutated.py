@@ -16,10 +16,10 @@ import mutate
 import numpy as np
 import pytest
 
-from scslib.engines import Engine
-from scslib.features import FeatureSpec, read_features
-from scslib.isolation import Limits
-from scslib.shards import Read, run_shards
+from scslib.jobs.child import Limits
+from scslib.jobs.engines import Engine
+from scslib.jobs.shards import Read, run_shards
+from scslib.samplers.features import FeatureSpec, read_features
 from scslib.video.audio import iter_logmel
 from scslib.video.clips import index_clips
 from scslib.video.container import VideoError
@@ -112,10 +112,9 @@ def test_scs_sample_goes_on_to_the_last_file(tmp_path, tiny_run):
     files = mutate.write_mutated(folder, SEED, 45)
     good = folder / "z.mp4"
     good.write_bytes(mutate.good()["mpeg4.mp4"])
-    command = [sys.executable, "-m", "scslib", "sample", str(folder), "--run", str(tiny_run), "-k", "2"]
-    done = subprocess.run(
-        [*command, "--json", str(lines)], capture_output=True, text=True, timeout=300, check=False
-    )
+    command = [sys.executable, "-m", "scslib.cli", "sample", str(folder), "--run", str(tiny_run)]
+    command += ["-k", "2", "--json", str(lines)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr, done.stderr
     read = {json.loads(line)["video"] for line in lines.read_text().splitlines()}
     assert str(good) in read

@@ -12,8 +12,8 @@ import papermill
 import pytest
 import yaml
 
-from scslib.parameters import known_parameters
-from scslib.run import PRESETS, plan, preset
+from scslib.experiments.notebooks import PRESETS, plan, preset
+from scslib.experiments.parameters import known_parameters
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from scslib.cli import main
-from scslib.parameters import declared, from_command_line, known_parameters, texts
-from scslib.run import RunError, notebooks, plan, preset, typed
-from scslib.sweep import load_sweep
+from scslib.cli.main import main
+from scslib.experiments.notebooks import RunError, notebooks, plan, preset, typed
+from scslib.experiments.parameters import declared, from_command_line, known_parameters, texts
+from scslib.experiments.sweep_plan import load_sweep
 
 CELL = """
 name: str = "smoke"  # a name

@@ -9,14 +9,14 @@ from click.testing import CliRunner
 from layouts import videos as tiny_videos
 from streams import panning, tone, write
 
-from scslib import files
-from scslib.cli import main
-from scslib.cli_sample import _names
-from scslib.datasets.listing import unique_ids
+from scslib.cli.main import main
+from scslib.cli.sample import _names
 from scslib.datasets.manifest import write_dataset
 from scslib.datasets.prepare import prepare
-from scslib.files import check_file, check_folder, short_name, write_text
-from scslib.shards import Read, run_shards
+from scslib.datasets.public.listing import unique_ids
+from scslib.jobs import files
+from scslib.jobs.files import check_file, check_folder, short_name, write_text
+from scslib.jobs.shards import Read, run_shards
 from scslib.video.recode import Recoding
 
 PLAIN = {"x264-params": "crf=16:keyint=12:min-keyint=12:scenecut=0:bframes=0"}
@@ -133,7 +133,7 @@ def test_a_table_is_written_all_of_it_or_not_at_all(tmp_path, monkeypatch):
 @pytest.mark.parametrize("place", ["shut/x", "file/x", "y" * 300])
 def test_sample_checks_its_places_first(video, tiny_run, tmp_path, shut, monkeypatch, option, place):
     (tmp_path / "file").write_text("x")
-    monkeypatch.setattr("scslib.apply.run_shards", None)  # reads the videos
+    monkeypatch.setattr("scslib.sample_video.run_shards", None)  # reads the videos
     _, stderr = scs("sample", video, "--run", tiny_run, "-k", 2, f"--{option}", tmp_path / place, code=1)
     (line,) = stderr
     assert option in line and place[:20] in line and "cannot be written: " in line
@@ -206,7 +206,7 @@ def test_a_table_that_can_no_longer_be_written_is_printed(video, tiny_run, tmp_p
     def fail(path, text):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("scslib.files.write_text", fail)
+    monkeypatch.setattr("scslib.jobs.files.write_text", fail)
     options = ["--run", tiny_run, "-k", 2, "--csv", tmp_path / "t.csv"]
     stdout, (line,) = scs("sample", video, *options, code=1)
     assert stdout.startswith("video,rank,clip,") and len(stdout.splitlines()) == 3
@@ -269,7 +269,7 @@ def test_makers_check_their_place_before_they_read(tmp_path, shut, monkeypatch, 
 @pytest.mark.parametrize("part", ["", "/results", "/notebooks", "/checkpoints"])
 def test_a_run_checks_its_place_before_it_begins(tmp_path, monkeypatch, part):
     monkeypatch.setenv("SCS_WORK", str(tmp_path))
-    monkeypatch.setattr("scslib.run.run_notebooks", None)
+    monkeypatch.setattr("scslib.experiments.notebooks.run_notebooks", None)
     (tmp_path / "runs").mkdir()
     blocked = tmp_path / f"runs/it{part}"
     blocked.parent.mkdir(parents=True, exist_ok=True)
@@ -280,7 +280,7 @@ def test_a_run_checks_its_place_before_it_begins(tmp_path, monkeypatch, part):
 
 def test_a_run_checks_where_its_videos_go(tmp_path, monkeypatch):
     monkeypatch.setenv("SCS_WORK", str(tmp_path))
-    monkeypatch.setattr("scslib.run.run_notebooks", None)
+    monkeypatch.setattr("scslib.experiments.notebooks.run_notebooks", None)
     (tmp_path / "data").write_text("a file in the way")
     _, (line,) = scs("run", "--out", "it", code=1)
     assert line.startswith("Error: data (") and "Not a directory" in line

@@ -8,12 +8,12 @@ import timm
 import torch
 
 from scslib.datasets.synthetic import Synthetic, make_synthetic
-from scslib.extraction import extract_features
-from scslib.features import FeatureSpec
-from scslib.inputs import sampler_inputs
 from scslib.models import specs
 from scslib.models.checkpoints import CheckpointError, load_sampler, save_sampler
 from scslib.models.samplers import PretrainedTrunk, Sampler
+from scslib.samplers.extraction import extract_features
+from scslib.samplers.features import FeatureSpec
+from scslib.samplers.inputs import sampler_inputs
 from scslib.training.loop import Schedule
 from scslib.training.recipe import Recipe
 from scslib.training.sampler import Lessons, train_joint, train_sampler

@@ -3,10 +3,10 @@
 import pytest
 from layouts import add, left_out, splits, texts, videos, write
 
-from scslib.datasets.hmdb51 import read_hmdb51
-from scslib.datasets.kinetics import read_kinetics
 from scslib.datasets.manifest import DatasetError
-from scslib.datasets.ucf101 import read_ucf101
+from scslib.datasets.public.hmdb51 import read_hmdb51
+from scslib.datasets.public.kinetics import read_kinetics
+from scslib.datasets.public.ucf101 import read_ucf101
 
 UCF = {"ApplyEyeMakeup": ("g08_c01", "g08_c02", "g01_c01"), "HandstandPushups": ("g09_c01", "g02_c01")}
 

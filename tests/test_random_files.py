@@ -12,7 +12,7 @@ import pytest
 import random_files
 from coded import number_of
 
-from scslib.features import FeatureSpec, read_features
+from scslib.samplers.features import FeatureSpec, read_features
 from scslib.video.audio import iter_samples
 from scslib.video.clips import expected_clips, index_clips
 from scslib.video.frames import decode_clips, numbered_clips

@@ -16,8 +16,8 @@ import pytest
 from twenty import content, read, twenty
 from watch import Server
 
-from scslib import ray_driver
-from scslib.engines import Engine, EngineError
+from scslib.jobs import ray_driver
+from scslib.jobs.engines import Engine, EngineError
 
 pytest.importorskip("ray")
 # from a thread, for a signal does not reach native code; ray_runs.py has a limit for all of them

@@ -13,11 +13,12 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from scslib import regress, sampling
-from scslib.cli_sweep import regress as command
+from scslib.cli.sweep import regress as command
 from scslib.datasets.manifest import Dataset
-from scslib.evaluation import evaluate, summarise
-from scslib.run import RunError
+from scslib.evaluation.table import evaluate, summarise
+from scslib.experiments import regress
+from scslib.experiments.notebooks import RunError
+from scslib.samplers import policies
 from scslib.training import losses
 
 CLASSES = ("a", "b", "c", "d")
@@ -135,8 +136,8 @@ def test_ranks_sign_turned_is_caught(world, expected, monkeypatch):
 
 
 def test_the_lowest_k_instead_of_the_highest_is_caught(world, expected, monkeypatch):
-    right = sampling.top_k
-    monkeypatch.setattr(sampling, "top_k", lambda saliency, k: right(-saliency, k))
+    right = policies.top_k
+    monkeypatch.setattr(policies, "top_k", lambda saliency, k: right(-saliency, k))
     lines = regress.differences(methods_of(world), expected)
     assert {"audio", "visual", "audio-visual", "oracle"} <= named(lines)
     oracle = next(line for line in lines if line.startswith("oracle:"))

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from runs import HOSTILE, example_run, example_tables
 
-from scslib.gallery import load_gallery
-from scslib.report import block_note, guessing_note, readable, shortfalls, write_report
-from scslib.workspace import WorkspaceError
+from scslib.jobs.run_folder import WorkspaceError
+from scslib.report.gallery import load_gallery
+from scslib.report.page import block_note, guessing_note, readable, shortfalls, write_report
 
 
 def test_it_holds_everything_and_asks_for_nothing(movie, tmp_path):

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scslib.evaluation import intervals, summarise
-from scslib.resampling import draw_again, mean_interval, units_of
-from scslib.results import compare
+from scslib.evaluation.resampling import draw_again, mean_interval, units_of
+from scslib.evaluation.table import intervals, summarise
+from scslib.experiments.results import compare
 
 
 def predictions(right, source, method="a"):

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from scslib.parameters import known_parameters
-from scslib.plots_cost import pareto_front
-from scslib.results import (
+from scslib.experiments.notebooks import notebooks
+from scslib.experiments.parameters import known_parameters
+from scslib.experiments.results import (
     HOW,
     compare,
     load_runs,
@@ -21,9 +21,9 @@ from scslib.results import (
     save_results,
     track,
 )
-from scslib.run import notebooks
-from scslib.tables import TableError
-from scslib.workspace import WorkspaceError, environment
+from scslib.jobs.run_folder import WorkspaceError, environment
+from scslib.jobs.tables import TableError
+from scslib.report.plots_cost import pareto_front
 
 
 def make_run(folder, *, given, accuracies, seconds=(1.5, 2.0)):

@@ -15,10 +15,10 @@ from click.testing import CliRunner
 from runs import example_tables
 from torchvision.models.video import MC3_18_Weights, mc3_18
 
-from scslib.cli import main
+from scslib.cli.main import main
+from scslib.jobs.run_folder import Run
 from scslib.models.checkpoints import load_classifier
 from scslib.models.torchvision_video import view_of
-from scslib.workspace import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED = "01,03-06,08,10"  # for a second run: without slow ones that no other needs
@@ -29,7 +29,7 @@ FEW |= {"other_etas": "[]", "other_rankings": "[]"}  # where only what is counte
 def scs(*arguments, work, code=0):
     """Run the command line; returns (stdout, stderr) after checking its exit status."""
     done = subprocess.run(
-        [sys.executable, "-m", "scslib", *map(str, arguments)],
+        [sys.executable, "-m", "scslib.cli", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=work,
@@ -245,7 +245,7 @@ def ran(tmp_path, monkeypatch):
 
     def command(*options, tables=True, **how):
         run = example_tables(tmp_path / "made-up", **how) if tables else Run(tmp_path / "empty")
-        monkeypatch.setattr("scslib.run.run_notebooks", lambda *_, **__: run)
+        monkeypatch.setattr("scslib.experiments.notebooks.run_notebooks", lambda *_, **__: run)
         return run, CliRunner().invoke(main, ["run", *options])
 
     return command

@@ -6,13 +6,13 @@ import pytest
 import torch
 from streams import panning, tone, write
 
-from scslib.cascade import STAGES, cascade_of, load_cascade
 from scslib.datasets.manifest import write_dataset
-from scslib.extraction import extract_features
-from scslib.features import FeatureSpec
 from scslib.models.checkpoints import save_sampler
 from scslib.models.samplers import Sampler
-from scslib.saliency import (
+from scslib.samplers.cascade import STAGES, cascade_of, load_cascade
+from scslib.samplers.extraction import extract_features
+from scslib.samplers.features import FeatureSpec
+from scslib.samplers.learned import (
     NETWORKS,
     SAMPLERS,
     load_clip_sampler,

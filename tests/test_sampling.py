@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from scslib.sampling import dense, oracle, random, settled, top_k, uniform, until_settled
+from scslib.samplers.policies import dense, oracle, random, settled, top_k, uniform, until_settled
 
 
 @pytest.mark.parametrize("k", [1, 4, 20, 21, 100])

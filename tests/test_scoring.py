@@ -10,8 +10,8 @@ from scslib.datasets.manifest import write_dataset
 from scslib.models.checkpoints import save_classifier
 from scslib.models.classifiers import build_classifier
 from scslib.models.views import ClassifierInput
-from scslib.scoring import classify, dense_scores
 from scslib.training.clips import read_training_clips
+from scslib.training.dense_scores import classify, dense_scores
 
 
 @pytest.fixture(scope="module")

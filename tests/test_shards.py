@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scslib import shards
-from scslib.engines import Engine
-from scslib.isolation import Limits
-from scslib.shards import Read, Video, run_shards
+from scslib.jobs import shards
+from scslib.jobs.child import Limits
+from scslib.jobs.engines import Engine
+from scslib.jobs.shards import Read, Video, run_shards
 from scslib.video.container import VideoError
 
 

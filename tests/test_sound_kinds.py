@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from streams import BEEP_S, FRAMES, RATE, panning, tone, write
 
-from scslib.features import FeatureSpec, read_video
 from scslib.models.samplers import MODALITIES
+from scslib.samplers.features import FeatureSpec, read_video
 from scslib.video.audio import iter_logmel
 from scslib.video.clips import Clip, expected_clips, index_clips
 from scslib.video.frames import iter_clips

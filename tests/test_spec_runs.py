@@ -6,7 +6,7 @@ import torch
 import torchvision
 from test_specs import USERS, hub_folder
 
-from scslib.cli import main
+from scslib.cli.main import main
 
 SMALL = {"classes": 2, "train_videos": 12, "test_videos": 4, "duration_s": 12.0, "folds": 0}
 SMALL |= {"clips_per_video": 2, "trimmed_steps": 2, "mixed_steps": 0, "batch": 2, "k": 2}

@@ -12,7 +12,8 @@ import torchvision
 import transformers
 from PIL import Image
 
-from scslib import user_files
+from scslib.jobs import user_files
+from scslib.jobs.user_files import NAMED
 from scslib.models import specs, timm_frames, torchvision_video
 from scslib.models.checkpoints import (
     CheckpointError,
@@ -22,8 +23,7 @@ from scslib.models.checkpoints import (
     save_classifier,
     short_name,
 )
-from scslib.scoring import classify
-from scslib.user_files import NAMED
+from scslib.training.dense_scores import classify
 
 TINY = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 CROP = {"crop_size": {"height": 64, "width": 64}}

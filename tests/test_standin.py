@@ -21,7 +21,7 @@ def scs(*arguments, work):
     paths = [str(STANDIN), os.environ.get("PYTHONPATH", "")]
     own = {"SCS_WORK": str(work), "STANDIN_LOG": str(work / "log"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "scslib", *map(str, arguments)],
+        [sys.executable, "-m", "scslib.cli", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=work,

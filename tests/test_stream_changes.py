@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from coded import film, number_of, numbers_of, picture, tone_of, tones
 
-from scslib.features import FeatureSpec, read_features, read_video
 from scslib.models.samplers import MODALITIES
+from scslib.samplers.features import FeatureSpec, read_features, read_video
 from scslib.video.audio import iter_samples
 from scslib.video.clips import expected_clips, index_clips
 from scslib.video.compressed import iter_compressed

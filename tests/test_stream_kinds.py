@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from streams import FRAMES, PAN, encode, every_frame, panning, texture, write
 
-from scslib import features
-from scslib.features import FeatureSpec, read_video
 from scslib.models.samplers import MODALITIES
+from scslib.samplers import features
+from scslib.samplers.features import FeatureSpec, read_video
 from scslib.video.clips import expected_clips, index_clips
 from scslib.video.compressed import iter_compressed
 from scslib.video.container import VideoError

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from streams import panning, tone, write
 
-from scslib.isolation import TRIES
+from scslib.jobs.child import TRIES
 
 PLAIN = {"x264-params": "crf=16:keyint=12:min-keyint=12:scenecut=0:bframes=0"}
 RNG = np.random.default_rng(int(os.environ.get("SCS_SEED", "0")))
@@ -45,7 +45,7 @@ def videos(tmp_path_factory):
 
 def command(videos: Path, run: Path, keep: Path) -> list[str]:
     words = ["sample", videos, "--run", run, "-k", 2, "--keep", keep, "--workers", 2]
-    return [sys.executable, "-m", "scslib", *map(str, [*words, "--csv", os.devnull])]
+    return [sys.executable, "-m", "scslib.cli", *map(str, [*words, "--csv", os.devnull])]
 
 
 def finish(videos, run, keep) -> subprocess.CompletedProcess:

@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from scslib import sweep_work
-from scslib.cli_sweep import sweep as command
-from scslib.run import RunError
-from scslib.sweep import load_sweep, plan_sweep, time_left
-from scslib.sweep_work import branch, linked, run_sweep
+from scslib.cli.sweep import sweep as command
+from scslib.experiments import sweep_run
+from scslib.experiments.notebooks import RunError
+from scslib.experiments.sweep_plan import load_sweep, plan_sweep, time_left
+from scslib.experiments.sweep_run import branch, linked, run_sweep
 
 SWEEPS = sorted((Path(__file__).resolve().parents[1] / "notebooks" / "sweeps").glob("*.yaml"))
 HEAD = """
@@ -303,7 +303,7 @@ time.sleep(0 if Path({str(kit / "go")!r}).exists() else 1000)
     (plan.place(make.key) / "step.json").write_text('{"seconds": 1}')
     Path(make.parameters["data"]).mkdir(parents=True)
     (Path(make.parameters["data"]) / "videos.csv").write_text("3")
-    program = [sys.executable, "-c", "from scslib.cli_sweep import sweep; sweep()", path]
+    program = [sys.executable, "-c", "from scslib.cli.sweep import sweep; sweep()", path]
     first = subprocess.Popen([*program, "--out", str(kit / "out")], stdout=subprocess.DEVNULL)
     pid = int(wait_for(lambda: text_of(plan.place(learn.key) / "kernel")))
     first.send_signal(signal.SIGKILL)
@@ -382,7 +382,7 @@ def test_what_one_value_has_read_the_next_one_need_not(kit):
 def test_time_left_comes_from_the_table_then_from_what_was_measured(kit, monkeypatch):
     plan = planned(kit, THREE_K)
     table = (0, 10, 0, 20, 0, 0, 30)
-    monkeypatch.setattr("scslib.sweep.SECONDS", {"smoke": table, "laptop": ()})
+    monkeypatch.setattr("scslib.experiments.sweep_plan.SECONDS", {"smoke": table, "laptop": ()})
     assert time_left(plan, plan.needed(), 1) == 10 + 20 + 3 * 30
     assert time_left(plan, plan.needed(), 2) == 90  # two of the three at once, then the third
     assert time_left(plan, plan.needed(), 9) == 60
@@ -399,7 +399,7 @@ def test_a_process_that_is_killed_is_a_failure_that_says_so(kit):
     assert about["failed"] == 1 and "status -9" in about["runs"][0]["reason"]
     with pytest.raises(RunError, match="at_once"):
         run_sweep(planned(kit, THREE_K), at_once=0)
-    assert sweep_work.POLL_S < 1
+    assert sweep_run.POLL_S < 1
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)

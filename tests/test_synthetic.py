@@ -19,7 +19,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from streams import every_frame, in_this_process
 
-from scslib.baselines import rules
 from scslib.datasets import synthetic
 from scslib.datasets.synthetic import (
     MOVES,
@@ -32,10 +31,11 @@ from scslib.datasets.synthetic import (
     plan_video,
     sound_of,
 )
-from scslib.evaluation import overlap
-from scslib.extraction import extract_features
-from scslib.features import FeatureSpec
-from scslib.sampling import top_k
+from scslib.evaluation.table import overlap
+from scslib.samplers.extraction import extract_features
+from scslib.samplers.features import FeatureSpec
+from scslib.samplers.policies import top_k
+from scslib.samplers.untrained import rules
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.clips import index_clips
 from scslib.video.probe import probe

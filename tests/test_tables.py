@@ -11,14 +11,14 @@ import pytest
 from click.testing import CliRunner
 from runs import example_run
 
-from scslib import regress, results
-from scslib.cli import main
+from scslib.cli.main import main
 from scslib.datasets.manifest import load_dataset
-from scslib.gallery import load_gallery
-from scslib.parameters import declared
-from scslib.run import notebooks
-from scslib.tables import TEXT, TableError, read_table, read_texts
-from scslib.workspace import Run
+from scslib.experiments import regress, results
+from scslib.experiments.notebooks import notebooks
+from scslib.experiments.parameters import declared
+from scslib.jobs.run_folder import Run
+from scslib.jobs.tables import TEXT, TableError, read_table, read_texts
+from scslib.report.gallery import load_gallery
 
 ODD = ["0", "007", "None", "NA", "NaN", "null", "true", "1e3", "1_0", "-inf", "#N/A", " x", "a,b", '"']
 
@@ -78,10 +78,11 @@ def test_text_parameters_of_notebooks_are_declared():
 
 
 def test_no_notebook_and_no_other_module_reads_a_table_by_itself():
-    package = Path(results.__file__).parent
+    package = Path(results.__file__).parents[1]
     sources = {p: p.read_text(encoding="utf-8") for p in package.rglob("*.py")}
     sources |= {p: "".join(c.source for c in nbformat.read(p, 4).cells) for p in notebooks()}
-    assert [path for path, text in sources.items() if "pd.read_csv" in text] == [package / "tables.py"]
+    reading = [path for path, text in sources.items() if "pd.read_csv" in text]
+    assert reading == [package / "jobs" / "tables.py"]
 
 
 def test_two_methods_are_compared_whatever_their_names(tmp_path):
@@ -118,7 +119,7 @@ def test_regress_finds_methods_of_any_name(tmp_path, monkeypatch):
     worse.loc[worse["method"] == "NA", "accuracy"] = 0
     (line,) = regress.differences(worse, read_table(path))
     assert line.startswith("NA: accuracy 0.000 is outside")
-    monkeypatch.setattr("scslib.regress.expected_path", lambda preset: path)
+    monkeypatch.setattr("scslib.experiments.regress.expected_path", lambda preset: path)
     done = CliRunner().invoke(main, ["regress", str(run.folder)])
     assert done.exit_code == 0 and "4 methods are as" in done.output
 

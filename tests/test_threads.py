@@ -9,8 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from scslib.isolation import Child
-from scslib.openmp import OURS, SPINS
+from scslib.jobs.child import Child
+from scslib.jobs.openmp import OURS, SPINS
 
 ROOT = Path(__file__).resolve().parents[1]
 LOADED = "import torch; torch.ones(9).sum()"
@@ -49,9 +49,9 @@ class TestWhatLibgompSays:
     def test_without_scslib_it_does_not(self):
         assert said(LOADED, without())["GOMP_SPINCOUNT"] != SPINS
 
-    @pytest.mark.parametrize("module", ["scslib.training.classifier", "scslib.saliency", "scslib.train"])
+    @pytest.mark.parametrize("module", ["training.classifier", "samplers.learned", "experiments.train"])
     def test_a_module_that_imports_torch_does_not_come_too_late(self, module):
-        assert said(f"import {module}", without())["GOMP_SPINCOUNT"] == SPINS
+        assert said(f"import scslib.{module}", without())["GOMP_SPINCOUNT"] == SPINS
 
     def test_a_users_count_wins(self):
         assert said(f"import scslib; {LOADED}", without(GOMP_SPINCOUNT="77"))["GOMP_SPINCOUNT"] == "77"
@@ -108,7 +108,7 @@ def test_an_import_cell_as_it_runs():
 def test_scs_and_what_it_starts_is_told():
     """`scs run` starts kernels, sweeps start `scs`: both inherit the environment."""
     start = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import os; print(os.environ"
-    code = f'import scslib.cli; {start}["GOMP_SPINCOUNT"])\'])'
+    code = f'import scslib.cli.main; {start}["GOMP_SPINCOUNT"])\'])'
     done = subprocess.run(
         [sys.executable, "-c", code], env=without(), capture_output=True, text=True, timeout=300
     )
@@ -125,7 +125,7 @@ def test_children_are_told():
 
 def test_torchrun_is_told_late_but_its_processes_in_time(tmp_path):
     script = tmp_path / "one.py"
-    script.write_text(f"{PROBE}\nimport scslib.train\nprint(json.dumps(seen))\n")
+    script.write_text(f"{PROBE}\nimport scslib.experiments.train\nprint(json.dumps(seen))\n")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1"]
     done = subprocess.run(
         [*command, str(script)], env=without(), capture_output=True, text=True, timeout=300

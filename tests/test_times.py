@@ -24,8 +24,8 @@ from coded import (
 from scslib.datasets.manifest import write_dataset
 from scslib.datasets.prepare import prepare
 from scslib.datasets.sources import Source, survey
-from scslib.features import FeatureSpec, read_features, read_video
 from scslib.models.samplers import MODALITIES
+from scslib.samplers.features import FeatureSpec, read_features, read_video
 from scslib.video.audio import iter_samples
 from scslib.video.clips import expected_clips, index_clips
 from scslib.video.compressed import iter_compressed
@@ -147,7 +147,7 @@ def test_scs_sample_says_where_the_clock_goes_back_and_what_is_left_out(tmp_path
         joined(tmp_path, "b.ts"),
         film(tmp_path / "p.mkv", "libx264", PLAIN, range(48), stamps=stamps),
     ]
-    command = [sys.executable, "-m", "scslib", "sample", *map(str, files), "--run", str(tiny_run)]
+    command = [sys.executable, "-m", "scslib.cli", "sample", *map(str, files), "--run", str(tiny_run)]
     done = subprocess.run(
         [*command, "-k", "2", "--status", str(tmp_path / "status.csv")],
         capture_output=True,

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from scslib.baselines import packet_size
-from scslib.clock import STAGES, Clock
-from scslib.features import FeatureSpec
+from scslib.evaluation.timing import time_methods
+from scslib.jobs.clock import STAGES, Clock
 from scslib.models.classifiers import build_classifier
 from scslib.models.costs import measure
 from scslib.models.samplers import Sampler
 from scslib.models.views import ClassifierInput
-from scslib.saliency import ClipSampler
-from scslib.timing import time_methods
+from scslib.samplers.features import FeatureSpec
+from scslib.samplers.learned import ClipSampler
+from scslib.samplers.untrained import packet_size
 from scslib.video.clips import index_clips
 
 VIEW = ClassifierInput(frames=4, short_side=32, crop=32, frame_rate=0.0)

@@ -11,15 +11,15 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import scslib
-from scslib.cascade import Cascade
-from scslib.features import FeatureSpec, read_video
+from scslib.jobs.run_folder import WorkspaceError
 from scslib.models.checkpoints import load_sampler
 from scslib.models.reading import CheckpointError
 from scslib.models.samplers import MODALITIES
-from scslib.saliency import ClipSampler
-from scslib.trained import METHODS, export, load_trained
+from scslib.samplers.bundle import METHODS, export, load_trained
+from scslib.samplers.cascade import Cascade
+from scslib.samplers.features import FeatureSpec, read_video
+from scslib.samplers.learned import ClipSampler
 from scslib.video.clips import index_clips
-from scslib.workspace import WorkspaceError
 
 
 @pytest.fixture(scope="module")

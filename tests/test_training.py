@@ -9,13 +9,13 @@ import torch
 from torchvision.models import shufflenet_v2_x1_0
 from torchvision.models.video import mc3_18 as torchvision_mc3_18
 
-from scslib.features import VideoFeatures
-from scslib.inputs import sampler_inputs
 from scslib.models.checkpoints import load_sampler, save_sampler
 from scslib.models.classifiers import build_classifier
 from scslib.models.samplers import BACKBONES, PictureTrunk, Sampler, SoundTrunk, joined
 from scslib.models.views import ClassifierInput
-from scslib.saliency import ClipSampler
+from scslib.samplers.features import VideoFeatures
+from scslib.samplers.inputs import sampler_inputs
+from scslib.samplers.learned import ClipSampler
 from scslib.training import sampler
 from scslib.training.loop import LOOK_BATCHES, Schedule, fit
 from scslib.training.recipe import Recipe

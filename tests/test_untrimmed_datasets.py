@@ -6,9 +6,9 @@ import json
 import pytest
 from layouts import add, left_out, splits, texts, videos, write
 
-from scslib.datasets.activitynet import merged, read_activitynet
 from scslib.datasets.manifest import DatasetError
-from scslib.datasets.sports1m import read_sports1m
+from scslib.datasets.public.activitynet import merged, read_activitynet
+from scslib.datasets.public.sports1m import read_sports1m
 
 LABELS = "boomerang\nkyūdō\nskittles (sport)\n"
 

@@ -13,9 +13,9 @@ import pandas as pd
 
 from scslib.bench.runtime import VIDEO_S, samplers_of
 from scslib.bench.videos import encoded
-from scslib.features import FeatureSpec, read_video
-from scslib.modalities import MODALITIES
-from scslib.run import preset
+from scslib.experiments.notebooks import preset
+from scslib.models.modalities import MODALITIES
+from scslib.samplers.features import FeatureSpec, read_video
 from scslib.video.write import Encoding
 
 DATASETS = {  # videos, their mean length in seconds

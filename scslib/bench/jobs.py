@@ -19,9 +19,9 @@ from dataclasses import asdict
 import psutil
 
 from scslib.bench.process import peak_mb, stopwatch, use_one_core, watched_below
-from scslib.features import FeatureSpec, VideoFeatures, map_chunks, read_features, read_video
-from scslib.modalities import MODALITIES
-from scslib.shards import run_shards
+from scslib.jobs.shards import run_shards
+from scslib.models.modalities import MODALITIES
+from scslib.samplers.features import FeatureSpec, VideoFeatures, map_chunks, read_features, read_video
 
 SPEC = FeatureSpec()  # as in the paper: every P-frame, I-frames at full size
 

@@ -22,7 +22,7 @@ import psutil
 
 from scslib.bench.process import command_of, memory_mb, plain_environment
 from scslib.bench.videos import encoded
-from scslib.shards import VIDEOS_PER_SHARD, Video, run_shards
+from scslib.jobs.shards import VIDEOS_PER_SHARD, Video, run_shards
 from scslib.video.write import Encoding
 
 ENCODING = Encoding(64, 48, 12, 12, "mpeg4", 5)
@@ -82,7 +82,7 @@ def _watch(process: subprocess.Popen) -> pd.DataFrame:
 
 def main(kept: str, rows: str, workers: str, files: Sequence[str]) -> None:
     """The step, twice: the second time there is nothing left to do."""
-    from scslib.features import FeatureSpec, read_features
+    from scslib.samplers.features import FeatureSpec, read_features
 
     videos = [Video(f"v{n:07d}", Path(files[n % len(files)])) for n in range(int(rows))]
     options = {"params": asdict(FeatureSpec()), "workers": int(workers), "title": "manifest"}

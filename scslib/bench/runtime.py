@@ -14,19 +14,19 @@ import pandas as pd
 import torch
 from torch import nn
 
-from scslib.baselines import motion_energy, packet_size
 from scslib.bench.videos import encoded, lengthened
-from scslib.cascade import Cascade
-from scslib.clock import STAGES
-from scslib.features import FeatureSpec
+from scslib.evaluation.timing import time_methods
+from scslib.experiments.notebooks import preset
+from scslib.jobs.clock import STAGES
+from scslib.jobs.threads import cores
 from scslib.models.classifiers import build_classifier
 from scslib.models.samplers import Sampler
 from scslib.models.views import ClassifierInput
-from scslib.paper import beside
-from scslib.parallel import cores
-from scslib.run import preset
-from scslib.saliency import SAMPLERS, ClipSampler
-from scslib.timing import time_methods
+from scslib.report.paper import beside
+from scslib.samplers.cascade import Cascade
+from scslib.samplers.features import FeatureSpec
+from scslib.samplers.learned import SAMPLERS, ClipSampler
+from scslib.samplers.untrained import motion_energy, packet_size
 from scslib.video.write import Encoding
 
 VIDEO_S, WARM_UP_S, BASE_S = 336, 16, 64  # 5 min 36 s; see `videos.lengthened` for the base

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from scslib.bench.process import run_child
 from scslib.bench.tables import medians
 from scslib.bench.videos import encoded, lengthened
-from scslib.shards import VIDEOS_PER_SHARD
+from scslib.jobs.shards import VIDEOS_PER_SHARD
 from scslib.video.write import Encoding
 
 ENCODING = Encoding(340, 256, 30, 12, "h264", 23)

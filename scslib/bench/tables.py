@@ -10,8 +10,8 @@ from statistics import median
 
 import pandas as pd
 
-from scslib.files import replacing
-from scslib.workspace import environment, root
+from scslib.jobs.files import replacing
+from scslib.jobs.run_folder import environment, root
 
 
 def medians(reports: Iterable[Mapping[str, float]]) -> dict[str, float]:

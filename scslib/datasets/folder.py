@@ -17,10 +17,10 @@ import pandas as pd
 
 from scslib.datasets import sources
 from scslib.datasets.copies import copies_note, without_copies
-from scslib.datasets.listing import place_videos, refuse_inside, refuse_other, video_ids
 from scslib.datasets.manifest import Dataset, check_classes, write_dataset
+from scslib.datasets.public.listing import place_videos, refuse_inside, refuse_other, video_ids
 from scslib.datasets.sources import Source
-from scslib.files import check_folder
+from scslib.jobs.files import check_folder
 
 ORIGIN = "indexed by scslib.datasets.folder"
 

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from scslib.datasets.classes import alike, alone, shortages
-from scslib.files import lies_in
-from scslib.tables import TableError, read_texts
+from scslib.jobs.files import lies_in
+from scslib.jobs.tables import TableError, read_texts
 
 COLUMNS = ["video_id", "path", "label", "split"]
 

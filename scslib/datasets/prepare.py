@@ -19,13 +19,13 @@ import pandas as pd
 
 from scslib.datasets.classes import say_shortages
 from scslib.datasets.copies import copies_note, without_copies
-from scslib.datasets.listing import place
 from scslib.datasets.manifest import Dataset, DatasetError, load_dataset, write_dataset
+from scslib.datasets.public.listing import place
 from scslib.datasets.sources import Source, write_left_out
-from scslib.files import lies_in, replacing_if_other, short_name
-from scslib.keys import OLDER, Key
-from scslib.shards import Read, Video, run_shards
-from scslib.sources import code_of
+from scslib.jobs.files import lies_in, replacing_if_other, short_name
+from scslib.jobs.fingerprint import code_of
+from scslib.jobs.keys import OLDER, Key
+from scslib.jobs.shards import Read, Video, run_shards
 from scslib.video.clips import ClipIndex, expected_clips, index_clips
 from scslib.video.recode import Recoding, recode
 

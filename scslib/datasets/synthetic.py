@@ -34,10 +34,10 @@ import pandas as pd
 
 from scslib.datasets.classes import say_shortages
 from scslib.datasets.manifest import Dataset, write_dataset
-from scslib.files import replacing_if_other
-from scslib.isolation import map_processes
-from scslib.keys import OLDER, Key
-from scslib.sources import code_of
+from scslib.jobs.child import map_processes
+from scslib.jobs.files import replacing_if_other
+from scslib.jobs.fingerprint import code_of
+from scslib.jobs.keys import OLDER, Key
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.write import Encoding, write_video
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from scslib.datasets.folder import test_groups
-from scslib.datasets.listing import Listing
-from scslib.datasets.lists import Row, Rows, csv_rows, leads_out, wrong_line
 from scslib.datasets.manifest import DatasetError, check_classes
+from scslib.datasets.public.listing import Listing
+from scslib.datasets.public.lists import Row, Rows, csv_rows, leads_out, wrong_line
 from scslib.datasets.sources import Source
 
 ORIGIN = "a user's table, read by scslib.datasets.table"

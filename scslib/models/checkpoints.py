@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_file
 from torch import nn
 
-from scslib.files import replacing
+from scslib.jobs.files import replacing
 from scslib.models import specs
 from scslib.models.classifiers import build_classifier
 from scslib.models.heads import HEADS, head_name, replace_head

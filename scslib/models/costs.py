@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from scslib.clock import Clock
+from scslib.jobs.clock import Clock
 from scslib.models.classifiers import CLASSIFIERS, build_classifier
 from scslib.models.views import View
 from scslib.models.width import FULL_WIDTH

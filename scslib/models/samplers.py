@@ -14,8 +14,8 @@ import torch
 import torchvision
 from torch import nn
 
-from scslib.modalities import CHANNELS, MODALITIES, SCALES, VISUAL
 from scslib.models import specs, timm_frames
+from scslib.models.modalities import CHANNELS, MODALITIES, SCALES, VISUAL
 from scslib.models.width import FULL_WIDTH, set_width
 
 VGG_LAYERS = (64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4)

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 
 from torch import nn
 
+from scslib.jobs.user_files import allow, digest, is_code
 from scslib.models import hf_video, timm_frames, torchvision_video, user_code
 from scslib.models.heads import head_name, replace_head
 from scslib.models.published import Family, unwrap
@@ -31,7 +32,6 @@ from scslib.models.reading import (
     read_weights,
 )
 from scslib.models.views import ClassifierInput, View
-from scslib.user_files import allow, digest, is_code
 
 OPTIONS = {
     "torchvision": {"frames": int, "frame_rate": float, "clip_len": int},

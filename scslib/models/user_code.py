@@ -8,9 +8,9 @@ from functools import cached_property
 
 import torch
 
+from scslib.jobs.user_files import NAMED, digest, is_allowed, parts
 from scslib.models.reading import CheckpointError
 from scslib.models.views import View
-from scslib.user_files import NAMED, digest, is_allowed, parts
 
 
 def run(spec: str, *, sha256: str = "") -> tuple:

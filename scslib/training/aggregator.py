@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from scslib.shards import Shards
+from scslib.jobs.shards import Shards
 from scslib.training.loop import Batch, Schedule, fit
 
 

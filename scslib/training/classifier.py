@@ -11,10 +11,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from scslib.jobs.shards import Shards
 from scslib.models.heads import head_name
 from scslib.models.views import View
-from scslib.scoring import classify
-from scslib.shards import Shards
+from scslib.training.dense_scores import classify
 from scslib.training.loop import Batch, Schedule, fit
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scslib import devices
 from scslib.datasets.manifest import Dataset
+from scslib.jobs import devices
+from scslib.jobs.shards import Read, Shards, run_shards, videos_of
 from scslib.models.checkpoints import fingerprint
 from scslib.models.specs import describe, view_of
 from scslib.models.views import ClassifierInput, View
-from scslib.scoring import cached_classifier, classify_with_features
-from scslib.shards import Read, Shards, run_shards, videos_of
-from scslib.training_clips import drawn_clips, picked, read
+from scslib.training.clip_choice import drawn_clips, picked, read
+from scslib.training.dense_scores import cached_classifier, classify_with_features
 from scslib.video.clips import ClipIndex
 from scslib.video.frames import decode_clips
 

@@ -20,12 +20,12 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from scslib import devices
-from scslib.files import replacing
-from scslib.keys import OLDER, Key
+from scslib.jobs import devices
+from scslib.jobs.files import replacing
+from scslib.jobs.fingerprint import code_of
+from scslib.jobs.keys import OLDER, Key
+from scslib.jobs.shards import Shards
 from scslib.models.reading import CheckpointError, read_weights
-from scslib.shards import Shards
-from scslib.sources import code_of
 from scslib.training import distributed
 
 Batch = dict[str, torch.Tensor]

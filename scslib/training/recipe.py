@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scslib.training.loop import Schedule
 
 if TYPE_CHECKING:
-    from scslib.workspace import Run
+    from scslib.jobs.run_folder import Run
 
 FILE = "checkpoints", "recipe.json"
 

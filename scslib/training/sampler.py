@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from scslib.inputs import sampler_inputs
+from scslib.jobs.shards import Shards
 from scslib.models import specs
 from scslib.models.samplers import Sampler, joined
-from scslib.shards import Shards
+from scslib.samplers.inputs import sampler_inputs
 from scslib.training import distributed
 from scslib.training.loop import Batch, Curve, Schedule, fit
 from scslib.training.losses import pair_targets, rank_loss

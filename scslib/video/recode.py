@@ -17,7 +17,7 @@ import av
 import numpy as np
 from av.video.frame import PictureType
 
-from scslib.files import replacing
+from scslib.jobs.files import replacing
 from scslib.video import colour
 from scslib.video.audio import iter_samples
 from scslib.video.clips import ClipIndex, index_clips

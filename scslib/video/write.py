@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from scslib.files import replacing
+from scslib.jobs.files import replacing
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.container import DISK
 

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 from hostile.corpus import Place, hostile
-from scslib.datasets.archives import unpack
+from scslib.datasets.public.archives import unpack
 
 
 def _zip(place: Place, *names: str) -> Path:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from scslib.cli import main
-from scslib.features import FeatureSpec, read_features
+from scslib.cli.main import main
+from scslib.samplers.features import FeatureSpec, read_features
 
 SCRIPT = "<script>alert(1)</script>"
 

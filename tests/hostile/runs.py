@@ -10,9 +10,9 @@ import mutate
 from runs import example_run
 
 from hostile.corpus import SCRIPT, Place, Use, cli, hostile
-from scslib.run import execute, notebooks
-from scslib.trained import load_trained
-from scslib.workspace import Run
+from scslib.experiments.notebooks import execute, notebooks
+from scslib.jobs.run_folder import Run
+from scslib.samplers.bundle import load_trained
 
 
 def _run(place: Place) -> Run:

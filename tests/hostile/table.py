@@ -15,7 +15,7 @@ in their last column is what the tests saw.
 **What the kit defends against.** Videos are opened with a whitelist of container formats and the
 protocol `file` only: no playlists, no concat scripts, no URLs. What a file claims of sizes, rates
 and counts is bounded before memory is set aside. What is left happens in a child process that is
-killed when it takes too long or too much (`scslib/isolation.py`), and costs that one video.
+killed when it takes too long or too much (`scslib/jobs/child.py`), and costs that one video.
 Datasets and runs are folders that are not left, neither by `..` nor by links. Weights are read
 without running code, and take no memory before they fit what is said of them. All text in a report
 is escaped. Of a run's notebooks none is executed: only the kit's own are.

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from hostile.corpus import Place, hostile
 from scslib.models.checkpoints import load_classifier, load_sampler, save_sampler
 from scslib.models.samplers import Sampler
-from scslib.trained import export
+from scslib.samplers.bundle import export
 
 
 class _Pwn:

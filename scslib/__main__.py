@@ -1,5 +1,0 @@
-"""`python -m scslib` is `scs`."""
-
-from scslib.cli import main
-
-main(prog_name="scs")

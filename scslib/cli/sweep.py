@@ -1,0 +1,114 @@
+"""`scs sweep` and `scs regress`: experiments of many runs, and whether a preset still gives the same."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+EVALUATION = "01,03-06"  # the notebooks that results/methods.csv needs
+SHOWN = ("random", "uniform", "dense", "audio", "visual", "audio-visual", "oracle")
+
+
+@click.command()
+@click.argument("source", metavar="SWEEP.yaml")
+@click.option(
+    "--out", help="The sweep's folder, or its name under runs/; default: sweep-NAME[-DATA]-PRESET."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done, and about how long.")
+@click.option("--workers", type=click.IntRange(min=1), help="Notebooks at once; default: one a core.")
+@click.option("--preset", help="smoke, laptop, full or a YAML file, instead of the sweep's own.")
+@click.option(
+    "--data", "dataset", type=click.Path(path_type=Path), help="A dataset folder; else synthetic."
+)
+@click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter.")
+@click.option("--track", type=click.Path(path_type=Path), help="Write the runs for TensorBoard, too.")
+def sweep(
+    source,
+    out,
+    dry_run: bool,
+    workers: int | None,
+    preset,
+    dataset: Path | None,
+    parameters,
+    track: Path | None,
+) -> None:
+    """Run a sweep: many runs that answer one question. SWEEP.yaml, or a name in notebooks/sweeps."""
+    from scslib.evaluation.contrasts import contrasts_of, in_words
+    from scslib.experiments import results
+    from scslib.experiments.notebooks import RunError, check_data, read_from
+    from scslib.experiments.parameters import from_command_line
+    from scslib.experiments.sweep_plan import describe, load_sweep, plan_sweep
+    from scslib.experiments.sweep_run import run_sweep
+    from scslib.jobs.files import replacing
+    from scslib.jobs.run_folder import resolve
+    from scslib.jobs.threads import cores
+
+    given = from_command_line(parameters)
+    if dataset is not None:
+        given |= read_from(dataset)
+    about = load_sweep(source, other_preset=preset, given=given)
+    words = ["sweep", about.name, dataset and dataset.resolve().name, Path(about.preset).stem]
+    name = out or "-".join(filter(None, words))
+    plan = plan_sweep(about, resolve(name, "runs"))
+    at_once = workers or cores()
+    if track is not None:
+        results.summary_writer()  # says now if it is not installed
+    for values in about.runs.values():
+        check_data(about.fixed | values)
+    if dry_run:
+        click.echo(describe(plan, at_once))
+        return
+    done = run_sweep(plan, at_once=at_once, command=shlex.join(["scs", *sys.argv[1:]]))
+    if (plan.folder / "results.csv").is_file():
+        frame = results.load_runs(plan.folder)
+        click.echo("\n" + results.readable_means(frame, about.varied, SHOWN).to_string())
+        if about.contrasts:
+            table = contrasts_of(plan.folder, about.contrasts)
+            with replacing(plan.folder / "contrasts.csv") as part:
+                table.to_csv(part, index=False)
+            click.echo("\n" + "\n".join(in_words(table)))
+        click.echo(f"\nresults: {plan.folder / 'results.csv'}")
+        if track is not None:
+            results.track(frame, track)
+    broken = [run for run in done["runs"] if run["status"] != "done"]
+    if broken:
+        reasons = "; ".join(sorted({run["reason"] for run in broken if run["reason"]}))
+        where = plan.folder / "runs" / f"{broken[0]['name']}.failed"
+        raise RunError(f"{len(broken)} of {len(done['runs'])} runs failed: {reasons} (see {where})")
+
+
+@click.command()
+@click.argument("run_folder", metavar="[RUN]", required=False)
+@click.option("--preset", default="smoke", show_default=True, help="smoke, laptop or full.")
+@click.option("--update", is_flag=True, help="Take what comes out as what is expected from now on.")
+def regress(run_folder: str | None, preset: str, update: bool) -> None:
+    """Does a preset still give what it gave? Looks at RUN, or runs the preset again."""
+    from scslib.experiments import notebooks as runner
+    from scslib.experiments import regress as regression
+    from scslib.jobs.run_folder import Run, resolve
+    from scslib.jobs.tables import read_table
+
+    path = regression.expected_path(preset)
+    if not update and not path.is_file():
+        raise runner.RunError(f"{path}: no such file; scs regress --preset {preset} --update makes it")
+    if run_folder is not None:
+        run = Run(resolve(run_folder, "runs"))
+    else:
+        command = shlex.join(["scs", *sys.argv[1:]])
+        name, params = f"regress-{preset}", runner.preset(preset)
+        run = runner.run_notebooks(name, params, command=command, numbers=EVALUATION)
+    methods = run.load_table("methods", *regression.FIGURES)
+    if update:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        regression.expectation(methods).to_csv(path, index=False, float_format="%.6g")
+        click.echo(f"wrote {path}")
+        return
+    found = regression.differences(methods, read_table(path))
+    for line in found:
+        click.echo(line)
+    if found:
+        raise runner.RunError(f"{len(found)} differences from {path}")
+    click.echo(f"{methods['method'].nunique()} methods are as {path} says")

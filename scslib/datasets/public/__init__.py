@@ -1,0 +1,1 @@
+"""Readers of public datasets by the lists that their makers publish."""

@@ -1,0 +1,96 @@
+"""The differences between methods that a sweep was made for, over runs that repeat each other.
+
+Each run is a block: other videos, another f, other samplers. Within a block two methods answer the same
+videos, so their difference is taken video by video; how sure its mean is depends first on how many
+blocks there are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scslib.evaluation.resampling import DRAWS, draw_again, mean_interval, units_of
+from scslib.jobs.run_folder import Run
+
+Pair = tuple[str, str]
+
+
+def pair_of(text: str) -> Pair:
+    """The methods of "visual - dense". Raises `ValueError` for anything else."""
+    first, minus, second = text.partition(" - ")
+    if not (first and minus and second) or first == second:
+        raise ValueError(f"contrast ({text!r}) must be two methods, such as 'visual - dense'")
+    return first.strip(), second.strip()
+
+
+def contrasts(
+    predictions: dict[str, pd.DataFrame], pairs: Sequence[Pair], *, draws: int = DRAWS
+) -> pd.DataFrame:
+    """A row for each pair of methods: the mean difference of their accuracies, 0..1.
+
+    predictions: of each block the table of `table.evaluate`. The mean over seeds is taken first,
+    then over videos, then over blocks. `low` and `high`: 95 %, from blocks, then their sources, then
+    their videos drawn with replacement. `t_low` and `t_high`: 95 % by Student's t from the blocks' means
+    alone, which for few blocks is the wider and the safer one. `of_blocks`: these means. Raises
+    `ValueError` for a method that is in no block.
+    """
+    rows = []
+    for first, second in pairs:
+        gaps, units = [], []
+        for block, table in predictions.items():
+            right = table.pivot_table(index="video_id", columns="method", values="correct")
+            for name in (first, second):
+                if name not in right:
+                    raise ValueError(f"contrast: {name!r} is not a method of {block}")
+            gap = (right[first] - right[second]).dropna()
+            gaps.append(gap.to_numpy(float))
+            units.append(units_of(table, gap.index).assign(block=block))
+        row = {"contrast": f"{first} - {second}"}
+        rows.append(row | _mean(gaps, pd.concat(units), draws))
+    return pd.DataFrame(rows)
+
+
+def _mean(gaps: list[np.ndarray], units: pd.DataFrame, draws: int) -> dict:
+    from scipy import stats
+
+    means, everything = np.array([gap.mean() for gap in gaps]), np.concatenate(gaps)
+    counts = draw_again(units, ["block", "source", "video_id"], draws=draws)
+    low, high = mean_interval(everything, counts)
+    half = np.nan
+    if len(means) > 1:
+        half = stats.t.ppf(0.975, len(means) - 1) * stats.sem(means)
+    row = {"difference": means.mean(), "low": low, "high": high}
+    row |= {"t_low": means.mean() - half, "t_high": means.mean() + half}
+    row |= {"blocks": len(means), "videos": len(everything)}
+    return row | {"of_blocks": json.dumps([round(float(mean), 4) for mean in means])}
+
+
+def contrasts_of(folder: Path, pairs: Sequence[Pair]) -> pd.DataFrame:
+    """The `contrasts` of a sweep's finished runs."""
+    about = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+    names = [run["name"] for run in about["runs"] if run["status"] == "done"]
+    runs = {name: Run(folder / "runs" / name) for name in names}
+    return contrasts({name: run.load_table("predictions") for name, run in runs.items()}, pairs)
+
+
+def in_words(table: pd.DataFrame) -> list[str]:
+    """A line for each row of `contrasts`, in percentage points, and whether zero is in the interval."""
+    lines = []
+    for row in table.itertuples():
+        low, high = min(row.low, row.t_low), max(row.high, row.t_high)
+        if np.isnan(row.t_low):
+            said = "one block: how much another training of f would change is not known"
+        elif low <= 0 <= high:
+            said = "no difference is shown"
+        else:
+            said = f"{row.contrast.split(' - ')[row.difference < 0]} is better"
+        drawn = f"{100 * row.low:+.1f} to {100 * row.high:+.1f}"
+        by_blocks = f"{100 * row.t_low:+.1f} to {100 * row.t_high:+.1f}"
+        points = f"{100 * row.difference:+.1f} points ({drawn}; by blocks {by_blocks})"
+        lines.append(f"{row.contrast}: {points}: {said}")
+    return lines

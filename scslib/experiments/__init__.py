@@ -1,0 +1,1 @@
+"""Running the notebooks headless: one run, sweeps of runs, and comparison with earlier runs."""

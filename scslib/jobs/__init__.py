@@ -1,0 +1,1 @@
+"""How a long step is done without losing anything: shards, watched processes, engines, run folders."""

@@ -1,0 +1,341 @@
+"""Long steps, shard by shard: a few videos at a time, resumable, every video accounted for.
+
+A step is a function from one video to arrays. Its results lie in a folder of their own:
+
+    FOLDER/key.json              what was done, by which code (see `keys`)
+    FOLDER/00000.safetensors     the arrays of a few videos, named "video_id/array"
+    FOLDER/00000.json            one status row per video, counts, seconds; written last: a shard that
+                                 has it is done
+
+FOLDER's name carries a hash of the step's parameters and of the code that computes it, so results of
+other parameters or other code never mix. Where and by how many processes a step is done is an
+`engine`'s business, and does not change a byte.
+
+The status of a video is `ok`; `partial`: fewer frames or clips than the file declares, with the numbers;
+`failed`, with the reason, also where reading it crashed or took too much memory; or `timeout`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import psutil
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from scslib.jobs.child import TRIES, Child, Lost, busy_with
+from scslib.jobs.engines import Engine
+from scslib.jobs.fingerprint import Code, code_of
+from scslib.jobs.keys import OLDER, Key
+from scslib.video.container import DISK, VideoError
+
+if TYPE_CHECKING:  # processes that read have no tables, and spare the 80 MB and half a second
+    import pandas as pd
+
+    from scslib.datasets.manifest import Dataset
+
+VIDEOS_PER_SHARD = 8
+OPEN = 64  # shards that are kept open for reading
+NO_VIDEOS_FAULT = DISK | {errno.EMFILE, errno.ENFILE}  # these errors end the step
+READ = ("ok", "partial")  # the statuses of videos that have arrays
+
+
+class Video(NamedTuple):
+    """A video of a step; `own` are parameters of it alone."""
+
+    video_id: str
+    path: Path
+    own: dict = {}
+
+
+class Read(NamedTuple):
+    """What a step made of one video: arrays, clips that were read and that the file promises.
+
+    missing: what else is not there, in words ("80 of 120 frames"); empty for a whole file. note: what is
+    good to know of it, in words; no fault.
+    """
+
+    arrays: dict[str, np.ndarray]
+    clips: int
+    clips_expected: int
+    missing: str = ""
+    note: str = ""
+
+
+def videos_of(dataset: Dataset, videos: pd.DataFrame) -> list[Video]:
+    """Rows of `dataset.videos` as `run_shards` wants them."""
+    rows = zip(videos["video_id"], videos["path"], strict=True)
+    return [Video(video_id, dataset.folder / path) for video_id, path in rows]
+
+
+Work = Callable[[Path, dict], Read]  # from the path of a video, and the parameters
+
+
+@dataclass(frozen=True, eq=False)
+class Shards:
+    """The results of a step: arrays by video, read when asked for, and the status of every video.
+
+    status: rows `video_id, shard, status, reason, clips_expected, clips, note, seconds`.
+    """
+
+    folder: Path
+    status: pd.DataFrame
+
+    def __contains__(self, video_id: str) -> bool:
+        return video_id in self._shard_of
+
+    @property
+    def failed(self) -> pd.DataFrame:
+        """The rows of videos without arrays: `failed` and `timeout`."""
+        return self.status[~self.status["status"].isin(READ)]
+
+    def but(self, *others: Shards) -> Shards:
+        """The same without the videos that `others` have failed on, whose status and reason they get."""
+        import pandas as pd
+
+        lost = pd.concat([other.failed for other in others]).drop_duplicates("video_id")
+        lost, status = lost.set_index("video_id"), self.status.set_index("video_id")
+        status.loc[lost.index, ["status", "reason", "clips"]] = lost[["status", "reason", "clips"]]
+        return Shards(self.folder, status.reset_index())
+
+    def has(self, video_id: str, name: str) -> bool:
+        """Whether there is such an array of a video."""
+        return f"{video_id}/{name}" in self._open(video_id).names
+
+    def get(self, video_id: str, name: str, rows: slice | int | None = None) -> np.ndarray:
+        """An array of one video, or only some of its rows. Raises `KeyError` for failed videos."""
+        file = self._open(video_id).file
+        if rows is None:
+            return file.get_tensor(f"{video_id}/{name}")
+        return file.get_slice(f"{video_id}/{name}")[rows]
+
+    def place(self, video_id: str) -> dict:
+        """Where the arrays of one video lie, as JSON, for another process."""
+        return {"folder": str(self.folder), "shard": int(self._shard_of[video_id])}
+
+    def __reduce__(self):
+        return Shards, (self.folder, self.status)  # open files stay here
+
+    @cached_property
+    def _shard_of(self) -> dict[str, int]:
+        read = self.status[self.status["status"].isin(READ)]
+        return dict(zip(read["video_id"], read["shard"], strict=True))
+
+    @cached_property
+    def _files(self) -> dict[int, _File]:
+        return {}
+
+    def _open(self, video_id: str) -> _File:
+        if video_id not in self._shard_of:
+            raise KeyError(f"{self.folder.name}: nothing was read of video {video_id!r}")
+        shard = self._shard_of[video_id]
+        if shard not in self._files:
+            if len(self._files) >= OPEN:
+                self._files.clear()
+            file = safe_open(self.folder / f"{shard:05d}.safetensors", "numpy")
+            self._files[shard] = _File(file, frozenset(file.keys()))
+        return self._files[shard]
+
+
+class _File(NamedTuple):
+    file: safe_open
+    names: frozenset[str]
+
+
+def run_shards(
+    work: Work,
+    videos: Sequence[Video | tuple[str, Path]],
+    folder: str | Path,
+    *,
+    params: dict,
+    stands_on: dict | None = None,
+    given: dict | None = None,
+    workers: int = 0,
+    title: str,
+    engine: Engine | None = None,
+    made: Callable[[Video, dict], bool] | None = None,
+) -> Shards:
+    """Apply `work` to every video, and keep the results in `folder-HASH`.
+
+    Finished shards are not done again, but for those with a file that has changed since. A `VideoError`,
+    or an `OSError` but for that of a full disk, is that video's status, not the step's end; so is the
+    death of the process that read it.
+
+    All of `params`, `stands_on`, `given` goes to `work`, with a video's own parameters. `params` and
+    `stands_on` must be JSON, and are in the hash, with the list of videos and the code that `work`
+    reaches by import. stands_on: checksums of other steps' results, such as weights. given: what changes
+    no result, such as where these weights lie. engine: by default what `Engine.current` says; workers:
+    0, one for each core. made: of a video and the parameters, whether what `work` left elsewhere is
+    still there.
+    """
+    import pandas as pd
+
+    engine = engine or Engine.current()
+    stands_on, given = stands_on or {}, given or {}
+    videos = [Video(v[0], Path(v[1]), *v[2:]) for v in videos]
+    rows = [[v.video_id, str(v.path), v.own] for v in videos]
+    what = [work.__module__, work.__qualname__, params, rows]
+    key = Key(title, what, code_of(work), stands_on)
+    folder = _folder_of(key, Path(folder))
+    _sweep(folder)
+    rows, jobs = {}, []
+    for number, start in enumerate(range(0, len(videos), VIDEOS_PER_SHARD)):
+        some = videos[start : start + VIDEOS_PER_SHARD]
+        job = _Job(work, some, folder, number, params | stands_on | given, key.code)
+        done = _finished(job, again=engine.retry, made=made)
+        if done is None:
+            jobs.append(job)
+        else:
+            rows[number] = done
+    for at, made in engine.map(_supervise, jobs, workers=workers, title=title, unit="shard"):
+        rows[jobs[at].number] = made
+    return Shards(folder, pd.DataFrame([row for number in sorted(rows) for row in rows[number]]))
+
+
+def _folder_of(key: Key, folder: Path) -> Path:
+    """FOLDER-HASH, made if it is not there, with its key in it."""
+    own = folder.with_name(f"{folder.name}-{key.digest[:10]}")
+    if not (own / "key.json").is_file():
+        others = sorted(folder.parent.glob(f"{folder.name}-*"), key=lambda path: path.stat().st_mtime)
+        older = any(not (other / "key.json").is_file() for other in others)
+        again = key.why_again(other / "key.json" for other in others) or (OLDER if older else "")
+        key.write(own / "key.json", again=again)
+    return own
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One shard to be made; `gone` are the statuses of videos that are not to be read again."""
+
+    work: Work
+    videos: list[Video]
+    folder: Path
+    number: int
+    params: dict
+    code: Code
+    gone: dict[str, dict] = field(default_factory=dict)
+
+    @property
+    def target(self) -> Path:
+        return self.folder / f"{self.number:05d}.safetensors"
+
+
+def _finished(job: _Job, *, again: bool, made) -> list[dict] | None:
+    """The rows of a shard that is done; with `again`, not if a video failed that might do better."""
+    try:
+        report = json.loads(job.target.with_suffix(".json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    if report["files"] != [_identity(video.path) for video in job.videos]:
+        return None
+    read = [row["status"] in READ for row in report["videos"]]
+    if again and not all(read):
+        return None
+    if made and not all(made(v, job.params) for v, r in zip(job.videos, read, strict=True) if r):
+        return None
+    return report["videos"]
+
+
+def _identity(path: Path) -> list[int] | None:
+    """Bytes and time of a file's last change; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _supervise(child: Child, job: _Job) -> list[dict]:
+    """Let a child make a shard. A video that it dies of is left out, and the others are read again."""
+    deaths = Counter()
+    while True:
+        try:
+            networks = any(name.startswith("torch") for name in job.code.libraries)
+            return child.call(_make, job, preload=job.work.__module__, networks=networks)
+        except Lost as lost:
+            deaths[lost.at] += 1
+            if lost.again and deaths[lost.at] < TRIES:
+                continue
+            if lost.at is None:
+                raise
+            job.gone[lost.at] = {"status": lost.status, "reason": lost.reason}
+
+
+def _make(job: _Job) -> list[dict]:
+    """Read the videos of a shard and write it, in a child."""
+    if not job.code.current():
+        raise RuntimeError("scslib was changed while it ran: restart it (or the kernel)")
+    arrays, rows, files = {}, [], [_identity(video.path) for video in job.videos]
+    for video in job.videos:
+        begin = time.perf_counter()
+        row = {"video_id": video.video_id, "shard": job.number, "status": "ok", "reason": ""}
+        row |= {"clips_expected": 0, "clips": 0, "note": ""}
+        if video.video_id in job.gone:
+            gone = job.gone[video.video_id]
+            rows.append(row | gone | {"reason": f"{video.path}: {gone['reason']}", "seconds": 0.0})
+            continue
+        busy_with(video.video_id)
+        try:
+            read = job.work(video.path, job.params | video.own)
+            if read.clips == 0:
+                raise VideoError(f"{video.path}: not one clip could be decoded")
+            for name, value in read.arrays.items():  # safetensors writes the buffer as it lies in memory
+                arrays[f"{video.video_id}/{name}"] = np.ascontiguousarray(value)
+            row |= {"clips_expected": read.clips_expected, "clips": read.clips, "note": read.note}
+            if read.missing or read.clips < read.clips_expected:
+                reason = f"{read.clips} of {read.clips_expected} clips could be read"
+                row |= {"status": "partial", "reason": ", ".join(filter(None, [reason, read.missing]))}
+        except VideoError as error:
+            row |= {"status": "failed", "reason": str(error)}
+        except OSError as error:
+            if error.errno in NO_VIDEOS_FAULT:
+                raise
+            row |= {"status": "failed", "reason": f"{video.path}: {error}"}
+        except MemoryError:
+            row |= {"status": "failed", "reason": f"{video.path}: wants more memory than there is"}
+        rows.append(row | {"seconds": round(time.perf_counter() - begin, 4)})
+    busy_with(None)
+    _write(job, arrays, rows, files)
+    return rows
+
+
+def _write(job: _Job, arrays: dict[str, np.ndarray], rows: list[dict], files: list) -> None:
+    temporary = job.target.with_suffix(f".{socket.gethostname()}-{os.getpid()}.part")
+    report = {"counts": dict(sorted(Counter(row["status"] for row in rows).items()))}
+    report["seconds"] = round(sum(row["seconds"] for row in rows), 4)
+    report |= {"videos": rows, "files": files}
+    try:
+        try:
+            save_file(arrays, temporary)
+        except SafetensorError as error:  # as a rule the disk's, which safetensors hides
+            number = re.search(r"os error (\d+)", str(error))
+            code = int(number.group(1)) if number else 5
+            raise OSError(code, os.strerror(code), str(job.target)) from error
+        os.replace(temporary, job.target)
+        temporary.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+        os.replace(temporary, job.target.with_suffix(".json"))
+    except OSError:
+        temporary.unlink(missing_ok=True)  # what is left of it would keep the disk full
+        raise
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes of this machine that were killed have left half written."""
+    for path in folder.glob(f"*.{socket.gethostname()}-*.part"):
+        process = path.suffixes[-2].rpartition("-")[2]
+        if process.isdigit() and not psutil.pid_exists(int(process)):
+            with contextlib.suppress(OSError):
+                path.unlink()

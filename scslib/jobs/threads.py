@@ -1,0 +1,49 @@
+"""Threads: how many there may be, and reading ahead with them. For processes see `child`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def workers(count: int, *, alone: bool) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads; unless they are `alone`, PyTorch computes on one core in each.
+
+    Where nobody has imported PyTorch there is nothing to limit, and it is not imported for that.
+    """
+    torch = sys.modules.get("torch")
+    before = torch and torch.get_num_threads()
+    begin = {} if alone or not torch else {"initializer": torch.set_num_threads, "initargs": (1,)}
+    try:
+        with ThreadPoolExecutor(count, **begin) as pool:
+            yield pool
+    finally:
+        if torch:
+            torch.set_num_threads(before)
+
+
+def ahead(
+    pool: Executor, function: Callable[[Job], Result], jobs: Iterable[Job], *, depth: int
+) -> Iterator[Result]:
+    """`function(job)` for each job, in order, with `depth` more in the making while one is used."""
+    running: deque = deque()
+    for job in jobs:
+        running.append(pool.submit(function, job))
+        if len(running) > depth:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()

@@ -1,0 +1,1 @@
+"""What a clip sampler is, which there are, and how they are used."""

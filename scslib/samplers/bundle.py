@@ -1,0 +1,122 @@
+"""Trained samplers as one thing: of a run, or of a file that holds all of them and goes anywhere.
+
+    scs export RUN FILE.safetensors           scslib.export("laptop", "sampler.safetensors")
+    scs sample VIDEO --run FILE.safetensors   scslib.sample("match.mp4", sampler="sampler.safetensors")
+
+The file is a safetensors file: weights named NETWORK.LAYER, and one JSON of settings in its header.
+Loading it runs no code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from scslib.jobs import devices
+from scslib.jobs.files import replacing
+from scslib.jobs.run_folder import Run, WorkspaceError, resolve
+from scslib.models.modalities import VISUAL
+from scslib.models.reading import CheckpointError, bounded
+from scslib.models.samplers import Sampler
+from scslib.samplers.cascade import STAGES, Cascade, cascade_of
+from scslib.samplers.features import FeatureSpec
+from scslib.samplers.learned import SAMPLERS, ClipSampler, load_networks, sampler_features
+
+NETWORKS = (*VISUAL, "logmel", "joint")
+METHODS = (*SAMPLERS, "cascade")
+OBJECTIVES = ("ac", "rank")
+KIND, FORMAT = "scslib sampler", 1
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """The samplers of one seed, ready for any video: `networks` by name, and how videos are read."""
+
+    networks: Mapping[str, Sampler]
+    objective: str
+    spec: FeatureSpec
+
+    def sampler(self, method: str, *, k: int) -> ClipSampler | Cascade:
+        """One of `METHODS`; the cascade depends on k."""
+        if method not in METHODS:
+            raise ValueError(f"sampler ({method!r}) must be one of {METHODS}")
+        if method == "cascade":
+            single = {n: ClipSampler(n, self.objective, (self.networks[n],)) for n in STAGES}
+            return cascade_of(single, k=k)
+        networks = tuple(self.networks[name] for name in SAMPLERS[method])
+        return ClipSampler(method, self.objective, networks)
+
+
+def load_trained(source: str | Path, *, seed: int = 0, device: str = "auto") -> Trained:
+    """The samplers of a run, given its folder or its name under runs/, or of an exported file.
+
+    `seed` says which of a run's; they lie on the `device` (see `devices.choose`). Raises
+    `WorkspaceError` where the run has none, `CheckpointError` for a file that is none.
+    """
+    path, where = Path(source), devices.choose(device)
+    if path.is_file() or path.suffix == ".safetensors":
+        return _read(path, where)
+    run = Run(resolve(source, "runs"))
+    which = {"objective": run.notes().get("objective"), "seed": seed}
+    if which["objective"] is None:
+        raise WorkspaceError(f"{run.folder}: no trained samplers here (scs run makes them)")
+    folder = run.inside("checkpoints")
+    for path in folder.glob("*"):
+        run.inside("checkpoints", path.name)
+    loaded = load_networks(NETWORKS, folder, device=where, **which)
+    networks = dict(zip(NETWORKS, loaded, strict=True))
+    spec = FeatureSpec(**sampler_features(folder, "visual", **which))
+    return Trained(networks, which["objective"], spec)
+
+
+def export(source: str | Path, path: str | Path, *, seed: int = 0) -> Path:
+    """Write the samplers of a run into the one file `path`, which must end in .safetensors."""
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"path ({path}) must end in .safetensors")
+    trained = load_trained(source, seed=seed, device="cpu")
+    about = {"kind": KIND, "format": FORMAT, "objective": trained.objective}
+    about["features"], about["networks"], weights = asdict(trained.spec), {}, {}
+    for name, network in trained.networks.items():
+        about["networks"][name] = network.settings | {"outputs": network.head.out_features}
+        weights |= {f"{name}.{key}": value.contiguous() for key, value in network.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(weights, temporary, {"scslib": json.dumps(about)})
+    return path
+
+
+def _read(path: Path, device: torch.device) -> Trained:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get("scslib", "{}"))
+            if about.get("kind") != KIND or about.get("format") != FORMAT:
+                raise CheckpointError(f"{path}: not a file of samplers (scs export makes them)")
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if about["objective"] not in OBJECTIVES:
+            raise ValueError(f"objective ({about['objective']!r}) must be one of {OBJECTIVES}")
+        networks = {name: _network(name, about["networks"][name], weights) for name in NETWORKS}
+        networks = {name: network.to(device) for name, network in networks.items()}
+        return Trained(networks, about["objective"], FeatureSpec(**bounded(about["features"])))
+    except (SafetensorError, json.JSONDecodeError, RuntimeError) as error:  # RecursionError is one
+        raise CheckpointError(f"{path}: broken ({str(error).splitlines()[0]})") from error
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        raise CheckpointError(f"{path}: its settings are incomplete or wrong ({error})") from error
+
+
+def _network(name: str, settings: dict, weights: Mapping[str, torch.Tensor]) -> Sampler:
+    """One network with its weights. It takes no memory before they fit, whatever width it claims."""
+    with torch.device("meta"):
+        network = Sampler(**settings | {"modalities": tuple(settings["modalities"])})
+    own = {k.removeprefix(f"{name}."): v for k, v in weights.items() if k.startswith(f"{name}.")}
+    network.load_state_dict(own, assign=True)
+    return network.lay_out().eval()

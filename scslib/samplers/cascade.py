@@ -1,0 +1,133 @@
+"""A cascade: a glance at every clip, a look at some, a close look at few.
+
+    packets   compressed bytes of all N clips     nothing is decoded; those with the fewest drop out
+    scouts    I-frames of what is left            only keyframes are decoded
+              sound of the best of these
+    judge     vectors and residuals               of the best `candidates` x K clips
+
+The paper's samplers read all of every video, which costs as much as decoding it. Where the classifier
+is quick, as on today's accelerators, that is most of the whole time. The scouts are two of the paper's
+networks, each trained alone (`iframes`, `logmel`); the judge is any of its samplers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from scslib.jobs.clock import Clock
+from scslib.jobs.shards import Shards
+from scslib.samplers import policies
+from scslib.samplers.features import FeatureSpec, VideoFeatures
+from scslib.samplers.fusion import as_saliency
+from scslib.samplers.learned import ClipSampler, FileScores, ScoredSampler, load_networks
+from scslib.video.clips import ClipIndex
+
+STAGES = ("iframes", "logmel", "joint")  # the networks
+# a sampler and ascending clip numbers, to (the clips that could be read, their saliencies)
+Score = Callable[[ClipSampler | ScoredSampler, np.ndarray], FileScores]
+
+
+@dataclass(frozen=True, eq=False)
+class Cascade:
+    """The stages, and how much each lets through.
+
+    packets: the share of all clips, 0..1, that have the most bytes and go to the first scout; scouted:
+    the share of its clips that each scout sends on to the next one; candidates: how many clips the judge
+    sees, times k. Nobody sends on fewer than the judge sees.
+    """
+
+    name: str
+    scouts: tuple[ClipSampler | ScoredSampler, ...]
+    judge: ClipSampler | ScoredSampler
+    k: int
+    packets: float = 0.75
+    scouted: float = 0.25
+    candidates: float = 2.0
+
+    def __post_init__(self):
+        for name in ("packets", "scouted"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be in (0, 1]")
+        if self.candidates < 1:
+            raise ValueError(f"candidates ({self.candidates}) must be >= 1")
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        stages = (*self.scouts, self.judge)
+        return tuple(dict.fromkeys(m for sampler in stages for m in sampler.modalities))
+
+    def saliency(self, features: Shards | VideoFeatures, video_id: str) -> np.ndarray:
+        """(N,) float64, from features that were read before; only the order of clips means anything."""
+
+        def score(sampler: ClipSampler | ScoredSampler, clips: np.ndarray) -> FileScores:
+            return FileScores(clips, sampler.saliency(features, video_id, clips))
+
+        order = self._order(features.get(video_id, "bytes"), features.has(video_id, "logmel"), score)
+        return as_saliency(order, len(order))
+
+    def score_file(
+        self, index: ClipIndex, spec: FeatureSpec, *, threads: int = 1, clock: Clock | None = None
+    ) -> FileScores:
+        """The same of a file, reading of it only what each stage needs."""
+        clock = clock or Clock()
+
+        def score(sampler: ClipSampler, clips: np.ndarray) -> FileScores:
+            return sampler.score_file(index, spec, clips, threads=threads, clock=clock)
+
+        heard = index.info.has_audio
+        order = self._order(index.clip_bytes, heard, score)
+        clips = np.sort(order)
+        return FileScores(clips, as_saliency(order, len(index))[clips])
+
+    def _order(self, size: np.ndarray, heard: bool, score: Score) -> np.ndarray:
+        """Clip numbers, the best first: judged ones, those the last scout saw, the first, the rest."""
+        least = round(self.candidates * self.k)
+        orders = [policies.top_k(size, len(size))]
+        share, said = self.packets, []
+        for scout in self.scouts:
+            if scout.modalities == ("logmel",) and not heard:
+                continue
+            sent = orders[0][: max(least, round(share * len(orders[0])))]
+            said.append(score(scout, np.sort(sent)))
+            clips = said[-1].clips
+            worth = sum(_standard(f.saliency[np.searchsorted(f.clips, clips)]) for f in said)
+            orders.insert(0, clips[policies.top_k(worth, len(clips))])
+            share = self.scouted
+        judged = score(self.judge, np.sort(orders[0][:least]))
+        best = judged.clips[policies.top_k(judged.saliency, len(judged.clips))]
+        order = np.concatenate([best, *orders])
+        return order[np.sort(np.unique(order, return_index=True)[1])]
+
+
+def cascade_of(samplers: Mapping[str, ClipSampler | ScoredSampler], *, k: int, **settings) -> Cascade:
+    """`cascade` of samplers of one network each: I-frames and sound scout, the joint network judges.
+
+    Of `ScoredSampler`s only its `saliency` can be asked for, not `score_file`.
+    """
+    *scouts, judge = (samplers[name] for name in STAGES)
+    return Cascade("cascade", tuple(scouts), judge, k, **settings)
+
+
+def load_cascade(
+    folder: Path,
+    *,
+    objective: str,
+    seed: int,
+    k: int,
+    device: torch.device | str = "cpu",
+    **settings,
+) -> Cascade:
+    """The same from a run's folder of checkpoints."""
+    networks = load_networks(STAGES, folder, objective=objective, seed=seed, device=device)
+    samplers = {n: ClipSampler(n, objective, (net,)) for n, net in zip(STAGES, networks, strict=True)}
+    return cascade_of(samplers, k=k, **settings)
+
+
+def _standard(saliency: np.ndarray) -> np.ndarray:
+    """Mean 0 and deviation 1 over a video: RANK's scores have no common unit."""
+    return (saliency - saliency.mean()) / max(saliency.std(), 1e-9)

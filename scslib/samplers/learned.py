@@ -1,0 +1,250 @@
+"""The samplers' saliency of a clip, from one network or from several whose scores are averaged.
+
+    ClipSampler      runs its networks, on features that were read before or on a file
+    ScoredSampler    looks up what the networks said of every clip before: `network_scores`
+
+Both have `name`, `modalities` and `saliency(features, video_id)`, as baselines and cascades do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from scslib.datasets.manifest import Dataset
+from scslib.jobs import devices
+from scslib.jobs.clock import Clock
+from scslib.jobs.shards import Read, Shards, run_shards, videos_of
+from scslib.models.checkpoints import fingerprint, load_sampler
+from scslib.models.modalities import MODALITIES, VISUAL
+from scslib.models.samplers import Sampler
+from scslib.samplers.extraction import reopen
+from scslib.samplers.features import FeatureSpec, VideoFeatures, map_chunks
+from scslib.samplers.inputs import sampler_inputs
+from scslib.video.clips import ClipIndex
+
+# the networks whose scores make each sampler (paper, sec. 3.2, 3.3; "audio-visual" is joint training,
+# and "mean-of-four" what that begins with)
+SAMPLERS = {"audio": ("logmel",), "visual": VISUAL, "mean-of-four": MODALITIES}
+SAMPLERS |= {"audio-visual": ("joint",)}
+NETWORKS = {name: (name,) for name in MODALITIES} | {"joint": MODALITIES}  # and what each looks at
+
+
+def outputs_of(
+    networks: Sequence[Sampler], features: Shards | VideoFeatures, video_id: str, rows: Sequence[int]
+) -> list[torch.Tensor]:
+    """What each network says of a video's clips `rows`: (n, C) float32, on the processor.
+
+    C = 1 for RANK, the number of classes for AC.
+    """
+    device, modalities = next(networks[0].parameters()).device, _union(n.modalities for n in networks)
+    found: list[list[torch.Tensor]] = [[] for _ in networks]
+    for some in devices.in_batches(iter(rows), device):
+        picks = [(video_id, int(i)) for i in some]
+        inputs = devices.put(sampler_inputs(features, picks, modalities), device)
+        for network, parts in zip(networks, found, strict=True):
+            parts.append(network(inputs).cpu())
+    return [torch.cat(parts) if parts else torch.zeros(0, 1) for parts in found]
+
+
+def saliency_of(outputs: Sequence[torch.Tensor], objective: str) -> np.ndarray:
+    """(n,) float64: AC, the highest of the C averaged class probabilities; RANK, the mean score."""
+    if objective == "ac":
+        return torch.stack([o.softmax(1) for o in outputs]).mean(0).amax(1).double().numpy()
+    return torch.stack([o[:, 0] for o in outputs]).mean(0).double().numpy()
+
+
+def _union(modalities: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(m for some in modalities for m in some))
+
+
+@dataclass(frozen=True, eq=False)
+class ClipSampler:
+    """One or more networks of one objective whose scores are averaged, e.g. the three visual ones."""
+
+    name: str
+    objective: str
+    networks: tuple[Sampler, ...]
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return _union(network.modalities for network in self.networks)
+
+    @torch.inference_mode()
+    def saliency(
+        self, features: Shards | VideoFeatures, video_id: str, clips: Sequence[int] | None = None
+    ) -> np.ndarray:
+        """(N,) float64 of the rows `clips` of the features, or of all; see `saliency_of`.
+
+        Of a video without sound a network that does nothing but listen has no say.
+        """
+        rows = range(len(features.get(video_id, "times"))) if clips is None else clips
+        asked = [n for n in self.networks if any(features.has(video_id, m) for m in n.modalities)]
+        outputs = outputs_of(asked or self.networks, features, video_id, rows)
+        return saliency_of(outputs, self.objective)
+
+    def score_file(
+        self,
+        index: ClipIndex,
+        spec: FeatureSpec,
+        clips: Sequence[int] | None = None,
+        *,
+        threads: int = 1,
+        clock: Clock | None = None,
+    ) -> FileScores:
+        """The saliency of a file's clips, read and scored a few hundred at a time.
+
+        Of ascending numbers `clips`, or of all. `clock` is charged `read_s` and `sampler_s`; several
+        threads read and score at once, and the time is charged as they spent it.
+        """
+        clock, found = clock or Clock(), [FileScores(np.zeros(0, int), np.zeros(0))]
+        begin, busy = time.perf_counter(), []
+
+        def score(chunk: VideoFeatures) -> FileScores:
+            start = time.perf_counter()
+            with clock.counting():
+                saliency = self.saliency(chunk, "")
+            busy.append(time.perf_counter() - start)
+            return FileScores(chunk.get("", "clip"), saliency)
+
+        found += map_chunks(score, index, spec, self.modalities, clips, threads=threads)
+        took, networks = time.perf_counter() - begin, sum(busy) / threads
+        clock.seconds["sampler_s"] += networks
+        clock.seconds["read_s"] += took - networks
+        return FileScores(*(np.concatenate(column) for column in zip(*found, strict=True)))
+
+
+class FileScores(NamedTuple):
+    """Ascending clip numbers (n,) that could be read, and their saliencies (n,)."""
+
+    clips: np.ndarray
+    saliency: np.ndarray
+
+
+def sampler_checkpoint(folder: Path, network: str, *, objective: str, seed: int) -> Path:
+    """Where the weights of one network lie: FOLDER/NETWORK-OBJECTIVE-seedN.safetensors."""
+    return folder / f"{network}-{objective}-seed{seed}.safetensors"
+
+
+def load_clip_sampler(
+    name: str, folder: Path, *, objective: str, seed: int, device: torch.device | str = "cpu"
+) -> ClipSampler:
+    """One of the `SAMPLERS` from a run's folder of checkpoints."""
+    if name not in SAMPLERS:
+        raise ValueError(f"sampler ({name!r}) must be one of {sorted(SAMPLERS)}")
+    networks = load_networks(SAMPLERS[name], folder, objective=objective, seed=seed, device=device)
+    return ClipSampler(name, objective, networks)
+
+
+def load_networks(
+    names: Sequence[str],
+    folder: Path,
+    *,
+    objective: str,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> tuple[Sampler, ...]:
+    """Single networks of a run: `iframes`, `motion`, `residual`, `logmel`, `joint`."""
+    paths = [sampler_checkpoint(folder, n, objective=objective, seed=seed) for n in names]
+    return tuple(load_sampler(path)[0].to(device) for path in paths)
+
+
+def sampler_features(folder: Path, name: str, *, objective: str, seed: int) -> dict:
+    """How the videos were read that a sampler was trained on: the fields of a `FeatureSpec`."""
+    path = sampler_checkpoint(folder, SAMPLERS[name][0], objective=objective, seed=seed)
+    return load_sampler(path)[1]["features"]
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredSampler:
+    """The same of networks, by name, that have scored every clip before: `scores`; not of a file."""
+
+    name: str
+    objective: str
+    networks: tuple[str, ...]
+    scores: Shards
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return _union(NETWORKS[network] for network in self.networks)
+
+    def saliency(
+        self, features: Shards | VideoFeatures, video_id: str, clips: Sequence[int] | None = None
+    ) -> np.ndarray:
+        """(N,) float64 of the rows `clips`, or of all; `features` is not looked at."""
+        asked = [name for name in self.networks if self.scores.has(video_id, name)]
+        outputs = [torch.from_numpy(self.scores.get(video_id, name)) for name in asked]
+        if clips is not None:
+            outputs = [output[np.asarray(clips)] for output in outputs]
+        return saliency_of(outputs, self.objective)
+
+
+def network_scores(
+    dataset: Dataset,
+    features: Shards,
+    checkpoints: Path,
+    folder: str | Path,
+    *,
+    objective: str,
+    seed: int,
+    device: str = "auto",
+    workers: int = 0,
+) -> Shards:
+    """What a run's sampler networks say of every clip of the videos in `features`.
+
+    Shards of `iframes`, `motion`, `residual`, `logmel`, `joint`: (N, C) float32 each, see `outputs_of`.
+    No `logmel` of a video without sound. checkpoints: the run's folder of them.
+    """
+    rows = dataset.videos[dataset.videos["video_id"].map(features.__contains__)]
+    videos = [
+        video._replace(own={"video_id": video.video_id, "place": features.place(video.video_id)})
+        for video in videos_of(dataset, rows)
+    ]
+    paths = {n: sampler_checkpoint(checkpoints, n, objective=objective, seed=seed) for n in NETWORKS}
+    where = devices.choose(device)
+    return run_shards(
+        _network_scores,
+        videos,
+        folder,
+        params={"objective": objective, "seed": seed, "device": where.type},
+        stands_on={
+            "weights": {name: fingerprint(path) for name, path in paths.items()},
+            "features": features.folder.name,
+        },
+        given={
+            "checkpoints": {name: str(path) for name, path in paths.items()},
+            "on": str(where),
+        },
+        workers=workers,
+        title="scoring clips by the samplers",
+    )
+
+
+def _network_scores(path: Path, params: dict) -> Read:
+    video_id = params["video_id"]
+    features = reopen(video_id, params["place"])
+    rows, heard = range(len(features.get(video_id, "times"))), features.has(video_id, "logmel")
+    names = [name for name in NETWORKS if heard or NETWORKS[name] != ("logmel",)]
+    checkpoints, weights, on = params["checkpoints"], params["weights"], params["on"]
+    networks = [_cached_network(checkpoints[n], weights[n], on) for n in names]
+    with torch.inference_mode():
+        outputs = outputs_of(networks, features, video_id, rows)
+    arrays = {name: output.numpy() for name, output in zip(names, outputs, strict=True)}
+    return Read(arrays, len(rows), len(rows))
+
+
+@lru_cache(maxsize=len(NETWORKS))
+def _cached_network(checkpoint: str, weights: str, on: str) -> Sampler:
+    return load_sampler(checkpoint)[0].to(devices.choose(on))
+
+
+def scored(name: str, scores: Shards, *, objective: str) -> ScoredSampler:
+    """One of the `SAMPLERS`, or that of one network, from `network_scores`."""
+    return ScoredSampler(name, objective, SAMPLERS.get(name, (name,)), scores)
