@@ -26,7 +26,7 @@ from scslib.jobs import devices
 from scslib.jobs.files import check_folder
 from scslib.jobs.shards import Read, Video, run_shards
 from scslib.jobs.threads import cores
-from scslib.report.page import show
+from scslib.report import show
 from scslib.samplers import policies
 from scslib.samplers.bundle import METHODS, Trained, load_trained
 from scslib.video import recode

@@ -60,7 +60,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import scslib.report.page
 def draw():
-    from scslib.report.page import plots
+    from scslib.report import plots
     import torch
 """
     found = code_of_text(text, "own")

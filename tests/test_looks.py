@@ -12,9 +12,9 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib.font_manager import fontManager
 from streams import panning, write
 
+from scslib.report import fonts, plots, show
 from scslib.report.fonts import drawn
 from scslib.report.gallery import load_gallery, make_entry, save_gallery
-from scslib.report.page import fonts, plots, show
 from scslib.report.player import curve, marks, render_entry, ticks
 from scslib.video.clips import index_clips
 from scslib.video.container import FORMATS, READ, VideoError
