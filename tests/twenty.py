@@ -9,7 +9,8 @@ from pathlib import Path
 from streams import panning, tone, write
 
 from scslib.jobs.engines import Engine
-from scslib.jobs.shards import Shards, Video, run_shards
+from scslib.jobs.shard_files import Shards
+from scslib.jobs.shards import Video, run_shards
 from scslib.samplers.features import FeatureSpec, read_features
 
 PLAIN = {"x264-params": "crf=16:keyint=12:min-keyint=12:scenecut=0:bframes=0"}

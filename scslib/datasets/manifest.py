@@ -19,6 +19,7 @@ import pandas as pd
 
 from scslib.datasets.classes import alike, alone, shortages
 from scslib.jobs.files import lies_in
+from scslib.jobs.shards import Video
 from scslib.jobs.tables import TableError, read_texts
 
 COLUMNS = ["video_id", "path", "label", "split"]
@@ -75,6 +76,12 @@ class Dataset:
     def _spans(self) -> dict[str, np.ndarray]:
         groups = self.segments.groupby("video_id")[["start_s", "end_s"]]
         return {video_id: rows.to_numpy(float) for video_id, rows in groups}
+
+
+def videos_of(dataset: Dataset, videos: pd.DataFrame) -> list[Video]:
+    """Rows of `dataset.videos` as `run_shards` wants them."""
+    rows = zip(videos["video_id"], videos["path"], strict=True)
+    return [Video(video_id, dataset.folder / path) for video_id, path in rows]
 
 
 def load_dataset(folder: str | Path) -> Dataset:

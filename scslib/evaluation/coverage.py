@@ -11,7 +11,7 @@ import math
 
 import pandas as pd
 
-from scslib.jobs.shards import Shards
+from scslib.jobs.shard_files import Shards
 
 FAILED = ("failed", "timeout")  # statuses of a video of which nothing was read
 

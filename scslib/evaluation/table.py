@@ -17,7 +17,7 @@ from scslib.datasets.manifest import Dataset, sources_of
 from scslib.evaluation.aggregation import mean_of_clips
 from scslib.evaluation.coverage import share_read
 from scslib.evaluation.resampling import DRAWS, draw_again, mean_interval, units_of
-from scslib.jobs.shards import Shards
+from scslib.jobs.shard_files import Shards
 from scslib.samplers import fusion, policies
 from scslib.samplers.cascade import Cascade
 from scslib.samplers.learned import ClipSampler, ScoredSampler

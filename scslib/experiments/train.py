@@ -23,7 +23,7 @@ import torch
 from scslib.datasets.manifest import Dataset, Parts, in_folds, load_dataset, training_parts
 from scslib.jobs import devices
 from scslib.jobs.run_folder import Run, WorkspaceError, resolve
-from scslib.jobs.shards import Shards
+from scslib.jobs.shard_files import Shards
 from scslib.models.checkpoints import load_classifier, save_sampler
 from scslib.samplers.extraction import extract_features
 from scslib.samplers.features import FeatureSpec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import filecmp
 import hashlib
 import os
@@ -9,6 +10,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
+
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}  # errors of the disk, not of a file
+
+
+class FileError(ValueError):
+    """A file that cannot be used; the message names the file and what is wrong with it, in one line.
+
+    File names come from strangers, too: what is not printable in them is written as `\\x..`.
+    """
+
+    def __init__(self, message: str):
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
 
 
 def lies_in(folder: Path, path: Path) -> bool:

@@ -27,30 +27,23 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import psutil
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from scslib.jobs.child import TRIES, Child, Lost, busy_with
 from scslib.jobs.engines import Engine
+from scslib.jobs.files import DISK, FileError
 from scslib.jobs.fingerprint import Code, code_of
 from scslib.jobs.keys import OLDER, Key
-from scslib.video.container import DISK, VideoError
-
-if TYPE_CHECKING:  # processes that read have no tables, and spare the 80 MB and half a second
-    import pandas as pd
-
-    from scslib.datasets.manifest import Dataset
+from scslib.jobs.shard_files import READ, Shards
 
 VIDEOS_PER_SHARD = 8
-OPEN = 64  # shards that are kept open for reading
 NO_VIDEOS_FAULT = DISK | {errno.EMFILE, errno.ENFILE}  # these errors end the step
-READ = ("ok", "partial")  # the statuses of videos that have arrays
 
 
 class Video(NamedTuple):
@@ -75,84 +68,7 @@ class Read(NamedTuple):
     note: str = ""
 
 
-def videos_of(dataset: Dataset, videos: pd.DataFrame) -> list[Video]:
-    """Rows of `dataset.videos` as `run_shards` wants them."""
-    rows = zip(videos["video_id"], videos["path"], strict=True)
-    return [Video(video_id, dataset.folder / path) for video_id, path in rows]
-
-
 Work = Callable[[Path, dict], Read]  # from the path of a video, and the parameters
-
-
-@dataclass(frozen=True, eq=False)
-class Shards:
-    """The results of a step: arrays by video, read when asked for, and the status of every video.
-
-    status: rows `video_id, shard, status, reason, clips_expected, clips, note, seconds`.
-    """
-
-    folder: Path
-    status: pd.DataFrame
-
-    def __contains__(self, video_id: str) -> bool:
-        return video_id in self._shard_of
-
-    @property
-    def failed(self) -> pd.DataFrame:
-        """The rows of videos without arrays: `failed` and `timeout`."""
-        return self.status[~self.status["status"].isin(READ)]
-
-    def but(self, *others: Shards) -> Shards:
-        """The same without the videos that `others` have failed on, whose status and reason they get."""
-        import pandas as pd
-
-        lost = pd.concat([other.failed for other in others]).drop_duplicates("video_id")
-        lost, status = lost.set_index("video_id"), self.status.set_index("video_id")
-        status.loc[lost.index, ["status", "reason", "clips"]] = lost[["status", "reason", "clips"]]
-        return Shards(self.folder, status.reset_index())
-
-    def has(self, video_id: str, name: str) -> bool:
-        """Whether there is such an array of a video."""
-        return f"{video_id}/{name}" in self._open(video_id).names
-
-    def get(self, video_id: str, name: str, rows: slice | int | None = None) -> np.ndarray:
-        """An array of one video, or only some of its rows. Raises `KeyError` for failed videos."""
-        file = self._open(video_id).file
-        if rows is None:
-            return file.get_tensor(f"{video_id}/{name}")
-        return file.get_slice(f"{video_id}/{name}")[rows]
-
-    def place(self, video_id: str) -> dict:
-        """Where the arrays of one video lie, as JSON, for another process."""
-        return {"folder": str(self.folder), "shard": int(self._shard_of[video_id])}
-
-    def __reduce__(self):
-        return Shards, (self.folder, self.status)  # open files stay here
-
-    @cached_property
-    def _shard_of(self) -> dict[str, int]:
-        read = self.status[self.status["status"].isin(READ)]
-        return dict(zip(read["video_id"], read["shard"], strict=True))
-
-    @cached_property
-    def _files(self) -> dict[int, _File]:
-        return {}
-
-    def _open(self, video_id: str) -> _File:
-        if video_id not in self._shard_of:
-            raise KeyError(f"{self.folder.name}: nothing was read of video {video_id!r}")
-        shard = self._shard_of[video_id]
-        if shard not in self._files:
-            if len(self._files) >= OPEN:
-                self._files.clear()
-            file = safe_open(self.folder / f"{shard:05d}.safetensors", "numpy")
-            self._files[shard] = _File(file, frozenset(file.keys()))
-        return self._files[shard]
-
-
-class _File(NamedTuple):
-    file: safe_open
-    names: frozenset[str]
 
 
 def run_shards(
@@ -170,9 +86,9 @@ def run_shards(
 ) -> Shards:
     """Apply `work` to every video, and keep the results in `folder-HASH`.
 
-    Finished shards are not done again, but for those with a file that has changed since. A `VideoError`,
-    or an `OSError` but for that of a full disk, is that video's status, not the step's end; so is the
-    death of the process that read it.
+    Finished shards are not done again, but for those with a file that has changed since. A `FileError`
+    (a `VideoError` is one), or an `OSError` but for that of a full disk, is that video's status, not the
+    step's end; so is the death of the process that read it.
 
     All of `params`, `stands_on`, `given` goes to `work`, with a video's own parameters. `params` and
     `stands_on` must be JSON, and are in the hash, with the list of videos and the code that `work`
@@ -291,14 +207,14 @@ def _make(job: _Job) -> list[dict]:
         try:
             read = job.work(video.path, job.params | video.own)
             if read.clips == 0:
-                raise VideoError(f"{video.path}: not one clip could be decoded")
+                raise FileError(f"{video.path}: not one clip could be decoded")
             for name, value in read.arrays.items():  # safetensors writes the buffer as it lies in memory
                 arrays[f"{video.video_id}/{name}"] = np.ascontiguousarray(value)
             row |= {"clips_expected": read.clips_expected, "clips": read.clips, "note": read.note}
             if read.missing or read.clips < read.clips_expected:
                 reason = f"{read.clips} of {read.clips_expected} clips could be read"
                 row |= {"status": "partial", "reason": ", ".join(filter(None, [reason, read.missing]))}
-        except VideoError as error:
+        except FileError as error:
             row |= {"status": "failed", "reason": str(error)}
         except OSError as error:
             if error.errno in NO_VIDEOS_FAULT:

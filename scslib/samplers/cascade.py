@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from scslib.jobs.clock import Clock
-from scslib.jobs.shards import Shards
+from scslib.jobs.shard_files import Shards
 from scslib.samplers import policies
 from scslib.samplers.features import FeatureSpec, VideoFeatures
 from scslib.samplers.fusion import as_saliency

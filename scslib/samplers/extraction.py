@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from scslib.datasets.manifest import Dataset
+from scslib.datasets.manifest import Dataset, videos_of
 from scslib.jobs import devices
-from scslib.jobs.shards import Read, Shards, run_shards, videos_of
+from scslib.jobs.shard_files import Shards
+from scslib.jobs.shards import Read, run_shards
 from scslib.models import specs
 from scslib.models.samplers import PretrainedTrunk
 from scslib.samplers.features import FeatureSpec, read_features

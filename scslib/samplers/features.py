@@ -14,11 +14,11 @@ import numpy as np
 from scslib.jobs.shards import Read
 from scslib.jobs.threads import ahead, workers
 from scslib.models.modalities import MODALITIES, VISUAL
-from scslib.samplers import policies
 from scslib.video.audio import MELS, STEPS, iter_logmel
 from scslib.video.clips import ClipIndex, expected_clips, index_clips
 from scslib.video.compressed import CompressedClip, iter_compressed
 from scslib.video.frames import short_side
+from scslib.video.layout import in_the_middle
 from scslib.video.probe import VideoInfo
 from scslib.video.residual import BLOCK
 
@@ -193,7 +193,7 @@ def _some(predicted: np.ndarray, pictures: int) -> np.ndarray:
         return np.arange(len(predicted))
     at = np.flatnonzero(predicted)
     if len(at) > pictures:
-        return at[policies.uniform(len(at), pictures)]
+        return at[in_the_middle(len(at), pictures)]
     return np.concatenate([at, np.resize(np.flatnonzero(~predicted), pictures - len(at))])
 
 

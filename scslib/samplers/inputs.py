@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from scslib.jobs.shards import Shards
+from scslib.jobs.shard_files import Shards
 from scslib.models.modalities import SCALES
 from scslib.video.audio import FLOOR, MELS, STEPS
 

@@ -18,10 +18,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from scslib.datasets.manifest import Dataset
+from scslib.datasets.manifest import Dataset, videos_of
 from scslib.jobs import devices
 from scslib.jobs.clock import Clock
-from scslib.jobs.shards import Read, Shards, run_shards, videos_of
+from scslib.jobs.shard_files import Shards
+from scslib.jobs.shards import Read, run_shards
 from scslib.models.checkpoints import fingerprint, load_sampler
 from scslib.models.modalities import MODALITIES, VISUAL
 from scslib.models.samplers import Sampler

@@ -10,6 +10,8 @@ import json
 
 import numpy as np
 
+from scslib.video.layout import in_the_middle
+
 
 def dense(clips: int) -> np.ndarray:
     """All of them."""
@@ -37,7 +39,7 @@ def uniform(clips: int, k: int, at: float = 0.5) -> np.ndarray:
     N = 10, K = 3:   . x . . . x . . x .
     """
     k = _check(clips, k)
-    return np.floor((np.arange(k) + at) * clips / k).astype(int)
+    return in_the_middle(clips, k, at)
 
 
 def top_k(saliency: np.ndarray, k: int) -> np.ndarray:

@@ -22,7 +22,7 @@ import numpy as np
 from scipy import ndimage
 
 from scslib.jobs.clock import Clock
-from scslib.jobs.shards import Shards
+from scslib.jobs.shard_files import Shards
 from scslib.samplers.features import FeatureSpec, VideoFeatures, read_video
 from scslib.samplers.learned import FileScores
 from scslib.video.clips import ClipIndex

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from scslib.jobs.shards import Shards
+from scslib.jobs.shard_files import Shards
 from scslib.training.loop import Batch, Schedule, fit
 
 

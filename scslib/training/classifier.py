@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from scslib.jobs.shards import Shards
+from scslib.jobs.shard_files import Shards
 from scslib.models.heads import head_name
 from scslib.models.views import View
 from scslib.training.dense_scores import classify

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scslib.datasets.manifest import Dataset
+from scslib.datasets.manifest import Dataset, videos_of
 from scslib.jobs import devices
-from scslib.jobs.shards import Read, Shards, run_shards, videos_of
+from scslib.jobs.shard_files import Shards
+from scslib.jobs.shards import Read, run_shards
 from scslib.models.checkpoints import fingerprint
 from scslib.models.specs import describe, view_of
 from scslib.models.views import ClassifierInput, View

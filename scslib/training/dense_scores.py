@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from scslib.datasets.manifest import Dataset
+from scslib.datasets.manifest import Dataset, videos_of
 from scslib.jobs import devices
-from scslib.jobs.shards import Read, Shards, run_shards, videos_of
+from scslib.jobs.shard_files import Shards
+from scslib.jobs.shards import Read, run_shards
 from scslib.models.checkpoints import fingerprint, load_classifier
 from scslib.models.heads import forward_features
 from scslib.models.views import View

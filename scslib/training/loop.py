@@ -24,7 +24,7 @@ from scslib.jobs import devices
 from scslib.jobs.files import replacing
 from scslib.jobs.fingerprint import code_of
 from scslib.jobs.keys import OLDER, Key
-from scslib.jobs.shards import Shards
+from scslib.jobs.shard_files import Shards
 from scslib.models.reading import CheckpointError, read_weights
 from scslib.training import distributed
 

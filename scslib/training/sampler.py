@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from scslib.jobs.shards import Shards
+from scslib.jobs.shard_files import Shards
 from scslib.models import specs
 from scslib.models.samplers import Sampler, joined
 from scslib.samplers.inputs import sampler_inputs

@@ -36,12 +36,12 @@ import av
 import numpy as np
 from av.video.frame import PictureType
 
-from scslib.samplers import policies
 from scslib.video.clips import ClipIndex
 from scslib.video.colour import matrix_of
 from scslib.video.container import open_video, video_stream
 from scslib.video.display import Display
 from scslib.video.frames import RgbConverter, visit
+from scslib.video.layout import in_the_middle
 from scslib.video.residual import (
     block_motion,
     block_residual,
@@ -172,7 +172,7 @@ def _due(index: ClipIndex, runs: Sequence[range], pictures: int) -> deque[tuple[
     for run in runs:
         at = [p for p in run if not (pictures and index.key[p])] or list(run)
         if pictures and len(at) > pictures:
-            at = [at[i] for i in policies.uniform(len(at), pictures)]
+            at = [at[i] for i in in_the_middle(len(at), pictures)]
         chosen.update((p, run[-1]) for p in at)
     return deque([*sorted(chosen), (math.inf, math.inf)])
 
@@ -191,7 +191,7 @@ def _clip(
     still = np.zeros((*grid_of(*shape), 2), np.float32), np.zeros((*grid_of(*shape), 3), np.float32)
     at = list(run)
     if len(at) > index.clip_len:  # made by time, where frames come thick and fast
-        at = [at[i] for i in policies.uniform(len(at), index.clip_len)]
+        at = [at[i] for i in in_the_middle(len(at), index.clip_len)]
     found = [rows.get(position, still) for position in (*at, *[-1] * (index.clip_len - len(at)))]
     # joined by rows and parted again: the quickest way to stack
     motion = np.concatenate([row[0] for row in found]).reshape(len(found), *still[0].shape)

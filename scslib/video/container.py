@@ -8,7 +8,6 @@ named `clip.mp4` that is really a playlist or a concat script is refused, not fo
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
 import os
 import re
@@ -18,6 +17,8 @@ from pathlib import Path
 
 import av
 import av.logging
+
+from scslib.jobs.files import DISK, FileError
 
 av.logging.set_level(av.logging.PANIC)  # libav prints to stderr; we raise or record instead
 
@@ -35,17 +36,9 @@ MOST_FRAMES = 24 * 3600 * 120  # of a file: a day at 120 a second
 MOST_RATE = 1000  # frames a second
 LIMITED = {"max_pixels": str(MOST_PIXELS)}  # for decoders, also where a stream changes its size
 
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}  # no fault of a video's
 
-
-class VideoError(ValueError):
-    """A file that cannot be used; the message names the file and what is wrong with it, in one line.
-
-    File names come from strangers, too: what is not printable in them is written as `\\x..`.
-    """
-
-    def __init__(self, message: str):
-        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
+class VideoError(FileError):
+    """A video file that cannot be used; the message names the file and what is wrong with it."""
 
 
 @contextlib.contextmanager

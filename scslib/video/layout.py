@@ -13,10 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 PAUSE_S, PAUSE = 60.0, 100  # a gap longer than this, and than so many usual ones, is a pause
-STILL_S, STILL = (
-    2.5e-3,
-    20,
-)  # frames nearer than this, and than a part of the usual distance, stand still
+STILL_S, STILL = 2.5e-3, 20  # frames nearer than this, and than a part of the usual distance, stand still
 LONGEST_S = 1800.0  # of a clip with sound, which is heard over twice its length
 AGREES = 0.02  # a declared rate so near to the measured one is the more exact one
 MOST_STILL = 16  # clips by time for each frame at most: of slides those are counted
@@ -114,6 +111,14 @@ def lay_out(pace: Pace, clip_len: int, clip_stride: int, frame_rate: float, *, h
         ratio = pace.rate / frame_rate if frame_rate else 1.0
         layout = _by_count(pace, max(1, round(clip_len * ratio)), max(1, round(clip_stride * ratio)))
     return _without_odd_ones(replace(layout, pauses=tuple(pace.pauses)), pace, heard)
+
+
+def in_the_middle(count: int, parts: int, at: float = 0.5) -> np.ndarray:
+    """(parts,) int: of `count` things cut into `parts` equal parts, the one in the middle of each.
+
+    at: where in its part, 0..1.
+    """
+    return np.floor((np.arange(parts) + at) * count / parts).astype(int)
 
 
 def clips_in(frames: int, clip_len: int, clip_stride: int) -> int:

@@ -12,9 +12,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from scslib.jobs.files import replacing
+from scslib.jobs.files import DISK, replacing
 from scslib.video.audio import SAMPLE_RATE
-from scslib.video.container import DISK
 
 
 @dataclass(frozen=True)
