@@ -46,9 +46,9 @@ lab: .venv/ready  ## JupyterLab on the notebooks; LAB="--no-browser" and the lik
 	$(BIN)/jupyter lab notebooks $(LAB)
 
 bench: .venv/ready  ## the performance tables, into benchmarks/results
-	$(BIN)/scs bench extract
-	$(BIN)/scs bench scale
-	$(BIN)/scs bench runtime
+	$(BIN)/python benchmarks extract
+	$(BIN)/python benchmarks scale
+	$(BIN)/python benchmarks runtime
 
 lock: .venv/ready  ## requirements.lock again, from pyproject.toml
 	$(UV) compile pyproject.toml --extra test --universal --python-version 3.11 \

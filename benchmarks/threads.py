@@ -52,7 +52,7 @@ def main() -> None:
     table, least = compare(options.only, options.seconds, options.rounds)
     print(table.drop(columns="environment").to_string(index=False, float_format="%.3f"))
     print(f"the kit's own {'holds' if holds(table) else 'DOES NOT HOLD'}; best when quiet {least:.3f} s")
-    from scslib.bench.tables import save, with_provenance
+    from scs_bench.tables import save, with_provenance
 
     table = with_provenance(table, "python benchmarks/threads.py")
     print(save(table, "threads", options.out).name)

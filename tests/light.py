@@ -46,14 +46,15 @@ def reads(job: None) -> list[str]:
 
 def made_and_cut(job: tuple) -> tuple[list[str], float]:
     """What makers of datasets and cutters do with a video, here."""
-    from scslib.datasets import compose, sources, synthetic
+    from scslib.datasets import compose, sources
+    from scslib.datasets.synthetic import make
     from scslib.video.clips import index_clips
     from scslib.video.recode import cut, recode
 
     folder, source, synthetic_spec, composition, pieces = job
     looked = sources._look((source, True))
     assert not looked.problem
-    synthetic._make_video((synthetic_spec, 0, synthetic_spec.names[0], folder / "synthetic.mp4", False))
+    make._make_video((synthetic_spec, 0, synthetic_spec.names[0], folder / "synthetic.mp4", False))
     compose._make_video((composition, pieces, folder / "composed.mp4", False))
     recode(source.path, folder / "recoded.mp4")
     clip = index_clips(source.path, clip_len=4).clips[1]

@@ -1,19 +1,19 @@
-"""`scs bench`: the quick forms run and say on what; videos that are lengthened repeat themselves."""
+"""The benchmarks: the quick forms run and say on what; videos that are lengthened repeat themselves."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from scs_bench import main, process, readers, tables
+from scs_bench.scale import QUICK_ENCODING
+from scs_bench.videos import encoded
 
-from scslib.bench import process, readers, tables
-from scslib.bench.scale import QUICK_ENCODING
-from scslib.bench.videos import encoded, lengthened
-from scslib.cli.main import main
 from scslib.models.samplers import MODALITIES
 from scslib.samplers.features import FeatureSpec, read_video
 from scslib.video.clips import index_clips
 from scslib.video.container import VideoError
 from scslib.video.probe import probe
+from scslib.video.recode import lengthened
 from scslib.video.write import Encoding
 
 BASE_S, FRAMES, CLIPS = 3.2, 96, 6  # 50 packets of sound, 8 groups of pictures, 6 clips
@@ -31,10 +31,10 @@ def base(folder):
 
 
 def bench(folder, *arguments):
-    """(CSV, printed text) of a quick `scs bench`."""
+    """(CSV, printed text) of a quick `python benchmarks`."""
     out = folder / f"{arguments[0]}.csv"
-    arguments = ["bench", *arguments, "--quick", "--videos", str(folder), "--out", str(out)]
-    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    arguments = [*arguments, "--quick", "--videos", str(folder), "--out", str(out)]
+    done = CliRunner().invoke(main.bench, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return pd.read_csv(out), done.output
 
@@ -42,7 +42,7 @@ def bench(folder, *arguments):
 def test_extract(folder):
     table, text = bench(folder, "extract")
     assert list(table.columns[-4:]) == PROVENANCE
-    assert (table["command"] == "scs bench extract --quick").all()
+    assert (table["command"] == "python benchmarks extract --quick").all()
     assert str(folder) not in table.to_csv()
     assert list(table["contestant"]) == list(readers.CONTESTANTS)
     table = table.set_index("contestant")
@@ -132,17 +132,18 @@ def test_what_is_absent_is_said(base):
     assert report == {"problem": "not installed: pip install 'nobody>=1'"}
     report = readers.measure(readers.Contestant("", broken, ("nobody",)), str(base))
     assert report == {"problem": "does not run: first line"}
-    assert "ended with 1" in process.run_child("scslib.bench.readers", "nobody", base)["problem"]
+    assert "ended with 1" in process.run_child("scs_bench.readers", "nobody", base)["problem"]
 
 
 def test_command_names_files_and_not_where_they_lie(tmp_path):
     options = {"source": (tmp_path / "a b.mp4",), "rounds": 3, "quick": False, "k": None}
-    assert tables.command("extract", **options) == "scs bench extract --source 'a b.mp4' --rounds 3"
+    found = tables.command("extract", **options)
+    assert found == "python benchmarks extract --source 'a b.mp4' --rounds 3"
 
 
 def test_rounds_and_workers_are_checked(folder):
     for arguments in (["extract", "--rounds", "0"], ["scale", "--workers", "0"]):
-        done = CliRunner().invoke(main, ["bench", *arguments, "--videos", str(folder)])
+        done = CliRunner().invoke(main.bench, [*arguments, "--videos", str(folder)])
         assert done.exit_code == 1 and "must be > 0" in done.output
 
 
@@ -157,7 +158,7 @@ def test_manifest(folder):
 
 def test_estimate(folder, monkeypatch):
     """By hand: 1.5 s read and 0.5 s of f for K = 10 of 630 clips, on two cores."""
-    from scslib.bench import estimate
+    from scs_bench import estimate
 
     monkeypatch.setattr(estimate, "SAMPLE_S", 4)
     monkeypatch.setattr(estimate, "DATASETS", {"A": (7200, 168.0), "B": (3600, 1.1)})

@@ -8,7 +8,8 @@ import pytest
 from layouts import texts
 from test_run import scs
 
-from scslib.datasets.synthetic import Synthetic, make_synthetic
+from scslib.datasets.synthetic.make import make_synthetic
+from scslib.datasets.synthetic.plan import Synthetic
 from scslib.video.write import Encoding
 
 pytestmark = pytest.mark.slow

@@ -1,5 +1,6 @@
 """Processes that read, cut or make videos import no PyTorch, whatever came before, and stay small."""
 
+import os
 import subprocess
 import sys
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from scslib.datasets import prepare
 from scslib.datasets.pieces import Piece
 from scslib.datasets.plans import Composition
 from scslib.datasets.sources import Source
-from scslib.datasets.synthetic import Synthetic
+from scslib.datasets.synthetic.plan import Synthetic
 from scslib.jobs.child import Child
 from scslib.jobs.fingerprint import code_of
 from scslib.jobs.shards import run_shards
@@ -99,12 +100,16 @@ def test_a_child_that_had_networks_reads_in_a_process_without():
 @pytest.mark.parametrize(
     "module",
     ["scslib", "scslib.cli.main", "scslib.samplers.features", "scslib.training.clip_choice"]
-    + ["scslib.bench.jobs"]
-    + [f"scslib.datasets.{name}" for name in ("synthetic", "compose", "prepare", "listing", "folder")],
+    + ["scs_bench.jobs"]
+    + [f"scslib.datasets.{name}" for name in ("synthetic.make", "compose", "prepare", "folder")]
+    + ["scslib.datasets.public.listing"],
 )
 def test_importing_it_imports_no_torch(module):
     code = f"import {module}, sys; print([n for n in {light.HEAVY} if n in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=found, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 

@@ -7,7 +7,8 @@ import pytest
 import timm
 import torch
 
-from scslib.datasets.synthetic import Synthetic, make_synthetic
+from scslib.datasets.synthetic.make import make_synthetic
+from scslib.datasets.synthetic.plan import Synthetic
 from scslib.models import specs
 from scslib.models.checkpoints import CheckpointError, load_sampler, save_sampler
 from scslib.models.samplers import PretrainedTrunk, Sampler

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scslib.jobs import shards
+from scslib.jobs import shard_files, shards
 from scslib.jobs.child import Limits
 from scslib.jobs.engines import Engine
 from scslib.jobs.shards import Read, Video, run_shards
@@ -190,7 +190,7 @@ def test_arrays_come_back_as_they_were_whatever_their_order_in_memory(tmp_path):
 
 
 def test_more_shards_than_are_kept_open(tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "OPEN", 1)
+    monkeypatch.setattr(shard_files, "OPEN", 1)
     result = run(tmp_path, names=("a", "b", "c", "d", "e"))
     assert [result.get(name, "x").shape for name in "aceb"] == [(3, 2)] * 4
 

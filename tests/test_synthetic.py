@@ -19,18 +19,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from streams import every_frame, in_this_process
 
-from scslib.datasets import synthetic
-from scslib.datasets.synthetic import (
-    MOVES,
-    OTHER,
-    SOUNDS,
-    Shot,
-    Synthetic,
-    draw_video,
-    make_synthetic,
-    plan_video,
-    sound_of,
-)
+from scslib.datasets.synthetic import drawing, make, sound
+from scslib.datasets.synthetic.drawing import draw_video
+from scslib.datasets.synthetic.make import make_synthetic
+from scslib.datasets.synthetic.plan import FILLERS, MOVES, OTHER, SOUNDS, Shot, Synthetic, plan_video
+from scslib.datasets.synthetic.sound import sound_of
 from scslib.evaluation.table import overlap
 from scslib.samplers.extraction import extract_features
 from scslib.samplers.features import FeatureSpec
@@ -106,9 +99,9 @@ def test_an_interrupted_run_goes_on(made, tmp_path, monkeypatch):
     for name in ("dataset.json", "videos/v0001.mp4"):
         (tmp_path / name).unlink()
     written = []
-    write = synthetic.write_video
-    monkeypatch.setattr(synthetic, "map_processes", in_this_process)
-    monkeypatch.setattr(synthetic, "write_video", lambda p, *a: (written.append(p.name), write(p, *a)))
+    write = make.write_video
+    monkeypatch.setattr(make, "map_processes", in_this_process)
+    monkeypatch.setattr(make, "write_video", lambda p, *a: (written.append(p.name), write(p, *a)))
     make_synthetic(tmp_path, tiny())
     assert written == ["v0001.part.mp4"] and content(tmp_path) == made[1]
 
@@ -167,15 +160,15 @@ def test_segments_are_where_the_action_is_seen(tmp_path, monkeypatch):
     def paint(scene, t):
         return np.full((*scene.shape, 3), 230 if scene.is_action else 20, np.uint8)
 
-    start = synthetic._Scene.__init__
+    start = drawing._Scene.__init__
 
     def remember(scene, rng, spec, shot):
         start(scene, rng, spec, shot)
         scene.is_action = shot.kind == "action"
 
-    monkeypatch.setattr(synthetic._Scene, "__init__", remember)
-    monkeypatch.setattr(synthetic._Scene, "draw", paint)
-    monkeypatch.setattr(synthetic, "map_processes", in_this_process)
+    monkeypatch.setattr(drawing._Scene, "__init__", remember)
+    monkeypatch.setattr(drawing._Scene, "draw", paint)
+    monkeypatch.setattr(make, "map_processes", in_this_process)
     data = make_synthetic(tmp_path, tiny(action_share=0.3))
     for video_id in data.videos["video_id"]:
         frames = every_frame(data.path(video_id))
@@ -231,7 +224,7 @@ def places(monkeypatch, spec, number, shot) -> np.ndarray:
     """Where the two actors of a shot are pasted: (frames, 2, 2), x and y."""
     centres = []
     with monkeypatch.context() as patch:
-        patch.setattr(synthetic, "_paste", lambda picture, sprite, centre: centres.append(centre))
+        patch.setattr(drawing, "_paste", lambda picture, sprite, centre: centres.append(centre))
         list(draw_video(spec, number, [shot]))
     return np.array(centres).reshape(-1, 2, 2)
 
@@ -253,9 +246,9 @@ def test_two_actors_perform_the_movement_against_each_other(monkeypatch):
 def seen_of(monkeypatch, spec, shots: int) -> dict[str, np.ndarray]:
     """For each kind of shot with movement: its actors' size, width and speed, a row each."""
     found, sizes = {}, []
-    sprite = synthetic._sprite
+    sprite = drawing._sprite
     with monkeypatch.context() as patch:
-        patch.setattr(synthetic, "_sprite", lambda rng, size: (sizes.append(size), sprite(rng, size))[1])
+        patch.setattr(drawing, "_sprite", lambda rng, size: (sizes.append(size), sprite(rng, size))[1])
         for number in range(shots):
             for kind in ("action", "decoy", "stroll"):
                 movement = None if kind == "stroll" else spec.names[number % spec.classes]
@@ -296,7 +289,7 @@ def test_loudness_does_not_tell_an_action():
     for name in ("class", OTHER):
         for number in range(200):
             own = list(SOUNDS)[number % 6] if name == "class" else OTHER
-            beats = synthetic._beats(rng, synthetic._voice(rng, own), 2 * SAMPLE_RATE)
+            beats = sound._beats(rng, sound._voice(rng, own), 2 * SAMPLE_RATE)
             energies.setdefault(name, []).append(float((beats**2).mean()))
     assert stats.ks_2samp(*energies.values()).pvalue > 0.01
 
@@ -308,16 +301,16 @@ def test_no_rule_without_training_finds_the_action(tmp_path):
     worst = max(shares["alike"], key=shares["alike"].get)
     assert shares["alike"][worst] < 0.35, shares
     with pytest.MonkeyPatch.context() as patch:
-        start = synthetic._Scene.__init__
+        start = drawing._Scene.__init__
 
         def old(scene, rng, spec, shot):
             wide = (38, 50) if shot.kind == "action" else (9, 17)
             with pytest.MonkeyPatch.context() as inner:
-                inner.setattr(synthetic, "SIZES", wide)
+                inner.setattr(drawing, "SIZES", wide)
                 start(scene, rng, spec, shot)
 
-        patch.setattr(synthetic._Scene, "__init__", old)
-        patch.setattr(synthetic, "map_processes", in_this_process)
+        patch.setattr(drawing._Scene, "__init__", old)
+        patch.setattr(make, "map_processes", in_this_process)
         assert max(rule_shares(spec, tmp_path / "old").values()) > 0.5
 
 
@@ -448,7 +441,7 @@ def test_plans_do_not_tell_the_class():
         shots = plan_video(spec, number, label)
         action = [s for s in shots if s.kind == "action"]
         lengths = [s.end_s - s.start_s for s in action]
-        kinds = [sum(s.kind == kind for s in shots) for kind in synthetic.FILLERS]
+        kinds = [sum(s.kind == kind for s in shots) for kind in FILLERS]
         spans = [len(action), min(lengths), max(lengths), action[0].start_s, action[-1].end_s]
         heard = [sum(s.sound is not None for s in shots), len(shots), shots[-1].end_s]
         rows.append(kinds + spans + heard)

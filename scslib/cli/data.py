@@ -58,7 +58,8 @@ def _show(dataset) -> None:
 @_encoding
 def synth(out: Path, workers: int, **options) -> None:
     """Make long synthetic videos with sound in OUT."""
-    from scslib.datasets.synthetic import Synthetic, make_synthetic
+    from scslib.datasets.synthetic.make import make_synthetic
+    from scslib.datasets.synthetic.plan import Synthetic
 
     click.echo(make_synthetic(out, _filled(Synthetic(), options), workers=workers))
 

@@ -12,10 +12,9 @@ from scslib.cli.data import data
 from scslib.cli.engine import DEVICE, engine_options
 from scslib.cli.sample import export, sample
 from scslib.cli.sweep import regress, sweep
-from scslib.cli_bench import bench
 
 
-class _OneLine(click.Group):
+class OneLine(click.Group):
     """Errors that a user can mend are one line on stderr and a non-zero exit status."""
 
     def invoke(self, context: click.Context):
@@ -25,7 +24,7 @@ class _OneLine(click.Group):
             raise click.ClickException(" ".join(str(error).split())) from error
 
 
-@click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=OneLine, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="scslib")
 def main() -> None:
     """Salient clip sampling: data, runs, samples, reports."""
@@ -125,5 +124,5 @@ def report(run_folder: str) -> None:
     click.echo(write_report(Run(resolve(run_folder, "runs"))))
 
 
-for command in (data, sample, export, bench, sweep, regress):
+for command in (data, sample, export, sweep, regress):
     main.add_command(command)

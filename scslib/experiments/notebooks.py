@@ -109,7 +109,7 @@ def check_data(params: dict) -> None:
     """
     from scslib.datasets.copies import ready_to_run
     from scslib.datasets.manifest import load_dataset
-    from scslib.datasets.synthetic import check_not_anothers
+    from scslib.datasets.synthetic.make import check_not_anothers
 
     values = {}
     for notebook in notebooks():

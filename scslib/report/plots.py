@@ -60,7 +60,7 @@ def colour_of(method: str) -> str:
 
 
 def timeline(shots: Sequence, *, picks: dict[str, np.ndarray] | None = None, title: str = "") -> Figure:
-    """The shots of a synthetic video (`datasets.synthetic.Shot`) as coloured bars over time.
+    """The shots of a synthetic video (`synthetic.plan.Shot`) as coloured bars over time.
 
     picks: name to (K, 2) seconds, each drawn as a line of marks above the shots.
     """

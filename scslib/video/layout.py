@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 PAUSE_S, PAUSE = 60.0, 100  # a gap longer than this, and than so many usual ones, is a pause
-STILL_S, STILL = 2.5e-3, 20  # frames nearer than this, and than a part of the usual distance, stand still
+STILL_S, STILL = 2.5e-3, 20  # frames nearer than this, and than such a part of the usual, stand still
 LONGEST_S = 1800.0  # of a clip with sound, which is heard over twice its length
 AGREES = 0.02  # a declared rate so near to the measured one is the more exact one
 MOST_STILL = 16  # clips by time for each frame at most: of slides those are counted

@@ -1,4 +1,4 @@
-"""`scs bench estimate`: what whole public datasets would cost, from what `bench runtime` has measured.
+"""`python benchmarks estimate`: what whole public datasets would cost, from what `runtime` has measured.
 
 Nothing is run but one minute of video, for the size of its features. A method's time on a video grows
 with its length where it reads and where samplers look, and with K where f does.
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from scslib.bench.runtime import VIDEO_S, samplers_of
-from scslib.bench.videos import encoded
+from scs_bench.runtime import VIDEO_S, samplers_of
+from scs_bench.videos import encoded
 from scslib.experiments.notebooks import preset
 from scslib.models.modalities import MODALITIES
 from scslib.samplers.features import FeatureSpec, read_video
@@ -50,7 +50,7 @@ def bench_estimate(folder: Path, runtime: pd.DataFrame) -> pd.DataFrame:
     if runtime.empty:
         raise ValueError(f"runtime must have rows of codec mpeg4 and a method of {METHODS}")
     if "samplers" not in runtime:
-        raise ValueError("runtime has no column samplers: measure it again with scs bench runtime")
+        raise ValueError("runtime has no column samplers: measure again with python benchmarks runtime")
     video = encoded(folder, Encoding(340, 256, 30, 12, "mpeg4", 4), SAMPLE_S * 30, sound=True)
     kept = samplers_of(preset("full"), 10, "cpu")[1]
     full, paper = (_bytes_per_s(video, spec) for spec in (kept, FeatureSpec()))

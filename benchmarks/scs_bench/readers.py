@@ -1,6 +1,6 @@
-"""The contestants of `scs bench extract`, each in a process of its own on one core:
+"""The contestants of `python benchmarks extract`, each in a process of its own on one core:
 
-    python -m scslib.bench.readers CONTESTANT VIDEO
+    python -m scs_bench.readers CONTESTANT VIDEO
 
 prints {"frames", "wall_s", "cpu_s", "peak_mb"} as JSON: how many frames were read, and in how many
 seconds. Or {"problem": why it cannot be measured}.
@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from scslib.bench.process import peak_mb, stopwatch, use_one_core
+from scs_bench.process import peak_mb, stopwatch, use_one_core
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ def medians(reports: Iterable[Mapping[str, float]]) -> dict[str, float]:
 
 
 def command(name: str, **options) -> str:
-    """`scs bench NAME` with those options that are set; of files the name only, not where they lie."""
-    words = ["scs", "bench", name]
+    """`python benchmarks NAME` with those options that are set; of files their names only."""
+    words = ["python", "benchmarks", name]
     for option, value in options.items():
         for one in value if isinstance(value, (tuple, list)) else (value,):
             if one is True:

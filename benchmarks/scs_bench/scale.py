@@ -1,4 +1,4 @@
-"""`scs bench scale`: how time and memory grow with a video's length, with videos and with processes."""
+"""How time and memory grow with a video's length, with videos and with processes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from scslib.bench.process import run_child
-from scslib.bench.tables import medians
-from scslib.bench.videos import encoded, lengthened
+from scs_bench.process import run_child
+from scs_bench.tables import medians
+from scs_bench.videos import encoded
 from scslib.jobs.shards import VIDEOS_PER_SHARD
+from scslib.video.recode import lengthened
 from scslib.video.write import Encoding
 
 ENCODING = Encoding(340, 256, 30, 12, "h264", 23)
@@ -75,11 +76,11 @@ def bench_scale(
 
 def _measure(path: Path, job: dict, folder: Path) -> dict:
     if job["part"] == "length":
-        report = run_child("scslib.bench.jobs", "stream", path)
+        report = run_child("scs_bench.jobs", "stream", path)
     else:
         with tempfile.TemporaryDirectory(dir=folder) as kept:
             arguments = path, job["videos"], job["workers"], Path(kept) / "features"
-            report = run_child("scslib.bench.jobs", "shards", *arguments)
+            report = run_child("scs_bench.jobs", "shards", *arguments)
     if "problem" in report:
         raise ValueError(f"{path.name}: {report['problem']}")
     return report

@@ -1,4 +1,4 @@
-"""`scs bench runtime`: the slides' rows in seconds, with the full MC3-18, for samplers of two sizes.
+"""The slides' rows in seconds, with the full MC3-18, for samplers of two sizes.
 
 One video of the mean length of Sports1M, clips of 16 consecutive frames. Weights are random: time does
 not depend on them (so there is no row `adaptive`, which depends on how sure the classifier is: see
@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from scslib.bench.videos import encoded, lengthened
+from scs_bench.videos import encoded
 from scslib.evaluation.timing import time_methods
 from scslib.experiments.notebooks import preset
 from scslib.jobs.clock import STAGES
@@ -27,9 +27,10 @@ from scslib.samplers.cascade import Cascade
 from scslib.samplers.features import FeatureSpec
 from scslib.samplers.learned import SAMPLERS, ClipSampler
 from scslib.samplers.untrained import motion_energy, packet_size
+from scslib.video.recode import lengthened
 from scslib.video.write import Encoding
 
-VIDEO_S, WARM_UP_S, BASE_S = 336, 16, 64  # 5 min 36 s; see `videos.lengthened` for the base
+VIDEO_S, WARM_UP_S, BASE_S = 336, 16, 64  # 5 min 36 s; see `recode.lengthened` for the base
 QUALITY = {"mpeg4": 4, "h264": 23}
 CLASSES = 487  # of Sports1M
 VIEW = ClassifierInput(frames=16, short_side=128, crop=112, frame_rate=0.0)

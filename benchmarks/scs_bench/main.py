@@ -1,4 +1,4 @@
-"""`scs bench`: measure again what things cost, on this machine."""
+"""`python benchmarks`: measure again what things cost, on this machine."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from scslib.cli.main import OneLine
 
-@click.group()
+
+@click.group(cls=OneLine)
 def bench() -> None:
     """Measure again what things cost, on this machine."""
 
@@ -35,7 +37,7 @@ def _bench_folder(videos: Path | None) -> Path:
 
 def _tell(table, name: str, out: Path | None, shown: list[str], **options) -> None:
     """Write the table with all that belongs to it, and print its main columns."""
-    from scslib.bench.tables import command, save, with_provenance
+    from scs_bench.tables import command, save, with_provenance
 
     path = save(with_provenance(table, command(name, **options)), name, out)
     text = table[shown].to_string(index=False, na_rep="", float_format="{:.4g}".format)
@@ -54,7 +56,7 @@ def _tell(table, name: str, out: Path | None, shown: list[str], **options) -> No
 @_measured
 def extract(sources, rounds: int, quick: bool, videos: Path | None, out: Path | None) -> None:
     """This reader against other tools: processor time of 1,000 frames on one core."""
-    from scslib.bench.extract import SHOWN, bench_extract
+    from scs_bench.extract import SHOWN, bench_extract
 
     table = bench_extract(_bench_folder(videos), sources=sources, rounds=rounds, quick=quick)
     _tell(table, "extract", out, SHOWN, source=sources, rounds=None if quick else rounds, quick=quick)
@@ -66,7 +68,7 @@ def extract(sources, rounds: int, quick: bool, videos: Path | None, out: Path | 
 @_measured
 def scale(workers, rounds: int, quick: bool, videos: Path | None, out: Path | None) -> None:
     """Time and memory against a video's length, the number of videos, and of processes."""
-    from scslib.bench.scale import SHOWN, bench_scale
+    from scs_bench.scale import SHOWN, bench_scale
 
     table = bench_scale(_bench_folder(videos), workers=workers, rounds=rounds, quick=quick)
     _tell(table, "scale", out, SHOWN, workers=workers, rounds=None if quick else rounds, quick=quick)
@@ -78,7 +80,7 @@ def scale(workers, rounds: int, quick: bool, videos: Path | None, out: Path | No
 @_measured
 def manifest(rows: int, workers: int, quick: bool, videos: Path | None, out: Path | None) -> None:
     """Whether a step on very many videos stays as quick and as small as it began."""
-    from scslib.bench.manifest import SHOWN, bench_manifest
+    from scs_bench.manifest import SHOWN, bench_manifest
 
     table = bench_manifest(_bench_folder(videos), rows=rows, workers=workers, quick=quick)
     _tell(table, "manifest", out, SHOWN, rows=None if quick else rows, workers=workers, quick=quick)
@@ -91,7 +93,7 @@ def manifest(rows: int, workers: int, quick: bool, videos: Path | None, out: Pat
 @_measured
 def runtime(codecs, k: int, device: str, quick: bool, videos: Path | None, out: Path | None) -> None:
     """The slides' rows on a video of 5 min 36 s with the full-size MC3-18: seconds by stage."""
-    from scslib.bench.runtime import SHOWN, bench_runtime
+    from scs_bench.runtime import SHOWN, bench_runtime
 
     table = bench_runtime(_bench_folder(videos), codecs=codecs, k=k, device=device, quick=quick)
     _tell(table, "runtime", out, SHOWN, codec=codecs, k=k, device=device, quick=quick)
@@ -102,11 +104,11 @@ def runtime(codecs, k: int, device: str, quick: bool, videos: Path | None, out: 
 @_measured
 def estimate(runtime: Path | None, quick: bool, videos: Path | None, out: Path | None) -> None:
     """What Sports1M and Kinetics-400 would cost, from what `runtime` has measured."""
-    from scslib.bench.estimate import SHOWN, bench_estimate
+    from scs_bench.estimate import SHOWN, bench_estimate
     from scslib.jobs.run_folder import root
     from scslib.jobs.tables import read_table
 
     path = runtime or root() / "benchmarks" / "results" / "runtime.csv"
     if not path.is_file():
-        raise ValueError(f"runtime ({path}) must be a table of scs bench runtime")
+        raise ValueError(f"runtime ({path}) must be a table of python benchmarks runtime")
     _tell(bench_estimate(_bench_folder(videos), read_table(path)), "estimate", out, SHOWN)

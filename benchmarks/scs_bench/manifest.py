@@ -1,4 +1,4 @@
-"""`scs bench manifest`: whether a step on very many videos stays as quick and as small as it began.
+"""Whether a step on very many videos stays as quick and as small as it began.
 
 The manifest repeats a few tiny files, one of which is no video. It is read by `shards.run_shards`, as
 every long step is, in a process of its own that is looked at from outside.
@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from scslib.bench.process import command_of, memory_mb, plain_environment
-from scslib.bench.videos import encoded
+from scs_bench.process import command_of, memory_mb, plain_environment
+from scs_bench.videos import encoded
 from scslib.jobs.shards import VIDEOS_PER_SHARD, Video, run_shards
 from scslib.video.write import Encoding
 

@@ -1,7 +1,7 @@
-"""What `scs bench scale` measures, each in a process of its own:
+"""What `python benchmarks scale` measures, each in a process of its own:
 
-    python -m scslib.bench.jobs stream VIDEO                     one video, read and dropped
-    python -m scslib.bench.jobs shards VIDEO VIDEOS WORKERS DIR  a data set, kept in DIR
+    python -m scs_bench.jobs stream VIDEO                     one video, read and dropped
+    python -m scs_bench.jobs shards VIDEO VIDEOS WORKERS DIR  a data set, kept in DIR
 
 Each prints {"clips", "wall_s", "cpu_s", "start_mb", "peak_mb"} as JSON. One clip is read before the
 clock starts: imports and compiled code that is loaded from numba's cache do not count, and what is
@@ -18,7 +18,7 @@ from dataclasses import asdict
 
 import psutil
 
-from scslib.bench.process import peak_mb, stopwatch, use_one_core, watched_below
+from scs_bench.process import peak_mb, stopwatch, use_one_core, watched_below
 from scslib.jobs.shards import run_shards
 from scslib.models.modalities import MODALITIES
 from scslib.samplers.features import FeatureSpec, VideoFeatures, map_chunks, read_features, read_video

@@ -52,6 +52,8 @@ def command_of(module: str, *arguments) -> list[str]:
 def plain_environment() -> dict[str, str]:
     """This process's, with single-threaded libraries and imports that are compiled once."""
     environment = os.environ | dict.fromkeys(THREADS, "1")
+    paths = [str(Path(__file__).parents[1]), environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # where these modules are found
     if environment.pop("PYTHONDONTWRITEBYTECODE", None):  # else every start compiles every import
         environment["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "scs-bench-bytecode")
     return environment

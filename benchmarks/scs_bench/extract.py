@@ -1,4 +1,4 @@
-"""`scs bench extract`: this reader against what else reads frames and vectors, on one core."""
+"""`python benchmarks extract`: this reader against what else reads frames and vectors, on one core."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import av
 import pandas as pd
 from tqdm import tqdm
 
-from scslib.bench.process import run_child
-from scslib.bench.readers import CONTESTANTS, Contestant
-from scslib.bench.tables import medians
-from scslib.bench.videos import encoded
+from scs_bench.process import run_child
+from scs_bench.readers import CONTESTANTS, Contestant
+from scs_bench.tables import medians
+from scs_bench.videos import encoded
 from scslib.video.container import VideoError
 from scslib.video.probe import probe
 from scslib.video.write import Encoding
@@ -64,7 +64,7 @@ def _rows(path: Path, encoding: Encoding, rounds: int) -> list[dict]:
             if name in problems:
                 continue
             environment = lent if name == "torchcodec" else {}
-            report = run_child("scslib.bench.readers", name, path, **environment)
+            report = run_child("scs_bench.readers", name, path, **environment)
             if "problem" in report:
                 problems[name] = report["problem"]
             elif number > 0:  # the first round fills caches: numba's, the file's
