@@ -9,7 +9,7 @@ from scslib.evaluation.aggregation import max_of_clips, mean_of_clips, top_k_mea
 from scslib.models.aggregators import AGGREGATORS, aggregate, build_aggregator
 from scslib.samplers.features import VideoFeatures
 from scslib.training.aggregator import train_aggregator
-from scslib.training.loop import Schedule
+from scslib.training.schedule import Schedule
 
 RULES = {"mean": mean_of_clips, "max": max_of_clips, "top-k": lambda p: top_k_mean(p, 2)}
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)

@@ -28,10 +28,10 @@ from scslib.models.checkpoints import load_sampler
 from scslib.models.reading import CheckpointError
 from scslib.models.samplers import MODALITIES, Sampler
 from scslib.samplers.features import FeatureSpec, VideoFeatures
+from scslib.training import batches as training
 from scslib.training import distributed
-from scslib.training import sampler as training
-from scslib.training.loop import Schedule
 from scslib.training.sampler import train_ac, train_rank
+from scslib.training.schedule import Schedule
 
 CLIPS, CLASSES, WIDTH, STEPS, MANY, LOOK_EVERY = 6, 3, 4, 4, 16, 2
 # name: (modalities, backbone, clips a step); a ranking has 4 clips, so the parts of "odd" are unequal

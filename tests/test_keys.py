@@ -17,7 +17,8 @@ from scslib.jobs.fingerprint import Code, code_of, code_of_text
 from scslib.jobs.keys import Key, made_again
 from scslib.samplers import features
 from scslib.training import classifier, clip_choice, dense_scores, loop, sampler
-from scslib.training.loop import Schedule, fit
+from scslib.training.loop import fit
+from scslib.training.schedule import Schedule
 
 KIT = Path(fingerprint.__file__).resolve().parents[2]
 # what each step may stand on besides what all share: the question is whether a module takes part

@@ -15,9 +15,9 @@ from scslib.models.samplers import PretrainedTrunk, Sampler
 from scslib.samplers.extraction import extract_features
 from scslib.samplers.features import FeatureSpec
 from scslib.samplers.inputs import sampler_inputs
-from scslib.training.loop import Schedule
 from scslib.training.recipe import Recipe
 from scslib.training.sampler import Lessons, train_joint, train_sampler
+from scslib.training.schedule import Schedule
 from scslib.video.write import Encoding
 
 SPEC = FeatureSpec(clip_len=4, iframe_size=32, height=48, width=64)

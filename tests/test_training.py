@@ -17,18 +17,12 @@ from scslib.samplers.features import VideoFeatures
 from scslib.samplers.inputs import sampler_inputs
 from scslib.samplers.learned import ClipSampler
 from scslib.training import sampler
-from scslib.training.loop import LOOK_BATCHES, Schedule, fit
+from scslib.training.batches import AcBatches
+from scslib.training.loop import LOOK_BATCHES, fit
+from scslib.training.losses import ac_loss
 from scslib.training.recipe import Recipe
-from scslib.training.sampler import (
-    LOOK_SEED,
-    AcBatches,
-    Lessons,
-    ac_loss,
-    train_ac,
-    train_joint,
-    train_rank,
-    train_sampler,
-)
+from scslib.training.sampler import LOOK_SEED, Lessons, train_ac, train_joint, train_rank, train_sampler
+from scslib.training.schedule import Schedule
 
 CLIPS, CLASSES = 12, 2
 

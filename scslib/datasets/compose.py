@@ -41,10 +41,10 @@ from scslib.datasets.manifest import Dataset, DatasetError, check_classes, write
 from scslib.datasets.pieces import Piece, piece_pictures, piece_sound
 from scslib.datasets.plans import Composition, choose_test_groups, deal_videos, plan_videos
 from scslib.datasets.sources import Source
-from scslib.jobs.child import map_processes
 from scslib.jobs.files import check_folder, replacing_if_other
 from scslib.jobs.fingerprint import code_of
 from scslib.jobs.keys import OLDER, Key
+from scslib.jobs.pool import map_processes
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.write import write_video
 

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from scslib.datasets.manifest import DatasetError
-from scslib.jobs.child import Lost, map_processes
+from scslib.jobs.child import Lost
+from scslib.jobs.pool import map_processes
 from scslib.video.clips import ClipIndex, index_clips
 from scslib.video.container import VideoError, decoded, open_video, video_stream
 

@@ -30,9 +30,9 @@ from scslib.samplers.features import FeatureSpec
 from scslib.samplers.learned import NETWORKS, sampler_checkpoint
 from scslib.training import distributed
 from scslib.training.dense_scores import dense_scores
-from scslib.training.loop import Curve
 from scslib.training.recipe import Recipe, make_recipe, save_recipe
 from scslib.training.sampler import Lessons, Trained, train_joint, train_sampler
+from scslib.training.schedule import Curve
 from scslib.video.probe import probe
 
 

@@ -14,8 +14,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver, get_context
@@ -26,9 +25,6 @@ from typing import Any, TypeVar
 
 import psutil
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
-
-from scslib.jobs.threads import cores
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -250,79 +246,3 @@ def _one_thread() -> None:
     if torch is not None and torch.get_num_threads() != 1:
         torch.set_num_threads(1)
     threadpool_limits(1)
-
-
-def watched(
-    do: Callable[[Child, Job], Result],
-    jobs: Sequence[Job],
-    *,
-    workers: int,
-    limits: Limits,
-    title: str,
-    unit: str,
-) -> Iterator[tuple[int, Result]]:
-    """(number of the job, `do(child, job)`) as they become ready, each of `workers` with a child.
-
-    workers = 0: as many as there are cores. A progress bar shows on a terminal. What `do` raises is
-    raised here, and ends the others.
-    """
-    count = max(1, min(workers or cores(), len(jobs)))
-    children, idle = [Child(limits) for _ in range(count)], SimpleQueue()
-    for child in children:
-        idle.put(child)
-
-    def one(job: Job) -> Result:
-        child = idle.get()
-        try:
-            return do(child, job)
-        finally:
-            idle.put(child)
-
-    progress = tqdm(total=len(jobs), desc=title, unit=unit, disable=None, leave=False)
-    try:
-        with progress, ThreadPoolExecutor(count) as pool:
-            try:
-                futures = {pool.submit(one, job): number for number, job in enumerate(jobs)}
-                for future in as_completed(futures):
-                    yield futures[future], future.result()
-                    progress.update()
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-                for child in children:
-                    child.stop()
-    finally:
-        for child in children:
-            child.close()
-
-
-def map_processes(
-    function: Callable[[Job], Result],
-    jobs: Iterable[Job],
-    *,
-    workers: int,
-    title: str,
-    unit: str = "video",
-    limits: Limits | None = None,
-    lost: Callable[[Job, Lost], Result] | None = None,
-) -> list[Result]:
-    """`function(job)` of each job, in order, each in a child; see `watched`.
-
-    `lost` says what stands for the result of a job that a child died of `TRIES` times, or that took too
-    long or too much; without it that is an error.
-    """
-
-    def do(child: Child, job: Job) -> Result:
-        for tries in range(1, TRIES + 1):
-            try:
-                return child.call(function, job)
-            except Lost as error:
-                if error.again and tries < TRIES:
-                    continue
-                if lost is None:
-                    raise Lost(f"{title}: {error}") from error
-                return lost(job, error)
-
-    jobs = list(jobs)
-    options = {"workers": workers, "limits": limits or Limits(), "title": title, "unit": unit}
-    results = dict(watched(do, jobs, **options))
-    return [results[number] for number in range(len(jobs))]

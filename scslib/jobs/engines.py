@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
-from scslib.jobs.child import Child, Limits, watched
+from scslib.jobs.child import Child, Limits
+from scslib.jobs.pool import watched
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from scslib.report.fonts import drawn
 
 if TYPE_CHECKING:
-    from scslib.training.loop import Curve
+    from scslib.training.schedule import Curve
 
 INK, MUTED, TRUE = "#24292f", "#8c959f", "#2da44e"
 COLOURS = {

@@ -11,7 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from scslib.jobs.shard_files import Shards
-from scslib.training.loop import Batch, Schedule, fit
+from scslib.training.loop import fit
+from scslib.training.losses import Batch
+from scslib.training.schedule import Schedule
 
 
 @dataclass(frozen=True)

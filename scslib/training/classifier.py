@@ -15,7 +15,9 @@ from scslib.jobs.shard_files import Shards
 from scslib.models.heads import head_name
 from scslib.models.views import View
 from scslib.training.dense_scores import classify
-from scslib.training.loop import Batch, Schedule, fit
+from scslib.training.loop import fit
+from scslib.training.losses import Batch
+from scslib.training.schedule import Schedule
 
 
 @dataclass(frozen=True)

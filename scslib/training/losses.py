@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from torch import nn
+from torch.nn import functional as F
 
+Batch = dict[str, torch.Tensor]
 RANK_FORMS = ("hinge", "slide")
 
 
@@ -26,3 +30,18 @@ def rank_loss(
     if form == "slide":
         return torch.clamp(-z * (s_i - s_j + eta), min=0).mean()
     raise ValueError(f"form ({form!r}) must be one of {RANK_FORMS}")
+
+
+def ac_loss(network: nn.Module, batch: Batch) -> torch.Tensor:
+    """Cross-entropy of clips with the label of their video."""
+    return F.cross_entropy(network(batch), batch["label"])
+
+
+def ranking_loss(
+    network: nn.Module, batch: Batch, *, per_video: int, eta: float, form: str
+) -> torch.Tensor:
+    """`rank_loss` of every pair of one video's clips in a batch of `RankBatches`."""
+    first, second = np.triu_indices(per_video, 1)
+    saliency, f = network(batch)[:, 0].view(-1, per_video), batch["f"].view(-1, per_video)
+    z = pair_targets(f[:, first], f[:, second])
+    return rank_loss(saliency[:, first], saliency[:, second], z, eta=eta, form=form)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from scslib.training.loop import Schedule
+from scslib.training.schedule import Schedule
 
 if TYPE_CHECKING:
     from scslib.jobs.run_folder import Run

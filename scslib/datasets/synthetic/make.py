@@ -14,10 +14,10 @@ from scslib.datasets.manifest import Dataset, write_dataset
 from scslib.datasets.synthetic.drawing import draw_video
 from scslib.datasets.synthetic.plan import Synthetic, plan_video
 from scslib.datasets.synthetic.sound import sound_of
-from scslib.jobs.child import map_processes
 from scslib.jobs.files import replacing_if_other
 from scslib.jobs.fingerprint import code_of
 from scslib.jobs.keys import OLDER, Key
+from scslib.jobs.pool import map_processes
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.write import Encoding, write_video
 
