@@ -17,15 +17,11 @@ from streams import every_frame, in_this_process
 
 from scslib.datasets import compose, plans
 from scslib.datasets.compose import make_composed
+from scslib.datasets.composition import Composition
+from scslib.datasets.distractors import Pool
 from scslib.datasets.manifest import DatasetError, training_parts
 from scslib.datasets.pieces import Piece, piece_pictures, piece_sound
-from scslib.datasets.plans import (
-    Composition,
-    choose_test_groups,
-    deal_videos,
-    plan_video,
-    plan_videos,
-)
+from scslib.datasets.plans import choose_test_groups, deal_videos, plan_video, plan_videos
 from scslib.datasets.sources import Source
 from scslib.video.audio import SAMPLE_RATE, iter_samples
 from scslib.video.clips import index_clips
@@ -207,7 +203,7 @@ def fake(count, label="", seconds=3.0, group=""):
 
 def lent(sources):
     """As for a single video, which may have all of them."""
-    return plans._Pool(sources, 1.0, 1)
+    return Pool(sources, 1.0, 1)
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.9, 2.0, 3.3, 60.0])

@@ -30,7 +30,7 @@ from scslib.models.samplers import MODALITIES, Sampler
 from scslib.samplers.features import FeatureSpec, VideoFeatures
 from scslib.training import batches as training
 from scslib.training import distributed
-from scslib.training.sampler import train_ac, train_rank
+from scslib.training.sampler import Lessons, train_ac, train_rank
 from scslib.training.schedule import Schedule
 
 CLIPS, CLASSES, WIDTH, STEPS, MANY, LOOK_EVERY = 6, 3, 4, 4, 16, 2
@@ -77,7 +77,7 @@ class Videos:
 
 LABELS = {f"v{number}": number % CLASSES for number in range(6)}
 TARGETS = {video_id: np.random.default_rng(label).random(CLIPS) for video_id, label in LABELS.items()}
-LESSONS = training.Lessons(LABELS, TARGETS, LABELS, TARGETS)
+LESSONS = Lessons(LABELS, TARGETS, LABELS, TARGETS)
 
 
 class Double(Sampler):

@@ -13,8 +13,8 @@ import torch
 from torch.nn import functional as F
 
 from scslib.datasets import prepare
+from scslib.datasets.composition import Composition
 from scslib.datasets.pieces import Piece
-from scslib.datasets.plans import Composition
 from scslib.datasets.sources import Source
 from scslib.datasets.synthetic.plan import Synthetic
 from scslib.jobs.child import Child

@@ -12,7 +12,7 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib.font_manager import fontManager
 from streams import panning, write
 
-from scslib.report import fonts, plots, show
+from scslib.report import fonts, plots, plots_training, show
 from scslib.report.fonts import drawn
 from scslib.report.gallery import load_gallery, make_entry, save_gallery
 from scslib.report.player import curve, marks, render_entry, ticks
@@ -153,7 +153,7 @@ def test_what_no_font_has_is_no_box_and_nothing_is_a_formula(font, recwarn, text
     matrix = np.eye(2, dtype=int)
     for figure in (
         titled(text),
-        plots.confusion(matrix, [text, "b"]),
+        plots_training.confusion(matrix, [text, "b"]),
         show.panels([np.zeros((8, 8, 3), np.uint8)], [text]),
         show.picture_rows([np.zeros((1, 8, 8, 3), np.uint8)], [text], columns=1),
     ):

@@ -17,8 +17,9 @@ from click.testing import CliRunner
 from scslib.cli.sweep import sweep as command
 from scslib.experiments import sweep_run
 from scslib.experiments.notebooks import RunError
+from scslib.experiments.sweep_folders import branch, linked
 from scslib.experiments.sweep_plan import load_sweep, plan_sweep, time_left
-from scslib.experiments.sweep_run import branch, linked, run_sweep
+from scslib.experiments.sweep_run import run_sweep
 
 SWEEPS = sorted((Path(__file__).resolve().parents[1] / "notebooks" / "sweeps").glob("*.yaml"))
 HEAD = """

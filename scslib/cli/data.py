@@ -82,7 +82,7 @@ def synth(out: Path, workers: int, **options) -> None:
 def compose(clips: Path, out: Path, distractors: Path, workers: int, **options) -> None:
     """Make long untrimmed videos in OUT from trimmed ones: CLIPS/<class>/*."""
     from scslib.datasets.compose import make_composed
-    from scslib.datasets.plans import Composition
+    from scslib.datasets.composition import Composition
 
     options["test_groups"] = options["test_groups"] or None  # none named: a share of them
     spec = _filled(Composition(), options)

@@ -36,10 +36,11 @@ import pandas as pd
 
 from scslib.datasets import sources
 from scslib.datasets.classes import say_shortages
+from scslib.datasets.composition import Composition
 from scslib.datasets.copies import without_copies
 from scslib.datasets.manifest import Dataset, DatasetError, check_classes, write_dataset
 from scslib.datasets.pieces import Piece, piece_pictures, piece_sound
-from scslib.datasets.plans import Composition, choose_test_groups, deal_videos, plan_videos
+from scslib.datasets.plans import choose_test_groups, deal_videos, plan_videos
 from scslib.datasets.sources import Source
 from scslib.jobs.files import check_folder, replacing_if_other
 from scslib.jobs.fingerprint import code_of

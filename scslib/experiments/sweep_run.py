@@ -5,13 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,11 +19,11 @@ import click
 from scslib.experiments.notebooks import RunError, execute
 from scslib.experiments.parameters import known_parameters
 from scslib.experiments.results import load_runs, save_results
+from scslib.experiments.sweep_folders import branch, linked
 from scslib.experiments.sweep_plan import Plan, Step, time_left
 from scslib.jobs.files import replacing
 from scslib.jobs.run_folder import Run, root
 
-LINKED = ("cache", "checkpoints")
 POLL_S = 0.2
 
 
@@ -255,40 +254,6 @@ class _Work:
         about |= {"not_run": len(self.dropped), "runs": runs}
         _replace(self.plan.folder / "sweep.json", json.dumps(about, indent=1, ensure_ascii=False))
         return about
-
-
-def branch(origin: Path | None, folder: Path, lenders: Sequence[Path] = ()) -> None:
-    """Make `folder` a copy of the run folder `origin` (None: empty), all of it or nothing.
-
-    From the `lenders` it gets what their caches have more: names in a cache say what is in them.
-    """
-    part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    skip = shutil.ignore_patterns("step.json", "*.log", *LINKED)
-    if origin is not None:
-        shutil.copytree(origin, part, ignore=skip, dirs_exist_ok=True)
-    tops = [origin / top for top in LINKED if origin] + [lender / "cache" for lender in lenders]
-    for top in tops:
-        if top.is_dir():
-            shutil.copytree(top, part / top.name, copy_function=_hard_link, dirs_exist_ok=True)
-    os.replace(part, folder)
-
-
-def _hard_link(source: str, target: str) -> None:
-    if os.path.exists(target):
-        return
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without hard links
-        shutil.copy2(source, target)
-
-
-def linked(origins: Iterable[Path]) -> dict[Path, tuple[int, int]]:
-    """Size and time of change of the files that branches of `origins` link to."""
-    tops = (origin / top for origin in origins for top in LINKED)
-    files = [(path, path.stat()) for top in tops for path in top.rglob("*") if path.is_file()]
-    return {path: (about.st_size, about.st_mtime_ns) for path, about in files}
 
 
 def _last_words(folder: Path, status: int) -> str:
