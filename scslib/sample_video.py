@@ -28,7 +28,7 @@ from scslib.jobs.shards import Read, Video, run_shards
 from scslib.jobs.threads import cores
 from scslib.report import show
 from scslib.samplers import policies
-from scslib.samplers.bundle import METHODS, Trained, load_trained
+from scslib.samplers.bundle import METHODS, SamplerBundle, load_trained
 from scslib.video import recode
 from scslib.video.clips import ClipIndex, expected_clips
 from scslib.video.container import VideoError
@@ -105,7 +105,7 @@ def sample(
     video: str | Path,
     *,
     k: int = 10,
-    sampler: str | Path | Trained,
+    sampler: str | Path | SamplerBundle,
     method: str = "audio-visual",
     device: str = "auto",
     threads: int = 0,
@@ -120,7 +120,7 @@ def sample(
     """
     if k < 1:
         raise ValueError(f"k ({k}) must be > 0")
-    trained = sampler if isinstance(sampler, Trained) else load_trained(sampler, device=device)
+    trained = sampler if isinstance(sampler, SamplerBundle) else load_trained(sampler, device=device)
     chooser = trained.sampler(method, k=k)
     index = trained.spec.index(video)
     if "logmel" in chooser.modalities and not index.info.has_audio:
@@ -273,11 +273,11 @@ def _check_targets(videos: Sequence[tuple[Path, str]], wanted: Wanted) -> None:
 
 
 @lru_cache(maxsize=1)
-def _loaded(run: str, seed: int, weights: str, on: str) -> Trained:
+def _loaded(run: str, seed: int, weights: str, on: str) -> SamplerBundle:
     return load_trained(run, seed=seed, device=on)
 
 
-def _weights(trained: Trained) -> str:
+def _weights(trained: SamplerBundle) -> str:
     """Of the weights' bytes: saliencies of other weights must not be taken for these."""
     found = hashlib.sha256(repr((trained.objective, trained.spec)).encode())
     for network in trained.networks.values():

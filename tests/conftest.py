@@ -10,7 +10,7 @@ from streams import Stream, pan_stream
 
 from scslib.jobs.run_folder import Run
 from scslib.models.checkpoints import save_sampler
-from scslib.models.samplers import MODALITIES, VISUAL, Sampler
+from scslib.models.samplers import MODALITIES, VISUAL, SamplerNetwork
 
 NETWORKS = {name: (name,) for name in (*VISUAL, "logmel")} | {"joint": MODALITIES}
 REAL = Path(__file__).resolve().parents[2] / "shared/real"
@@ -49,7 +49,7 @@ def tiny_run(tmp_path_factory) -> Path:
     for seed in (0, 1):
         torch.manual_seed(seed)
         for name, modalities in NETWORKS.items():
-            network = Sampler(modalities, 1, 4, 4)
+            network = SamplerNetwork(modalities, 1, 4, 4)
             for module in network.modules():
                 if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):  # as if trained
                     module.running_mean.normal_(0, 0.1)

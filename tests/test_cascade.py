@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from scslib.jobs.clock import Clock
-from scslib.models.samplers import MODALITIES, VISUAL, Sampler
+from scslib.models.samplers import MODALITIES, VISUAL, SamplerNetwork
 from scslib.samplers.cascade import Cascade
 from scslib.samplers.features import FeatureSpec, VideoFeatures, read_video
-from scslib.samplers.learned import ClipSampler
+from scslib.samplers.learned import LearnedSampler
 from scslib.samplers.policies import top_k
 from scslib.video.clips import index_clips
 
@@ -86,9 +86,9 @@ def test_settings_that_make_no_sense_are_named(settings):
         Cascade("c", (Says([1]),), Says([1]), 1, **settings)
 
 
-def sampler(*modalities) -> ClipSampler:
+def sampler(*modalities) -> LearnedSampler:
     torch.manual_seed(len(modalities[0]))
-    return ClipSampler("s", "rank", (Sampler(modalities, 1, 4, 4).eval(),))
+    return LearnedSampler("s", "rank", (SamplerNetwork(modalities, 1, 4, 4).eval(),))
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -17,17 +17,17 @@ from torchvision.models.video import mc3_18 as torchvision_mc3_18
 
 from scslib.models.checkpoints import (
     CheckpointError,
+    checkpoint_name,
     fingerprint,
     identify,
     load_classifier,
     load_sampler,
     save_classifier,
     save_sampler,
-    short_name,
 )
 from scslib.models.classifiers import CLASSIFIERS, Classifier, build_classifier
-from scslib.models.samplers import MODALITIES, Sampler
-from scslib.models.torchvision_video import view_of
+from scslib.models.samplers import MODALITIES, SamplerNetwork
+from scslib.models.torchvision_video import torchvision_view
 from scslib.models.views import SHORT, ClassifierInput
 
 
@@ -137,19 +137,21 @@ def served(name, folder, monkeypatch):
 def test_torchvisions_names_are_taken_as_notebooks_take_them(architecture, tmp_path, monkeypatch):
     name = f"torchvision:{architecture}/KINETICS400_V1"
     state, weights, asked = served(name, tmp_path, monkeypatch)
-    network, family, again = as_a_notebook(name, "abc", tmp_path / f"{short_name(name)}.safetensors")
+    network, family, again = as_a_notebook(
+        name, "abc", tmp_path / f"{checkpoint_name(name)}.safetensors"
+    )
     assert set(asked) == {weights.url}
     assert (family.name, family.architecture) == ("torchvision", f"torchvision:{architecture}")
-    assert again[1] == view_of(architecture) and again[2] == ["a", "b", "c"]
+    assert again[1] == torchvision_view(architecture) and again[2] == ["a", "b", "c"]
     for key, tensor in again[0].state_dict().items():
         expected = network.fc.state_dict()[key[3:]] if key.startswith("fc.") else state[key]
         assert torch.equal(tensor, expected), key
 
 
 def test_short_names_differ_where_torchvisions_do():
-    assert short_name("torchvision:mc3_18/KINETICS400_V1") == "mc3_18-KINETICS400_V1"
-    assert short_name("torchvision:r3d_18/KINETICS400_V1") == "r3d_18-KINETICS400_V1"
-    assert short_name("there/ircsn_ig65m.pth") == "ircsn_ig65m"
+    assert checkpoint_name("torchvision:mc3_18/KINETICS400_V1") == "mc3_18-KINETICS400_V1"
+    assert checkpoint_name("torchvision:r3d_18/KINETICS400_V1") == "r3d_18-KINETICS400_V1"
+    assert checkpoint_name("there/ircsn_ig65m.pth") == "ircsn_ig65m"
 
 
 @pytest.mark.parametrize("classes", ["abc", "vwxyz"])
@@ -199,7 +201,10 @@ def test_torchvisions_weights_by_name_come_with_their_classes(tmp_path, monkeypa
     state = torchvision_mc3_18().state_dict()
     torch.save(state, cached)
     loaded, view, classes = load_classifier(name)
-    assert view == view_of("mc3_18") and classes == MC3_18_Weights.KINETICS400_V1.meta["categories"]
+    assert (
+        view == torchvision_view("mc3_18")
+        and classes == MC3_18_Weights.KINETICS400_V1.meta["categories"]
+    )
     assert torch.equal(loaded.fc.weight, state["fc.weight"]) and not loaded.training
     assert load_classifier(name, classes="ab")[0].fc.weight.shape == (2, 512)
     cached.write_bytes(cached.read_bytes()[:1000])
@@ -258,7 +263,7 @@ def test_a_json_that_makes_no_sense_is_refused_by_name(wrong, tmp_path):
 
 
 def test_a_sampler_comes_back(tmp_path):
-    network = Sampler(MODALITIES, 3, 2, 2).eval()
+    network = SamplerNetwork(MODALITIES, 3, 2, 2).eval()
     path = tmp_path / "s.safetensors"
     save_sampler(path, network, objective="ac", classes="abc", features={"clip_len": 16})
     loaded, about = load_sampler(path)

@@ -12,7 +12,7 @@ from scslib.cli.main import main
 from scslib.datasets.classes import alike, alone, shortages
 from scslib.datasets.manifest import DatasetError, load_dataset
 from scslib.datasets.public.listing import write_listing
-from scslib.datasets.table import read_table
+from scslib.datasets.table import read_video_table
 
 ALIKE = {
     "case": ("Jump", "jump"),
@@ -171,7 +171,7 @@ def test_only_one_class_that_is_left_is_said_with_the_reason(tmp_path):
     for path in (tmp_path / "v" / "hop").iterdir():
         path.write_text("no video")
     with pytest.raises(DatasetError, match="only class 'jump' has usable training videos, .*hop/0.mp4"):
-        write_listing(read_table(tmp_path / "my.csv", tmp_path / "v"), tmp_path / "out", workers=1)
+        write_listing(read_video_table(tmp_path / "my.csv", tmp_path / "v"), tmp_path / "out", workers=1)
 
 
 def test_shortages_count_groups_where_there_are_groups():

@@ -21,7 +21,7 @@ from scslib.datasets.composition import Composition
 from scslib.datasets.distractors import Pool
 from scslib.datasets.manifest import DatasetError, training_parts
 from scslib.datasets.pieces import Piece, piece_pictures, piece_sound
-from scslib.datasets.plans import choose_test_groups, deal_videos, plan_video, plan_videos
+from scslib.datasets.plans import choose_test_groups, deal_videos, plan_all_composed, plan_composed
 from scslib.datasets.sources import Source
 from scslib.video.audio import SAMPLE_RATE, iter_samples
 from scslib.video.clips import index_clips
@@ -211,7 +211,7 @@ def test_plans_fill_the_video_with_pieces_that_fit(seconds):
     spec = Composition(seed=2)
     for number in range(10):
         others = fake(round(100 / seconds) + 1, seconds=seconds)
-        pieces = plan_video(spec, number, fake(4, "a", seconds), lent([]), lent(others))
+        pieces = plan_composed(spec, number, fake(4, "a", seconds), lent([]), lent(others))
         rate = spec.encoding.frame_rate
         assert pieces[0].start_s == 0
         assert all(a.end_s == b.start_s for a, b in zip(pieces, pieces[1:], strict=False))
@@ -230,7 +230,9 @@ def test_plans_do_not_depend_on_the_class():
     """The same video number with clips of another class has the same pieces at the same times."""
     spec = Composition()
     clips = fake(4, "a") + fake(4, "b") + fake(4, "c")
-    planned = [plan_video(spec, 5, fake(4, label), lent(clips), lent(fake(40))) for label in ("a", "b")]
+    planned = [
+        plan_composed(spec, 5, fake(4, label), lent(clips), lent(fake(40))) for label in ("a", "b")
+    ]
     times = [[(p.start_s, p.end_s, p.kind) for p in plan] for plan in planned]
     assert times[0] == times[1]
 
@@ -273,7 +275,7 @@ def many(classes=5, groups=8, distractors=400, seconds=4.0):
 def planned(spec, actions, others):
     classes = sorted({s.label for s in actions})
     videos = deal_videos(actions, classes, choose_test_groups(actions, spec), spec)
-    pieces = compose._piece_table(plan_videos(spec, videos, actions, others))
+    pieces = compose._piece_table(plan_all_composed(spec, videos, actions, others))
     return videos, pieces.merge(videos, on="video_id")
 
 

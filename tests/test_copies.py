@@ -15,7 +15,7 @@ from scslib.datasets.manifest import DatasetError, load_dataset
 from scslib.datasets.prepare import SETTING, prepare
 from scslib.datasets.public.listing import write_listing
 from scslib.datasets.sources import Source
-from scslib.datasets.table import read_table
+from scslib.datasets.table import read_video_table
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def table(clips, split_of):
     paths = sorted(p.relative_to(clips).as_posix() for p in clips.rglob("*.mp4"))
     lines = [f"{path},{path[0]},{split_of(path)}" for path in paths]
     texts(clips, my__csv="\n".join(["path,label,split", *lines]))
-    return read_table(clips / "my.csv")
+    return read_video_table(clips / "my.csv")
 
 
 def of_content(data):

@@ -26,7 +26,7 @@ from scslib.experiments import train as command
 from scslib.jobs.run_folder import Run
 from scslib.models.checkpoints import load_sampler
 from scslib.models.reading import CheckpointError
-from scslib.models.samplers import MODALITIES, Sampler
+from scslib.models.samplers import MODALITIES, SamplerNetwork
 from scslib.samplers.features import FeatureSpec, VideoFeatures
 from scslib.training import batches as training
 from scslib.training import distributed
@@ -80,7 +80,7 @@ TARGETS = {video_id: np.random.default_rng(label).random(CLIPS) for video_id, la
 LESSONS = Lessons(LABELS, TARGETS, LABELS, TARGETS)
 
 
-class Double(Sampler):
+class Double(SamplerNetwork):
     """In float64, where rounding cannot hide a mistake."""
 
     def forward(self, inputs):
@@ -135,12 +135,12 @@ def read_material(run, dataset, *, accumulate, iframe_size, kept_pictures, devic
 def main(out: Path) -> None:
     """One of torchrun's processes: trains `CASES`, and then as the command does."""
     torch.set_num_threads(1)
-    with distributed.joined():
+    with distributed.group_joined():
         for case in CASES:
             torch.save(train(case, look_every=LOOK_EVERY), out / f"{case}-{distributed.rank()}.pt")
         with pytest.MonkeyPatch.context() as monkeypatch:
             fake_material(monkeypatch)
-            command.main([str(out / "run")], standalone_mode=False)
+            command.train_command([str(out / "run")], standalone_mode=False)
 
 
 @pytest.fixture(scope="module")
@@ -178,14 +178,14 @@ def test_the_command_trains_a_run_and_nothing_is_left_to_train(two, monkeypatch)
     monkeypatch.setattr(training, "_own_inputs", None)  # no batch can be drawn
     before = {p: p.read_bytes() for p in (run.folder / "checkpoints").iterdir()}
     assert len(before) == 2 * 2 * 5 + 1  # and the recipe
-    done = CliRunner().invoke(command.main, [str(run.folder)], catch_exceptions=False)
+    done = CliRunner().invoke(command.train_command, [str(run.folder)], catch_exceptions=False)
     assert done.exit_code == 0 and before == {p: p.read_bytes() for p in before}
     network, about = load_sampler(run.checkpoint("joint-rank-seed0"))
     assert about["features"]["clip_len"] == 5 and network.modalities == MODALITIES
 
 
 def test_the_command_says_what_is_missing(tmp_path):
-    done = CliRunner().invoke(command.main, [str(tmp_path / "none")])
+    done = CliRunner().invoke(command.train_command, [str(tmp_path / "none")])
     assert done.exit_code == 1 and "params.json: no such file" in done.output
 
 
@@ -216,7 +216,7 @@ def one_of_two(number: int, port: int, path: Path) -> None:
     torch.set_num_threads(1)
     os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    with distributed.joined():
+    with distributed.group_joined():
         result = train("rank", MANY, resume=path, every=1, look_every=LOOK_EVERY)
     torch.save(result, path.with_name(f"result-{number}.pt"))
 

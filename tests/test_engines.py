@@ -6,7 +6,7 @@ import sys
 import pytest
 from twenty import read, twenty
 
-from scslib.cli.sample import sample
+from scslib.cli.sample import sample_command
 from scslib.jobs.child import Limits
 from scslib.jobs.engines import Engine
 
@@ -49,7 +49,7 @@ def test_an_engine_is_what_the_environment_says(monkeypatch):
 def test_options_that_cannot_be(options, message, monkeypatch):
     monkeypatch.setenv("SCS_ENGINE", "")
     with pytest.raises(ValueError) as error:
-        sample.main(["video.mp4", "--run", "x", *options], standalone_mode=False)
+        sample_command.main(["video.mp4", "--run", "x", *options], standalone_mode=False)
     assert message in str(error.value)
 
 

@@ -6,7 +6,7 @@ import pytest
 from scslib.samplers.fusion import (
     RULES,
     as_saliency,
-    choose,
+    best_number,
     convex_list,
     convex_score,
     intersect_list,
@@ -135,7 +135,7 @@ def test_the_chosen_alpha_is_the_one_that_serves_validation_videos_best():
     for seeing in (True, False):
         videos = [(t, n, t) if seeing else (n, t, t) for t, n in zip(truth, noise, strict=True)]
         for rule in ("convex-score", "convex-list", "union-list"):
-            best, worth = choose(rule, videos, k=4, values=(0.0, 0.5, 1.0))
+            best, worth = best_number(rule, videos, k=4, values=(0.0, 0.5, 1.0))
             assert best == (1.0 if seeing else 0.0)
             by_hand = [
                 np.mean([t[RULES[rule](v, a, 4, x)].mean() for v, a, t in videos]) for x in (0, 0.5, 1)
@@ -145,6 +145,6 @@ def test_the_chosen_alpha_is_the_one_that_serves_validation_videos_best():
 
 def test_choose_names_what_is_wrong():
     with pytest.raises(ValueError, match="rule \\('sum'\\)"):
-        choose("sum", [(np.ones(2), np.ones(2), np.ones(2))], k=1)
+        best_number("sum", [(np.ones(2), np.ones(2), np.ones(2))], k=1)
     with pytest.raises(ValueError, match="videos"):
-        choose("convex-score", [], k=1)
+        best_number("convex-score", [], k=1)

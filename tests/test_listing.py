@@ -9,14 +9,14 @@ from layouts import add, left_out, splits, texts, videos, write
 from scslib.cli.main import main
 from scslib.datasets.manifest import DatasetError, load_dataset
 from scslib.datasets.public.listing import Listing, unique_ids, write_listing
-from scslib.datasets.public.lists import Files, Row, leads_out
-from scslib.datasets.table import read_table
+from scslib.datasets.public.lists import Files, ListRow, leads_out
+from scslib.datasets.table import read_video_table
 
 ROWS = (
-    Row("a1", "jump, high/видео 1.mp4", "jump, high", "train"),
-    Row("a2", "jump, high/видео 2.mp4", "jump, high", "test"),
-    Row("b1", "пить чай/1.mp4", "пить чай", "train"),
-    Row("c1", "only test/1.mp4", "only test", "test"),
+    ListRow("a1", "jump, high/видео 1.mp4", "jump, high", "train"),
+    ListRow("a2", "jump, high/видео 2.mp4", "jump, high", "test"),
+    ListRow("b1", "пить чай/1.mp4", "пить чай", "train"),
+    ListRow("c1", "only test/1.mp4", "only test", "test"),
 )
 CLASSES = ("jump, high", "пить чай", "only test")
 
@@ -34,9 +34,9 @@ def test_every_listed_video_is_in_one_of_two_tables(root, tmp_path):
     (root / ROWS[1].path).unlink()
     (root / "broken.mp4").write_text("no video")
     more = (
-        Row("x1", "broken.mp4", "jump, high", "train"),
-        Row("x2", ROWS[0].path, "jump, high", "train"),
-        Row("x3", "x3.*", "jump, high", "train", problem="no such file"),
+        ListRow("x1", "broken.mp4", "jump, high", "train"),
+        ListRow("x2", ROWS[0].path, "jump, high", "train"),
+        ListRow("x3", "x3.*", "jump, high", "train", problem="no such file"),
     )
     segments = (("b1", 0.25, 0.5), ("a2", 0.0, 1.0), ("c1", 0.0, 1.0))
     data = write(listing(root, ROWS + more, segments=segments, notes=("a note",)), tmp_path)
@@ -118,7 +118,7 @@ TABLE = (
 def test_a_table_with_splits(tmp_path):
     texts(tmp_path, my__csv="\ufeff" + TABLE + "c.mp4,x,train,g3,\n")
     videos(tmp_path, ["a, 1.mp4", "б 2.mp4", "c.mp4"])
-    data = write_listing(read_table(tmp_path / "my.csv"), tmp_path.parent / "made", workers=1)
+    data = write_listing(read_video_table(tmp_path / "my.csv"), tmp_path.parent / "made", workers=1)
     own = {"a_1": ("пить, чай", "train"), "б_2": ("пить, чай", "test"), "c": ("x", "train")}
     assert splits(data) == own and sorted(data.videos["group"]) == ["g1", "g2", "g3"]
     assert "colour" not in data.videos
@@ -130,12 +130,12 @@ def test_a_table_without_splits_draws_them(tmp_path):
     tables = [lines, lines[::-1]]
     for i, own in enumerate(tables):
         (tmp_path / f"{i}.csv").write_text("\n".join(["path,label,group", *own]))
-    first, again = (read_table(tmp_path / f"{i}.csv", tmp_path, test_share=0.4) for i in (0, 1))
+    first, again = (read_video_table(tmp_path / f"{i}.csv", tmp_path, test_share=0.4) for i in (0, 1))
     assert first.rows == again.rows and first.made_with == {"test_share": 0.4, "seed": 0}
     parts = {split: {r.group for r in first.rows if r.split == split} for split in ("train", "test")}
     assert len(parts["test"]) == 2 and not parts["train"] & parts["test"]
     with pytest.raises(ValueError, match=r"test_share \(0\) must be"):
-        read_table(tmp_path / "0.csv", test_share=0)
+        read_video_table(tmp_path / "0.csv", test_share=0)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_lines_that_cannot_be_used(tmp_path, line, message):
     texts(tmp_path, my__csv=TABLE)
     add(tmp_path / "my.csv", line)
     with pytest.raises(DatasetError) as caught:
-        read_table(tmp_path / "my.csv")
+        read_video_table(tmp_path / "my.csv")
     assert message in str(caught.value) and "my.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -17,7 +17,7 @@ from scslib.report.fonts import drawn
 from scslib.report.gallery import load_gallery, make_entry, save_gallery
 from scslib.report.player import curve, marks, render_entry, ticks
 from scslib.video.clips import index_clips
-from scslib.video.container import FORMATS, READ, VideoError
+from scslib.video.container import FORMATS, READABLE, VideoError
 from scslib.video.probe import probe
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -182,7 +182,7 @@ def test_a_video_in_another_container_says_so_and_what_to_do(tmp_path, name, cod
     for read in (probe, index_clips, probe):  # the second time, too
         with pytest.raises(VideoError, match=f"a video in the container {container}, ") as error:
             read(path)
-        assert READ in str(error.value) and "`ffmpeg -i " in str(error.value)
+        assert READABLE in str(error.value) and "`ffmpeg -i " in str(error.value)
         assert path.stem + ".mkv" in str(error.value) and "\n" not in str(error.value)
 
 
@@ -197,8 +197,10 @@ def test_what_is_no_video_is_not_to_be_converted(tmp_path, text):
 
 
 def test_readme_lists_the_containers_that_are_read():
-    assert READ in README.read_text(encoding="utf-8")
+    assert READABLE in README.read_text(encoding="utf-8")
     families = {"mov": "MOV", "mp4": "MP4", "3gp": "3GP", "mpegts": "MPEG-TS", "mpeg": "MPEG-PS"}
     families |= {"matroska": "Matroska", "webm": "WebM", "avi": "AVI", "flv": "FLV", "ogg": "Ogg"}
     others = {"m4a", "3g2", "mj2"}  # the same as MP4
-    assert {families[name] for name in FORMATS.split(",") if name not in others} == set(READ.split(", "))
+    assert {families[name] for name in FORMATS.split(",") if name not in others} == set(
+        READABLE.split(", ")
+    )

@@ -15,7 +15,7 @@ from scslib.datasets.manifest import write_dataset
 from scslib.datasets.prepare import prepare
 from scslib.datasets.public.listing import unique_ids
 from scslib.jobs import files
-from scslib.jobs.files import check_file, check_folder, short_name, write_text
+from scslib.jobs.files import check_file, check_folder, short_file_name, write_text
 from scslib.jobs.shards import Read, run_shards
 from scslib.video.recode import Recoding
 
@@ -102,11 +102,11 @@ def test_names_are_counted_in_bytes_with_what_is_added_to_them(tmp_path):
 
 
 def test_short_names_are_safe_and_different():
-    assert short_name("v") == "v" and short_name("ж" * 90) == "ж" * 90
-    cut = [short_name("ж" * 120 + end) for end in "ab"] + [short_name("x" * 255)]
+    assert short_file_name("v") == "v" and short_file_name("ж" * 90) == "ж" * 90
+    cut = [short_file_name("ж" * 120 + end) for end in "ab"] + [short_file_name("x" * 255)]
     assert len(set(cut)) == 3 and all(len(os.fsencode(name)) <= 180 for name in cut)
-    assert short_name("ж" * 120 + "a") == cut[0] and cut[0].startswith("жжж")
-    assert len(os.fsencode(short_name(os.fsdecode(b"\xff" * 200)))) <= 180
+    assert short_file_name("ж" * 120 + "a") == cut[0] and cut[0].startswith("жжж")
+    assert len(os.fsencode(short_file_name(os.fsdecode(b"\xff" * 200)))) <= 180
 
 
 def test_ids_are_counted_in_bytes():

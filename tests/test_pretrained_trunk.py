@@ -11,7 +11,7 @@ from scslib.datasets.synthetic.make import make_synthetic
 from scslib.datasets.synthetic.plan import Synthetic
 from scslib.models import specs
 from scslib.models.checkpoints import CheckpointError, load_sampler, save_sampler
-from scslib.models.samplers import PretrainedTrunk, Sampler
+from scslib.models.samplers import PretrainedTrunk, SamplerNetwork
 from scslib.samplers.extraction import extract_features
 from scslib.samplers.features import FeatureSpec
 from scslib.samplers.inputs import sampler_inputs
@@ -62,7 +62,7 @@ def test_the_trunk_sees_what_its_network_was_made_to_see(trunk):
     levels = torch.randint(0, 256, (1, 2, 3, 64, 64)).float()
     inputs = (levels - 114.75) / 57.0  # as `modalities` says
     network = timm.create_model("tf_efficientnet_lite0", num_classes=0).eval()
-    network.load_state_dict(specs.load(LITE0)[0].trunk.state_dict())
+    network.load_state_dict(specs.load_spec(LITE0)[0].trunk.state_dict())
     with torch.inference_mode():
         expected = network((levels[0] - 127) / 128).mean(0, keepdim=True)
         found = trunk(inputs, torch.ones(1, 2, dtype=torch.bool))
@@ -70,7 +70,7 @@ def test_the_trunk_sees_what_its_network_was_made_to_see(trunk):
 
 
 def test_kept_features_give_what_the_pictures_give(trunk, features, kept):
-    network = Sampler(("iframes",), 1, 2, 2, iframe_trunk="tf_efficientnet_lite0")
+    network = SamplerNetwork(("iframes",), 1, 2, 2, iframe_trunk="tf_efficientnet_lite0")
     network.trunks["iframes"].load_state_dict(trunk.state_dict())
     video_id = features.status["video_id"].iloc[0]
     picks = [(video_id, clip) for clip in range(3)]
@@ -98,7 +98,7 @@ def test_a_frozen_trunk_stays_as_it_is_and_its_head_learns(frozen, trunk, little
         assert all(same) if frozen else not any(same), kind
     heads = [network.head.weight for network in trained.networks.values()]
     torch.manual_seed(0)
-    start = Sampler(("iframes",), 2, 2, 2, iframe_trunk="tf_efficientnet_lite0")
+    start = SamplerNetwork(("iframes",), 2, 2, 2, iframe_trunk="tf_efficientnet_lite0")
     assert not torch.equal(heads[0], start.head.weight)
 
 
@@ -126,7 +126,7 @@ def test_only_a_network_of_timm_can_be_a_trunk(spec, tmp_path, trunk):
 
 
 def test_a_sampler_that_names_an_address_is_refused(tmp_path):
-    network = Sampler(("iframes",), 1, 2, 2)
+    network = SamplerNetwork(("iframes",), 1, 2, 2)
     network.settings["iframe_trunk"] = "hf-hub:somebody/model"
     save_sampler(tmp_path / "s.safetensors", network, objective="rank", classes="ab", features={})
     with pytest.raises(CheckpointError, match="must be one of timm's"):

@@ -15,22 +15,36 @@ from safetensors.torch import save_file
 
 from scslib.models.checkpoints import CheckpointError, identify, load_classifier, save_classifier
 from scslib.models.published import recognise, unwrap
-from scslib.models.torchvision_video import view_of
-from scslib.models.views import LARGE, LONG, SYMMETRIC
+from scslib.models.torchvision_video import torchvision_view
+from scslib.models.views import LARGE_INPUT, LONG, SYMMETRIC
 
 IG65M = replace(
-    LARGE,
+    LARGE_INPUT,
     mean=tuple(v / 255 for v in (123.675, 116.28, 103.53)),
     std=tuple(v / 255 for v in (58.395, 57.12, 57.375)),
 )
 FAMILIES = {
     # file name: family, architecture, view, eps, kind, shapes in the kit's names
-    "mc3_18.pth": ("torchvision", "mc3_18", view_of("mc3_18"), 1e-5, "mc3", lambda: r3d(1, 400)),
-    "r3d_18.pth": ("torchvision", "r3d_18", view_of("r3d_18"), 1e-5, "r3d", lambda: r3d(3, 400)),
+    "mc3_18.pth": (
+        "torchvision",
+        "mc3_18",
+        torchvision_view("mc3_18"),
+        1e-5,
+        "mc3",
+        lambda: r3d(1, 400),
+    ),
+    "r3d_18.pth": (
+        "torchvision",
+        "r3d_18",
+        torchvision_view("r3d_18"),
+        1e-5,
+        "r3d",
+        lambda: r3d(3, 400),
+    ),
     "r2plus1d_18.pth": (
         "torchvision",
         "r2plus1d_18",
-        view_of("r2plus1d_18"),
+        torchvision_view("r2plus1d_18"),
         1e-5,
         "r2plus1d",
         lambda: r2plus1d((2, 2, 2, 2), False, 400),
@@ -43,10 +57,10 @@ FAMILIES = {
         "r2plus1d",
         lambda: r2plus1d((3, 4, 6, 3), True, 400),
     ),
-    "irCSN_152_ig65m.pth": ("VMZ", "ir_csn_152", LARGE, 1e-3, "ir", lambda: csn("ir", 359)),
-    "ipCSN_152.safetensors": ("VMZ", "ip_csn_152", LARGE, 1e-3, "ip", lambda: csn("ip", 400)),
+    "irCSN_152_ig65m.pth": ("VMZ", "ir_csn_152", LARGE_INPUT, 1e-3, "ir", lambda: csn("ir", 359)),
+    "ipCSN_152.safetensors": ("VMZ", "ip_csn_152", LARGE_INPUT, 1e-3, "ip", lambda: csn("ip", 400)),
     "ircsn_ig65m.pth": ("mmaction2", "ir_csn_152", IG65M, 1e-3, "ir", lambda: csn("ir", 400)),
-    "ipcsn_sports1m.pth": ("mmaction2", "ip_csn_152", LARGE, 1e-3, "ip", lambda: csn("ip", 487)),
+    "ipcsn_sports1m.pth": ("mmaction2", "ip_csn_152", LARGE_INPUT, 1e-3, "ip", lambda: csn("ip", 487)),
     "rgb_imagenet.pt": ("pytorch-i3d", "i3d", SYMMETRIC, 1e-3, "i3d", lambda: i3d(400)),
     "model_rgb.pth": ("kinetics_i3d_pytorch", "i3d", SYMMETRIC, 1e-3, "i3d", lambda: i3d(400)),
 }

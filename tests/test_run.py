@@ -18,7 +18,7 @@ from torchvision.models.video import MC3_18_Weights, mc3_18
 from scslib.cli.main import main
 from scslib.jobs.run_folder import Run
 from scslib.models.checkpoints import load_classifier
-from scslib.models.torchvision_video import view_of
+from scslib.models.torchvision_video import torchvision_view
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED = "01,03-06,08,10"  # for a second run: without slow ones that no other needs
@@ -152,7 +152,7 @@ def test_a_published_classifier_takes_the_place_of_f(smoke, work, tmp_path, monk
         "03", tmp_path / "03.ipynb", checkpoint="torchvision:mc3_18/KINETICS400_V1", **where, **steps
     )
     network, view, classes = load_classifier(tmp_path / "run" / "checkpoints" / "classifier.safetensors")
-    assert view == view_of("mc3_18")
+    assert view == torchvision_view("mc3_18")
     assert len(classes) == 3
     for name, tensor in theirs.items():
         assert name.startswith("fc.") or torch.equal(tensor, network.state_dict()[name]), name

@@ -8,12 +8,12 @@ from streams import panning, tone, write
 
 from scslib.datasets.manifest import write_dataset
 from scslib.models.checkpoints import save_sampler
-from scslib.models.samplers import Sampler
-from scslib.samplers.cascade import STAGES, cascade_of, load_cascade
+from scslib.models.samplers import SamplerNetwork
+from scslib.samplers.cascade import CASCADE_NETWORKS, cascade_of, load_cascade
 from scslib.samplers.extraction import extract_features
 from scslib.samplers.features import FeatureSpec
 from scslib.samplers.learned import (
-    NETWORKS,
+    NETWORK_INPUTS,
     SAMPLERS,
     load_clip_sampler,
     load_networks,
@@ -71,7 +71,7 @@ def test_what_is_looked_up_is_what_the_networks_say(features, scores, tiny_run, 
         np.testing.assert_allclose(known.saliency(features, video_id), expected, atol=1e-6)
         some = known.saliency(features, video_id, np.array([7, 2]))
         np.testing.assert_allclose(some, expected[[7, 2]], atol=1e-6)
-    single = {name: scored(name, scores, objective="rank") for name in STAGES}
+    single = {name: scored(name, scores, objective="rank") for name in CASCADE_NETWORKS}
     cascade = load_cascade(tiny_run / "checkpoints", k=2, **WHICH)
     found = cascade_of(single, k=2).saliency(features, video_id)
     np.testing.assert_array_equal(found, cascade.saliency(features, video_id))
@@ -79,9 +79,9 @@ def test_what_is_looked_up_is_what_the_networks_say(features, scores, tiny_run, 
 
 def test_every_network_is_there_but_for_the_one_that_hears_where_nothing_sounds(scores, tiny_run):
     assert scores.status["video_id"].tolist() == ["loud", "silent"]
-    networks = load_networks(NETWORKS, tiny_run / "checkpoints", **WHICH)
-    for name, network in zip(NETWORKS, networks, strict=True):
-        assert network.modalities == NETWORKS[name]
+    networks = load_networks(NETWORK_INPUTS, tiny_run / "checkpoints", **WHICH)
+    for name, network in zip(NETWORK_INPUTS, networks, strict=True):
+        assert network.modalities == NETWORK_INPUTS[name]
         assert scores.get("loud", name).shape == (10, 1)
         assert scores.has("silent", name) == (name != "logmel")
 
@@ -105,10 +105,10 @@ def test_they_are_kept_and_those_of_other_weights_or_features_are_others(
 
 def test_with_ac_every_network_has_a_score_for_each_class(dataset, features, tmp_path):
     about = {"objective": "ac", "classes": ["a", "b", "c"], "features": {"clip_len": 4}}
-    for seed, (name, modalities) in enumerate(NETWORKS.items()):
+    for seed, (name, modalities) in enumerate(NETWORK_INPUTS.items()):
         torch.manual_seed(seed)
         path = tmp_path / f"{name}-ac-seed0.safetensors"
-        save_sampler(path, Sampler(modalities, 3, 4, 4), **about)
+        save_sampler(path, SamplerNetwork(modalities, 3, 4, 4), **about)
     which = {"objective": "ac", "seed": 0}
     scores = network_scores(dataset, features, tmp_path, tmp_path / "s", workers=1, **which)
     assert scores.get("loud", "joint").shape == (10, 3)

@@ -17,11 +17,11 @@ from scslib.jobs.user_files import NAMED
 from scslib.models import specs, timm_frames, torchvision_video
 from scslib.models.checkpoints import (
     CheckpointError,
+    checkpoint_name,
     fingerprint,
     identify,
     load_classifier,
     save_classifier,
-    short_name,
 )
 from scslib.training.dense_scores import classify
 
@@ -86,9 +86,9 @@ def test_transformers_models_give_the_librarys_probabilities(name, tmp_path):
     assert names == [f"LABEL_{i}" for i in range(5)] and np.ptp(expected, 1).min() > 0.01
 
 
-@pytest.mark.parametrize("name", torchvision_video.NETWORKS)
+@pytest.mark.parametrize("name", torchvision_video.VIDEO_NETWORKS)
 def test_torchvisions_inputs_are_those_of_its_own_presets(name):
-    view = torchvision_video.view_of(name)
+    view = torchvision_video.torchvision_view(name)
     clips = torch.from_numpy(drawn_clips(view.frames))
     preset = torchvision.models.get_model_weights(name).DEFAULT.transforms()
     torch.testing.assert_close(view.prepare(clips), preset(clips.permute(0, 1, 4, 2, 3)))
@@ -126,8 +126,8 @@ def test_timm_networks_give_the_mean_of_the_frames_logits(name, tmp_path):
 
 def test_a_temporal_convolution_begins_as_the_mean_of_the_frames():
     torch.manual_seed(0)
-    plain = timm_frames.build("resnet18", 3).eval()
-    moving = timm_frames.build("resnet18", 3, temporal=True).eval()
+    plain = timm_frames.build_timm("resnet18", 3).eval()
+    moving = timm_frames.build_timm("resnet18", 3, temporal=True).eval()
     moving.load_state_dict(plain.state_dict(), strict=False)
     clips = torch.randn(2, 3, 4, 64, 64)
     torch.testing.assert_close(moving(clips), plain(clips))
@@ -182,7 +182,7 @@ def test_each_kind_comes_back_from_a_checkpoint_with_another_head(tmp_path, own_
         )
         again, seen, names = load_classifier(path)
         clips = drawn_clips(view.length)
-        assert names == ["a", "b", "c"] and specs.describe(seen) == specs.describe(view)
+        assert names == ["a", "b", "c"] and specs.view_as_json(seen) == specs.view_as_json(view)
         np.testing.assert_array_equal(classify(again, seen, clips), classify(network, view, clips))
         assert len({fingerprint(spec), fingerprint(path)}) == 2
 
@@ -190,7 +190,7 @@ def test_each_kind_comes_back_from_a_checkpoint_with_another_head(tmp_path, own_
 def test_options_say_what_is_seen(tmp_path, own_file):
     hub, resnet, lite, _ = (load_classifier(spec)[1] for spec in every_kind(tmp_path, own_file))
     assert (hub.frame_rate, resnet.frames, lite.size) == (5.0, 8, 64)
-    assert replace(resnet, frames=16) == torchvision_video.view_of("r3d_18")
+    assert replace(resnet, frames=16) == torchvision_video.torchvision_view("r3d_18")
 
 
 def test_code_of_a_checkpoint_runs_only_where_the_user_has_named_it(tmp_path, own_file, monkeypatch):
@@ -265,9 +265,11 @@ def test_a_wrong_spec_is_answered_in_one_line(spec, said):
 
 
 def test_short_names_tell_specs_apart():
-    assert short_name("timm:tf_efficientnet_lite0/pypi?size=64") == "tf_efficientnet_lite0-pypi-size64"
-    assert short_name("hf:MCG-NJU/videomae-base") == "videomae-base"
-    assert short_name("here/my_f.py:build") == "my_f"
+    assert (
+        checkpoint_name("timm:tf_efficientnet_lite0/pypi?size=64") == "tf_efficientnet_lite0-pypi-size64"
+    )
+    assert checkpoint_name("hf:MCG-NJU/videomae-base") == "videomae-base"
+    assert checkpoint_name("here/my_f.py:build") == "my_f"
 
 
 def test_paths_in_specs_become_whole(tmp_path, monkeypatch):

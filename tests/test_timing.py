@@ -8,10 +8,10 @@ from scslib.evaluation.timing import time_methods
 from scslib.jobs.clock import STAGES, Clock
 from scslib.models.classifiers import build_classifier
 from scslib.models.costs import measure
-from scslib.models.samplers import Sampler
+from scslib.models.samplers import SamplerNetwork
 from scslib.models.views import ClassifierInput
 from scslib.samplers.features import FeatureSpec
-from scslib.samplers.learned import ClipSampler
+from scslib.samplers.learned import LearnedSampler
 from scslib.samplers.untrained import packet_size
 from scslib.video.clips import index_clips
 
@@ -30,7 +30,7 @@ def test_a_clock_charges_the_stage_even_if_the_work_fails():
 def table(movie):
     torch.manual_seed(0)
     classifier = build_classifier("mc3_18", 3, width=2).eval()
-    sight = ClipSampler("sight", "rank", (Sampler(("motion",), 1, 2, 2).eval(),))
+    sight = LearnedSampler("sight", "rank", (SamplerNetwork(("motion",), 1, 2, 2).eval(),))
     samplers = [packet_size(), sight]
     spec = FeatureSpec(clip_len=4)
     found = time_methods([movie.path], (classifier, VIEW, None), samplers, spec, k=3, adaptive="sight")

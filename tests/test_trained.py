@@ -18,7 +18,7 @@ from scslib.models.samplers import MODALITIES
 from scslib.samplers.bundle import METHODS, export, load_trained
 from scslib.samplers.cascade import Cascade
 from scslib.samplers.features import FeatureSpec, read_video
-from scslib.samplers.learned import ClipSampler
+from scslib.samplers.learned import LearnedSampler
 from scslib.video.clips import index_clips
 
 
@@ -81,7 +81,7 @@ MADE_OF = {
 def test_a_file_gives_the_very_saliencies_of_the_run(trained, checkpoints, features, source, method):
     found = trained[source]
     assert found.spec == FeatureSpec(clip_len=4) and found.objective == "rank"
-    single = [ClipSampler(name, "rank", (checkpoints[name],)) for name in MADE_OF[method]]
+    single = [LearnedSampler(name, "rank", (checkpoints[name],)) for name in MADE_OF[method]]
     if method == "cascade":
         expected = Cascade(method, tuple(single[:2]), single[2], 1).saliency(features, "")
     else:

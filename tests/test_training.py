@@ -11,11 +11,11 @@ from torchvision.models.video import mc3_18 as torchvision_mc3_18
 
 from scslib.models.checkpoints import load_sampler, save_sampler
 from scslib.models.classifiers import build_classifier
-from scslib.models.samplers import BACKBONES, PictureTrunk, Sampler, SoundTrunk, joined
+from scslib.models.samplers import BACKBONES, PictureTrunk, SamplerNetwork, SoundTrunk, joint_network
 from scslib.models.views import ClassifierInput
 from scslib.samplers.features import VideoFeatures
 from scslib.samplers.inputs import sampler_inputs
-from scslib.samplers.learned import ClipSampler
+from scslib.samplers.learned import LearnedSampler
 from scslib.training import sampler
 from scslib.training.batches import AcBatches
 from scslib.training.loop import LOOK_BATCHES, fit
@@ -63,7 +63,7 @@ def moving():
 
 
 def precision(network, objective, features, active):
-    sampler = ClipSampler("motion", objective, (network,))
+    sampler = LearnedSampler("motion", objective, (network,))
     hits = []
     for video_id, truth in active.items():
         top = np.argsort(-sampler.saliency(features, video_id))[:4]
@@ -75,7 +75,7 @@ def precision(network, objective, features, active):
 def ac(moving):
     features, labels, _ = moving
     torch.manual_seed(0)
-    network = Sampler(("motion",), CLASSES, 4, 4)
+    network = SamplerNetwork(("motion",), CLASSES, 4, 4)
     curve = train_ac(network, features, labels, Schedule(60, batch=32, lr=1e-2), seed=0)
     return network, curve.losses
 
@@ -102,7 +102,7 @@ def test_the_same_seed_gives_the_same_network(moving):
     weights = []
     for _ in range(2):
         torch.manual_seed(1)
-        network = Sampler(("motion",), CLASSES, 2, 2)
+        network = SamplerNetwork(("motion",), CLASSES, 2, 2)
         train_ac(network, features, labels, Schedule(3, batch=8), seed=1)
         weights.append(torch.cat([p.flatten() for p in network.parameters()]))
     assert torch.equal(*weights)
@@ -136,7 +136,7 @@ def test_a_recipe_is_ac_and_then_rank_from_it(moving, lessons):
     features, options = moving[0], {"classes": CLASSES, "seed": 3}
     trained = train_sampler("motion", features, lessons, RECIPE, **options)
     torch.manual_seed(3)
-    by_hand = Sampler(("motion",), CLASSES, 2, 2)
+    by_hand = SamplerNetwork(("motion",), CLASSES, 2, 2)
     train_ac(by_hand, features, lessons.labels, RECIPE.ac, seed=3)
     ranker = by_hand.for_ranking()
     train_rank(ranker, features, lessons.targets, RECIPE.rank, clips_per_video=4, seed=3)
@@ -164,7 +164,7 @@ def test_a_training_ends_when_validation_falls_no_longer(moving, lessons, tmp_pa
 
     def train(**options):
         torch.manual_seed(2)
-        network = Sampler(("motion",), CLASSES, 2, 2)
+        network = SamplerNetwork(("motion",), CLASSES, 2, 2)
         options |= {"validation": validation, "seed": 0}
         return network, train_ac(network, features, lessons.labels, schedule, **options)
 
@@ -216,7 +216,7 @@ def test_a_training_is_not_ended_before_its_least_steps(least, ends_after):
 
 
 def test_one_that_does_not_end_by_itself_ends_at_its_last_step(moving, lessons):
-    network = Sampler(("motion",), CLASSES, 2, 2)
+    network = SamplerNetwork(("motion",), CLASSES, 2, 2)
     schedule = Schedule(7, batch=8, look_every=3, patience=5)
     options = {"validation": lessons.validation_labels, "seed": 0}
     curve = train_ac(network, moving[0], lessons.labels, schedule, **options)
@@ -235,7 +235,7 @@ def test_joint_training_begins_as_the_mean_and_leaves_the_trunks_alone(moving, l
     inputs = sampler_inputs(features, picks, ("motion", "residual"))
     for kind in ("ac", "rank"):
         networks = [single.networks[kind].eval() for single in singles]
-        network = joined(networks).eval()
+        network = joint_network(networks).eval()
         with torch.inference_mode():
             mean = sum(one(inputs) for one in networks) / 2
             assert torch.allclose(network(inputs), mean, atol=1e-5)
@@ -245,14 +245,14 @@ def test_joint_training_begins_as_the_mean_and_leaves_the_trunks_alone(moving, l
         for single in singles:
             for name, trunk in single.networks[kind].trunks.items():
                 assert_same(network.trunks[name], trunk)
-        start = joined([single.networks[kind] for single in singles])
+        start = joint_network([single.networks[kind] for single in singles])
         assert not torch.equal(network.head.weight, start.head.weight)
 
 
 def test_a_modality_that_does_not_count_is_made_up_for():
     """In training only; the weights of those that count add up to their number."""
     torch.manual_seed(0)
-    network = joined([Sampler((name,), 2, 4, 4) for name in ("motion", "residual")])
+    network = joint_network([SamplerNetwork((name,), 2, 4, 4) for name in ("motion", "residual")])
     torch.nn.init.zeros_(network.head.bias)
     inputs = {"motion": torch.randn(2, 1, 2, 6, 6), "residual": torch.randn(2, 1, 3, 6, 6)}
     inputs |= {f"{name}_mask": torch.ones(2, 1, dtype=torch.bool) for name in ("motion", "residual")}
@@ -267,7 +267,7 @@ def test_a_modality_that_does_not_count_is_made_up_for():
 
 def test_a_masked_picture_does_not_count():
     torch.manual_seed(0)
-    network = Sampler(("motion",), 3, 4, 4).eval()
+    network = SamplerNetwork(("motion",), 3, 4, 4).eval()
     pictures = torch.randn(1, 5, 2, 6, 6)
     mask = torch.tensor([[True, True, False, True, False]])
     other = pictures.clone()
@@ -315,7 +315,7 @@ def test_shufflenet_at_full_width_is_torchvisions_but_for_its_first_layer_and_he
 def test_every_backbone_takes_every_picture_and_survives_its_checkpoint(
     backbone, modality, channels, tmp_path
 ):
-    network = Sampler((modality,), 5, 8, 8, backbone).eval()
+    network = SamplerNetwork((modality,), 5, 8, 8, backbone).eval()
     inputs = {modality: torch.randn(2, 3, channels, 8, 10), f"{modality}_mask": torch.ones(2, 3) > 0}
     path = tmp_path / "s.safetensors"
     save_sampler(path, network, objective="ac", classes="abcde", features={})

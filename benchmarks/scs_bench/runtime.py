@@ -20,12 +20,12 @@ from scslib.experiments.notebooks import preset
 from scslib.jobs.clock import STAGES
 from scslib.jobs.threads import cores
 from scslib.models.classifiers import build_classifier
-from scslib.models.samplers import Sampler
+from scslib.models.samplers import SamplerNetwork
 from scslib.models.views import ClassifierInput
 from scslib.report.paper import beside
 from scslib.samplers.cascade import Cascade
 from scslib.samplers.features import FeatureSpec
-from scslib.samplers.learned import SAMPLERS, ClipSampler
+from scslib.samplers.learned import SAMPLERS, LearnedSampler
 from scslib.samplers.untrained import motion_energy, packet_size
 from scslib.video.recode import lengthened
 from scslib.video.write import Encoding
@@ -90,9 +90,9 @@ def in_words(sizes: dict) -> str:
 def samplers_of(sizes: dict, k: int, device: str) -> tuple[list, FeatureSpec]:
     """All rows that choose, with random weights; sizes: parameters of notebook 05."""
 
-    def sampler(name: str, *inputs: tuple[str, ...]) -> ClipSampler:
-        networks = [Sampler(i, 1, sizes["sampler_width"], sizes["sound_width"]) for i in inputs]
-        return ClipSampler(name, "rank", tuple(_ready(network, device) for network in networks))
+    def sampler(name: str, *inputs: tuple[str, ...]) -> LearnedSampler:
+        networks = [SamplerNetwork(i, 1, sizes["sampler_width"], sizes["sound_width"]) for i in inputs]
+        return LearnedSampler(name, "rank", tuple(_ready(network, device) for network in networks))
 
     audio = sampler("audio", ("logmel",))
     visual = sampler("visual", *[(name,) for name in SAMPLERS["visual"]])

@@ -189,12 +189,12 @@ def activitynet(videos: Path, out: Path, annotations: Path, copy: bool, workers:
 )
 def table(csv: Path, out: Path, videos: Path, copy: bool, workers: int, **options) -> None:
     """Make a dataset of any videos by CSV: path,label[,split,video_id,group]."""
-    from scslib.datasets.table import read_table
+    from scslib.datasets.table import read_video_table
 
-    _write(read_table(csv, videos, **options), out, copy, workers)
+    _write(read_video_table(csv, videos, **options), out, copy, workers)
 
 
-@data.command()
+@data.command("prepare")
 @click.argument("dataset", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--short-side", type=int, help="Pixels; 0 keeps the size, and no video is made larger.")
@@ -203,13 +203,12 @@ def table(csv: Path, out: Path, videos: Path, copy: bool, workers: int, **option
 @click.option("--quality", type=int, help="CRF (h264) or quantiser (mpeg4); lower is better.")
 @click.option("--workers", type=int, default=0, help="Processes; 0: one a core.")
 @engine_options
-def prepare(dataset: Path, out: Path, workers: int, **options) -> None:
+def prepare_command(dataset: Path, out: Path, workers: int, **options) -> None:
     """Encode a dataset as the paper's was: short side 256, GOP of 12, no B-frames, sound kept."""
-    from scslib.datasets.prepare import SETTING
-    from scslib.datasets.prepare import prepare as make
+    from scslib.datasets.prepare import SETTING, prepare
 
     given = {name: value for name, value in options.items() if value is not None}
-    _show(make(dataset, out, replace(SETTING, **given), workers=workers))
+    _show(prepare(dataset, out, replace(SETTING, **given), workers=workers))
 
 
 @data.command("download")

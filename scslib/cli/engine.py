@@ -9,7 +9,7 @@ import click
 DEVICE = click.option(
     "--device", default="auto", show_default=True, help="Where networks run: cpu, cuda, cuda:1, mps."
 )
-OPTIONS = (
+ENGINE_OPTIONS = (
     click.option("--engine", default="local", show_default=True, help="local: processes; or ray."),
     click.option("--address", default="", help="Of a Ray cluster; else one on this machine."),
     click.option(
@@ -40,6 +40,6 @@ def engine_options(command):
         Engine(engine, address, Limits(timeout, memory), retry, connect_timeout).use()
         return command(**options)
 
-    for option in reversed(OPTIONS):
+    for option in reversed(ENGINE_OPTIONS):
         wrapped = option(wrapped)
     return wrapped

@@ -10,7 +10,7 @@ import click
 
 from scslib.cli.data import data
 from scslib.cli.engine import DEVICE, engine_options
-from scslib.cli.sample import export, sample
+from scslib.cli.sample import export_command, sample_command
 from scslib.cli.sweep import regress, sweep
 
 
@@ -124,5 +124,5 @@ def report(run_folder: str) -> None:
     click.echo(write_report(Run(resolve(run_folder, "runs"))))
 
 
-for command in (data, sample, export, sweep, regress):
+for command in (data, sample_command, export_command, sweep, regress):
     main.add_command(command)

@@ -18,7 +18,7 @@ NO_RUN = """a trained sampler is needed: --run RUN, or a file that scs export ha
 One from some twenty of your recordings: docs/own_video.md; one from drawn video: make tutorial."""
 
 
-@click.command()
+@click.command("sample")
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--run", help="A run's folder, its name under runs/, or an exported file.")
 @click.option("-k", type=int, default=10, show_default=True, help="How many clips.")
@@ -44,7 +44,7 @@ One from some twenty of your recordings: docs/own_video.md; one from drawn video
 @click.option("--workers", type=int, default=0, help="Processes; 0, one for each core.")
 @DEVICE
 @engine_options
-def sample(
+def sample_command(
     videos, run, k, sampler, seed, csv, lines, sheet, clips, highlights, status, keep, **options
 ) -> None:
     """The K most salient clips of any VIDEOS (files, or folders of them).
@@ -90,11 +90,11 @@ def sample(
         sys.exit(1)
 
 
-@click.command()
+@click.command("export")
 @click.argument("run")
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--seed", type=int, default=0, show_default=True, help="Which of the run's samplers.")
-def export(run: str, path: Path, seed: int) -> None:
+def export_command(run: str, path: Path, seed: int) -> None:
     """Write all samplers of RUN into the one FILE (.safetensors), to be used elsewhere."""
     import scslib
 
@@ -117,9 +117,9 @@ def _files(videos: Sequence[Path]) -> Iterator[Path]:
 
 def _names(files: Sequence[Path]) -> list[str]:
     """What is made of a video is named after it; long names are cut, and equal ones numbered."""
-    from scslib.jobs.files import short_name
+    from scslib.jobs.files import short_file_name
 
-    stems = [short_name(file.stem) for file in files]
+    stems = [short_file_name(file.stem) for file in files]
     often, seen = Counter(stem.casefold() for stem in stems), Counter()
     names = []
     for stem in stems:

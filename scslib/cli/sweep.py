@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 EVALUATION = "01,03-06"  # the notebooks that results/methods.csv needs
-SHOWN = ("random", "uniform", "dense", "audio", "visual", "audio-visual", "oracle")
+SHOWN_METHODS = ("random", "uniform", "dense", "audio", "visual", "audio-visual", "oracle")
 
 
 @click.command()
@@ -40,7 +40,7 @@ def sweep(
     from scslib.experiments import results
     from scslib.experiments.notebooks import RunError, check_data, read_from
     from scslib.experiments.parameters import from_command_line
-    from scslib.experiments.sweep_plan import describe, load_sweep, plan_sweep
+    from scslib.experiments.sweep_plan import load_sweep, plan_in_words, plan_sweep
     from scslib.experiments.sweep_run import run_sweep
     from scslib.jobs.files import replacing
     from scslib.jobs.run_folder import resolve
@@ -59,12 +59,12 @@ def sweep(
     for values in about.runs.values():
         check_data(about.fixed | values)
     if dry_run:
-        click.echo(describe(plan, at_once))
+        click.echo(plan_in_words(plan, at_once))
         return
     done = run_sweep(plan, at_once=at_once, command=shlex.join(["scs", *sys.argv[1:]]))
     if (plan.folder / "results.csv").is_file():
         frame = results.load_runs(plan.folder)
-        click.echo("\n" + results.readable_means(frame, about.varied, SHOWN).to_string())
+        click.echo("\n" + results.readable_means(frame, about.varied, SHOWN_METHODS).to_string())
         if about.contrasts:
             table = contrasts_of(plan.folder, about.contrasts)
             with replacing(plan.folder / "contrasts.csv") as part:

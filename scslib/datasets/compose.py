@@ -40,7 +40,7 @@ from scslib.datasets.composition import Composition
 from scslib.datasets.copies import without_copies
 from scslib.datasets.manifest import Dataset, DatasetError, check_classes, write_dataset
 from scslib.datasets.pieces import Piece, piece_pictures, piece_sound
-from scslib.datasets.plans import choose_test_groups, deal_videos, plan_videos
+from scslib.datasets.plans import choose_test_groups, deal_videos, plan_all_composed
 from scslib.datasets.sources import Source
 from scslib.jobs.files import check_folder, replacing_if_other
 from scslib.jobs.fingerprint import code_of
@@ -76,7 +76,7 @@ def make_composed(
     test_groups = choose_test_groups(actions, spec)
     videos = deal_videos(actions, classes, test_groups, spec)
     say_shortages(videos)
-    pieces = plan_videos(spec, videos, actions, others)
+    pieces = plan_all_composed(spec, videos, actions, others)
     made_with = asdict(spec) | {"sources": _digest(actions + others)}
     (folder / "videos").mkdir(parents=True, exist_ok=True)
     stamp = folder / "spec.txt"

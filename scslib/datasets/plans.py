@@ -88,7 +88,7 @@ def _deal(
     return [dealt[i] for i in rng.permutation(len(dealt))]
 
 
-def plan_videos(
+def plan_all_composed(
     spec: Composition, videos: pd.DataFrame, actions: Sequence[Source], distractors: Sequence[Source]
 ) -> dict[str, list[Piece]]:
     """The pieces of every video, by its id. Raises `DatasetError` for too few distractors."""
@@ -101,13 +101,13 @@ def plan_videos(
                 cast[source.label, source.group].append(source)
         hard = Pool([s for some in cast.values() for s in some], spec.most_share, len(rows))
         for number, row in zip(rows.index, rows.itertuples(index=False), strict=True):
-            plans[row.video_id] = plan_video(
+            plans[row.video_id] = plan_composed(
                 spec, number, cast[row.label, row.group], hard, lent[part], part=part
             )
     return plans
 
 
-def plan_video(
+def plan_composed(
     spec: Composition,
     number: int,
     cast: Sequence[Source],

@@ -22,7 +22,7 @@ from scslib.datasets.copies import copies_note, without_copies
 from scslib.datasets.manifest import Dataset, DatasetError, load_dataset, write_dataset
 from scslib.datasets.public.listing import place
 from scslib.datasets.sources import Source, write_left_out
-from scslib.jobs.files import lies_in, replacing_if_other, short_name
+from scslib.jobs.files import lies_in, replacing_if_other, short_file_name
 from scslib.jobs.fingerprint import code_of
 from scslib.jobs.keys import OLDER, Key
 from scslib.jobs.shards import Read, Video, run_shards
@@ -171,7 +171,7 @@ def _plain(path: Path, reason: str) -> str:
 
 def _names(paths: Sequence[str]) -> list[str]:
     """The paths with the suffix .mp4, long ones cut; where two would be equal, after their own one."""
-    stems = [str(Path(path).with_name(short_name(Path(path).stem))) for path in paths]
+    stems = [str(Path(path).with_name(short_file_name(Path(path).stem))) for path in paths]
     often = Counter(stems)
     return [
         f"{stem}.mp4" if often[stem] == 1 else f"{path}.mp4"

@@ -23,13 +23,13 @@ from scslib.jobs.pool import map_processes
 from scslib.video.clips import ClipIndex, index_clips
 from scslib.video.container import VideoError, decoded, open_video, video_stream
 
-WHOLE = 0.9  # a file that decodes less than this part of what it declares is broken
+WHOLE_FROM = 0.9  # a file that decodes less than this part of what it declares is broken
 BESIDE = frozenset(
     ".jpg .jpeg .png .webp .gif .bmp .json .xml .html .txt .md .csv .tsv .nfo .url .description .log "
     ".ini .db .srt .vtt .ass .ssa .sub .idx .lrc .sbv .ttml .srv1 .srv2 .srv3 .m4a .mp3 .opus .wav "
     ".flac .aac .part .ytdl .tmp .crdownload .download .aria2 .md5 .sha256 .m3u .m3u8 .torrent".split()
 )
-LONGEST_S = 600.0  # of a longer file only the first ten minutes are decoded and used
+LONGEST_SOURCE_S = 600.0  # of a longer file only the first ten minutes are decoded and used
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def _look(job: tuple[Source, bool]) -> Source:
     source, whole = job
     try:
         index = index_clips(source.path)
-        info, times = index.info, _times(index, LONGEST_S if whole else 0.0)
+        info, times = index.info, _times(index, LONGEST_SOURCE_S if whole else 0.0)
     except (VideoError, OSError) as error:
         return replace(source, problem=str(error).removeprefix(f"{source.path.resolve()}: "))
     if not times:
@@ -227,7 +227,7 @@ def _look(job: tuple[Source, bool]) -> Source:
         if index.joins:  # pieces are found by the file's own times
             return replace(source, problem=index.note)
         seconds = float(np.ptp(times)) + index.frame_s
-        if seconds < WHOLE * min(promised, LONGEST_S):
+        if seconds < WHOLE_FROM * min(promised, LONGEST_SOURCE_S):
             problem = f"breaks off: {seconds:.2f} s of {promised:.2f} s can be decoded"
             return replace(source, problem=index.table.ended or problem)
     return replace(

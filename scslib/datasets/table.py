@@ -11,13 +11,13 @@ from pathlib import Path, PurePosixPath
 from scslib.datasets.folder import test_groups
 from scslib.datasets.manifest import DatasetError, check_classes
 from scslib.datasets.public.listing import Listing
-from scslib.datasets.public.lists import Row, Rows, csv_rows, leads_out, wrong_line
+from scslib.datasets.public.lists import ListRow, ListRows, csv_rows, leads_out, wrong_line
 from scslib.datasets.sources import Source
 
 ORIGIN = "a user's table, read by scslib.datasets.table"
 
 
-def read_table(
+def read_video_table(
     table: str | Path,
     videos: str | Path | None = None,
     *,
@@ -37,7 +37,7 @@ def read_table(
     root = table.parent if videos is None else Path(videos)
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder")
-    rows, drawn = Rows(), False
+    rows, drawn = ListRows(), False
     for number, cells in csv_rows(table, ("path", "label")):
         path, text = cells["path"], ",".join(cells.values())
         if leads_out(path):
@@ -46,7 +46,7 @@ def read_table(
         if not drawn and cells["split"] not in ("train", "test"):
             raise wrong_line(table, number, text, f"split {cells['split']!r} must be train or test")
         video_id = cells.get("video_id") or str(PurePosixPath(path).parent / PurePosixPath(path).stem)
-        row = Row(video_id, path, cells["label"], cells.get("split", ""), cells.get("group", ""))
+        row = ListRow(video_id, path, cells["label"], cells.get("split", ""), cells.get("group", ""))
         rows.add(row, table, number)
     listed, notes = rows.done()
     if drawn:
@@ -68,7 +68,7 @@ def read_table(
     )
 
 
-def _check_groups(table: Path, rows: tuple[Row, ...]) -> None:
+def _check_groups(table: Path, rows: tuple[ListRow, ...]) -> None:
     first: dict[str, str] = {}
     for row in rows:
         if row.group and first.setdefault(row.group, row.split) != row.split:

@@ -20,8 +20,8 @@ from scslib.evaluation.resampling import DRAWS, draw_again, mean_interval, units
 from scslib.jobs.shard_files import Shards
 from scslib.samplers import fusion, policies
 from scslib.samplers.cascade import Cascade
-from scslib.samplers.learned import ClipSampler, ScoredSampler
-from scslib.samplers.untrained import Baseline
+from scslib.samplers.learned import LearnedSampler, ScoredSampler
+from scslib.samplers.untrained import Rule
 
 BASELINES = ("random", "uniform", "dense", "oracle")
 RANDOMLY, SHIFTED = 200, 60  # draws of `random`, and places of `uniform`, over which a mean is taken
@@ -48,7 +48,7 @@ def pick_clips(
 
 
 def saliency_table(
-    samplers: Sequence[ClipSampler | ScoredSampler | Baseline | Cascade],
+    samplers: Sequence[LearnedSampler | ScoredSampler | Rule | Cascade],
     features: Shards,
     videos: list[str],
     seed: int,

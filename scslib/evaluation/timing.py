@@ -19,8 +19,8 @@ from scslib.models.views import View
 from scslib.samplers import policies
 from scslib.samplers.cascade import Cascade
 from scslib.samplers.features import FeatureSpec
-from scslib.samplers.learned import ClipSampler
-from scslib.samplers.untrained import Baseline
+from scslib.samplers.learned import LearnedSampler
+from scslib.samplers.untrained import Rule
 from scslib.training.dense_scores import classify, clips_for
 from scslib.video.clips import ClipIndex
 from scslib.video.frames import decode_clips, iter_clips
@@ -29,7 +29,7 @@ from scslib.video.frames import decode_clips, iter_clips
 def time_methods(
     paths: Sequence[Path],
     classifier,
-    samplers: Sequence[ClipSampler | Baseline | Cascade],
+    samplers: Sequence[LearnedSampler | Rule | Cascade],
     spec: FeatureSpec,
     *,
     k: int,

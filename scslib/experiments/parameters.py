@@ -17,10 +17,10 @@ from typing import NamedTuple
 import papermill
 import yaml
 
-WHOLE = re.compile(r"[+-]?(0|[1-9][0-9]*(_[0-9]+)*)")
+WHOLE_NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*(_[0-9]+)*)")
 NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*(_[0-9]+)*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-WORDS = {
+TYPE_WORDS = {
     "str": ("text", "names", "name"),
     "int": ("a whole number", "whole numbers", 4),
     "float": ("a number", "numbers", 0.1),
@@ -57,7 +57,7 @@ class Parameter(NamedTuple):
             raise ValueError(f"{given} must be {self._wanted()}") from None
 
     def _wanted(self) -> str:
-        one, many, example = WORDS[self.item if self.kind == "list" else self.kind]
+        one, many, example = TYPE_WORDS[self.item if self.kind == "list" else self.kind]
         if self.kind == "list":
             shown = ", ".join(map(str, self.default or [example]))
             return f"a list of {many}, such as [{shown}]"
@@ -80,9 +80,9 @@ def _declared(notebook: Path, size: int, changed: int) -> dict[str, Parameter]:
     for name, about in papermill.inspect_notebook(str(notebook)).items():
         default = _literal(about["default"])
         kind, _, item = about["inferred_type_name"].replace(" ", "").rstrip("]").partition("[")
-        if kind not in (*WORDS, "list"):
+        if kind not in (*TYPE_WORDS, "list"):
             kind = type(default).__name__ if isinstance(default, (*_PLAIN, list)) else "str"
-        if item not in WORDS:
+        if item not in TYPE_WORDS:
             inside = {type(value) for value in default} if isinstance(default, list) else set()
             item = inside.pop().__name__ if len(inside) == 1 and inside <= set(_PLAIN) else "str"
         found[name] = Parameter(name, kind, item if kind == "list" else "", default)
@@ -140,7 +140,7 @@ def _one(kind: str, value: object) -> object:
 def _number(kind: str, value: object) -> int | float:
     if isinstance(value, str):
         value = value.strip()
-        if WHOLE.fullmatch(value):
+        if WHOLE_NUMBER.fullmatch(value):
             value = int(value)
         elif NUMBER.fullmatch(value):
             value = float(value)

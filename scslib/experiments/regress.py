@@ -17,7 +17,7 @@ from scslib.experiments.notebooks import PRESETS, RunError
 from scslib.jobs.run_folder import root
 
 FIGURES = ["accuracy", "in_segments"]  # what f makes of the clips, and where they lie
-COLUMNS = ["method", "figure", "value", "low", "high", "seeds", "videos", "k"]
+COMPARED = ["method", "figure", "value", "low", "high", "seeds", "videos", "k"]
 
 
 def expected_path(preset: str) -> Path:
@@ -28,7 +28,7 @@ def expected_path(preset: str) -> Path:
 
 
 def expectation(methods: pd.DataFrame) -> pd.DataFrame:
-    """What to expect of runs like this one, from its results/methods.csv: the columns `COLUMNS`.
+    """What to expect of runs like this one, from its results/methods.csv: the columns `COMPARED`.
 
     A row for each method and figure. `value` is a share, 0..1: of right answers, or of the chosen clips
     that lie in the action (not there where no video says when it happens; a video's clips count as one
@@ -42,7 +42,7 @@ def expectation(methods: pd.DataFrame) -> pd.DataFrame:
             seeds, videos, k = about.loc[method]
             low, high = wilson(value * videos / 2, videos / 2)
             rows.append((method, figure, value, low, high, seeds, videos, k))
-    table = pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=COMPARED)
     return table[table["value"].notna() | (table["figure"] == "accuracy")].reset_index(drop=True)
 
 
@@ -54,7 +54,7 @@ def differences(methods: pd.DataFrame, expected: pd.DataFrame) -> list[str]:
     outside, so that no order is lost without a line.) Raises `RunError` where the two tables cannot be
     compared.
     """
-    if missing := set(COLUMNS) - set(expected):
+    if missing := set(COMPARED) - set(expected):
         columns = ", ".join(sorted(missing))
         raise RunError(f"expected results have no column {columns}: --update makes them anew")
     keys = ["method", "figure"]

@@ -237,7 +237,7 @@ def time_left(plan: Plan, waiting: list[str], at_once: int) -> float:
     return max(ends.values(), default=0.0)
 
 
-def describe(plan: Plan, at_once: int) -> str:
+def plan_in_words(plan: Plan, at_once: int) -> str:
     """The plan in words: the question, the counts, and the steps as a tree, done ones with a mark."""
     waiting = plan.needed()
     counts = f"{len(plan.runs)} runs of notebooks {plan.sweep.notebooks}, preset {plan.sweep.preset}: "

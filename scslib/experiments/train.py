@@ -27,11 +27,11 @@ from scslib.jobs.shard_files import Shards
 from scslib.models.checkpoints import load_classifier, save_sampler
 from scslib.samplers.extraction import extract_features
 from scslib.samplers.features import FeatureSpec
-from scslib.samplers.learned import NETWORKS, sampler_checkpoint
+from scslib.samplers.learned import NETWORK_INPUTS, sampler_checkpoint
 from scslib.training import distributed
 from scslib.training.dense_scores import dense_scores
 from scslib.training.recipe import Recipe, make_recipe, save_recipe
-from scslib.training.sampler import Lessons, Trained, train_joint, train_sampler
+from scslib.training.sampler import Lessons, TrainedNetworks, train_joint, train_sampler
 from scslib.training.schedule import Curve
 from scslib.video.probe import probe
 
@@ -152,8 +152,8 @@ def train_samplers(
     Goes on from what RUN/cache/samplers has; see `loop.fit` for `every`. Returns how each was trained
     by name, such as "motion, RANK".
     """
-    trained: dict[str, Trained] = {}
-    for name in NETWORKS:
+    trained: dict[str, TrainedNetworks] = {}
+    for name in NETWORK_INPUTS:
         resume = run.cache("samplers") / f"{name}-seed{seed}"
         if name == "joint":
             trained[name] = train_joint(
@@ -209,10 +209,10 @@ def parameters_of(run: Run) -> dict:
 @click.option(
     "--every", default=100, show_default=True, help="Write each training down after so many steps."
 )
-def main(name: str, seeds: tuple[int, ...], every: int) -> None:
+def train_command(name: str, seeds: tuple[int, ...], every: int) -> None:
     """Train the samplers of RUN, whose notebooks 00 to 04 have been run, as notebook 05 does."""
     try:
-        with distributed.joined():
+        with distributed.group_joined():
             _train(Run(resolve(name, "runs")), seeds, every)
     except (ValueError, OSError) as error:
         raise click.ClickException(" ".join(str(error).split())) from error
@@ -229,7 +229,7 @@ def _train(run: Run, seeds: tuple[int, ...], every: int) -> None:
     for seed in seeds or parameters["seeds"]:
         train_samplers(run, material, recipe, seed=seed, device=device, every=every)
         if distributed.rank() == 0:
-            click.echo(f"seed {seed}: {len(NETWORKS)} networks, AC and RANK")
+            click.echo(f"seed {seed}: {len(NETWORK_INPUTS)} networks, AC and RANK")
 
 
 def _wanted(function: Callable, parameters: dict) -> dict:
@@ -239,4 +239,4 @@ def _wanted(function: Callable, parameters: dict) -> dict:
 
 
 if __name__ == "__main__":
-    main()
+    train_command()

@@ -21,13 +21,12 @@ from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 from threadpoolctl import threadpool_limits
 
-Job = TypeVar("Job")
-Result = TypeVar("Result")
+from scslib.jobs.threads import Job, Result
 
 WATCH_S = 0.2  # between two looks at a child
 TRIES = 3  # a child may also die of what has nothing to do with its video

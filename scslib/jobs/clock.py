@@ -10,13 +10,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 from torch.utils.flop_counter import FlopCounterMode
 
 from scslib.jobs import devices
-
-Result = TypeVar("Result")
+from scslib.jobs.threads import Result
 
 STAGES = ("read_s", "decode_s", "sampler_s", "classifier_s")
 

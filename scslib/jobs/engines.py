@@ -11,15 +11,12 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TypeVar
 
 from scslib.jobs.child import Child, Limits
 from scslib.jobs.pool import watched
+from scslib.jobs.threads import Job, Result
 
-Job = TypeVar("Job")
-Result = TypeVar("Result")
-
-NAMES = ("local", "ray")
+ENGINES = ("local", "ray")
 
 
 class EngineError(ValueError):
@@ -41,8 +38,8 @@ class Engine:
     connect_s: float = 180.0
 
     def __post_init__(self):
-        if self.name not in NAMES:
-            raise EngineError(f"engine ({self.name!r}) must be one of {NAMES}")
+        if self.name not in ENGINES:
+            raise EngineError(f"engine ({self.name!r}) must be one of {ENGINES}")
         if self.address and self.name != "ray":
             raise EngineError(f"address ({self.address!r}) is for the engine ray, not {self.name}")
         if not self.connect_s > 0:

@@ -94,7 +94,7 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
-def short_name(name: str, longest: int = 180) -> str:
+def short_file_name(name: str, longest: int = 180) -> str:
     """`name`, cut to `longest` bytes and ended by its checksum where it is longer.
 
     A file system takes 255 bytes, and what is made of a file is called after it, with a few more.

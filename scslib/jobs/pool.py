@@ -8,8 +8,8 @@ from queue import SimpleQueue
 
 from tqdm import tqdm
 
-from scslib.jobs.child import TRIES, Child, Job, Limits, Lost, Result
-from scslib.jobs.threads import cores
+from scslib.jobs.child import TRIES, Child, Limits, Lost
+from scslib.jobs.threads import Job, Result, cores
 
 
 def watched(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # processes that read have no tables, and spare the 80 MB and
     import pandas as pd
 
 OPEN = 64  # shards that are kept open for reading
-READ = ("ok", "partial")  # the statuses of videos that have arrays
+HAS_ARRAYS = ("ok", "partial")  # the statuses of videos that have arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Shards:
     @property
     def failed(self) -> pd.DataFrame:
         """The rows of videos without arrays: `failed` and `timeout`."""
-        return self.status[~self.status["status"].isin(READ)]
+        return self.status[~self.status["status"].isin(HAS_ARRAYS)]
 
     def but(self, *others: Shards) -> Shards:
         """The same without the videos that `others` have failed on, whose status and reason they get."""
@@ -64,7 +64,7 @@ class Shards:
 
     @cached_property
     def _shard_of(self) -> dict[str, int]:
-        read = self.status[self.status["status"].isin(READ)]
+        read = self.status[self.status["status"].isin(HAS_ARRAYS)]
         return dict(zip(read["video_id"], read["shard"], strict=True))
 
     @cached_property

@@ -40,7 +40,7 @@ from scslib.jobs.engines import Engine
 from scslib.jobs.files import DISK, FileError
 from scslib.jobs.fingerprint import Code, code_of
 from scslib.jobs.keys import OLDER, Key
-from scslib.jobs.shard_files import READ, Shards
+from scslib.jobs.shard_files import HAS_ARRAYS, Shards
 
 VIDEOS_PER_SHARD = 8
 NO_VIDEOS_FAULT = DISK | {errno.EMFILE, errno.ENFILE}  # these errors end the step
@@ -157,7 +157,7 @@ def _finished(job: _Job, *, again: bool, made) -> list[dict] | None:
         return None
     if report["files"] != [_identity(video.path) for video in job.videos]:
         return None
-    read = [row["status"] in READ for row in report["videos"]]
+    read = [row["status"] in HAS_ARRAYS for row in report["videos"]]
     if again and not all(read):
         return None
     if made and not all(made(v, job.params) for v, r in zip(job.videos, read, strict=True) if r):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-NAMES = (  # of videos, classes, methods and runs
+NAME_COLUMNS = (  # of videos, classes, methods and runs
     *("video_id", "video", "path", "source", "label", "labels", "predicted", "split", "group"),
     *("method", "methods", "choice", "classifier", "aggregation", "figure", "sweep", "run"),
 )
@@ -19,12 +19,12 @@ PARAMETERS = (  # of notebooks, whose values are text
     *("data", "codec", "checkpoint", "architecture", "objective", "backbone", "rank_form", "device"),
     *("iframe_trunk", "variant", "k_sweep", "objective_sweep"),
 )
-WORDS = (  # what the kit says itself, which may look like a number: version 2.10, commit 12e4567
+WORD_COLUMNS = (  # what the kit says itself, which may look like a number: version 2.10, commit 12e4567
     *("status", "reason", "features_status", "features_reason", "problem", "picture", "sound"),
     *("torch", "torchvision", "torchaudio", "av", "numpy", "pandas", "papermill", "python", "version"),
     *("system", "processor", "gpu", "devices", "hardware", "versions", "commit", "command"),
 )
-TEXT = frozenset(NAMES + PARAMETERS + WORDS)
+TEXT = frozenset(NAME_COLUMNS + PARAMETERS + WORD_COLUMNS)
 
 
 class TableError(ValueError):

@@ -24,7 +24,7 @@ from scslib.models.heads import HEADS, head_name, replace_head
 from scslib.models.published import Family, recognise, rename, unwrap
 from scslib.models.reading import CheckpointError, bounded, fill, read_weights
 from scslib.models.resnet3d import set_eps
-from scslib.models.samplers import Sampler
+from scslib.models.samplers import SamplerNetwork
 from scslib.models.views import View
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def save_classifier(
         raise ValueError(f"network does not fit {architecture} of {wide} ({differing})")
     norms = (m.eps for m in network.modules() if isinstance(m, nn.BatchNorm3d))
     about["eps"] = next(norms, None)
-    _save(path, network, {"kind": "classifier", **about, "input": specs.describe(view)})
+    _save(path, network, {"kind": "classifier", **about, "input": specs.view_as_json(view)})
 
 
 def load_classifier(
@@ -78,7 +78,7 @@ def load_classifier(
     Raises `CheckpointError` for everything that is not such a checkpoint.
     """
     if specs.is_spec(str(path)):
-        network, view, names, _ = specs.load(str(path))
+        network, view, names, _ = specs.load_spec(str(path))
     elif _is_own(path):
         network, view, names = _own(path)
     else:
@@ -103,9 +103,9 @@ def identify(path: str | Path) -> Family:
     return _recognise(path, read_weights(path))[1]
 
 
-def short_name(path: str | Path) -> str:
+def checkpoint_name(path: str | Path) -> str:
     """What a checkpoint is called in tables: the file's name; `mc3_18-KINETICS400_V1` by torchvision."""
-    return specs.short_name(str(path)) if specs.is_spec(str(path)) else Path(path).stem
+    return specs.spec_short_name(str(path)) if specs.is_spec(str(path)) else Path(path).stem
 
 
 def _is_own(path: str | Path) -> bool:
@@ -119,7 +119,7 @@ def _own_family(path: str | Path) -> tuple[Family, list[str]]:
         family = Family(
             "the kit",
             about["architecture"],
-            specs.view_of(about["input"]),
+            specs.view_from_json(about["input"]),
             eps=about.get("eps"),
             width=about["width"],
             settings=about.get("settings", {}),
@@ -182,14 +182,16 @@ def _published(
     return network, family.view, list(classes) if not rows else _numbers(rows)
 
 
-def save_sampler(path: str | Path, network: Sampler, *, objective: str, classes, features: dict) -> None:
+def save_sampler(
+    path: str | Path, network: SamplerNetwork, *, objective: str, classes, features: dict
+) -> None:
     """Write PATH and its .json. `features`: how the videos were read, and the size of the pictures."""
     about = {"objective": objective, "classes": list(classes), "features": features}
     about |= {"outputs": network.head.out_features, **network.settings}
     _save(path, network, {"kind": "sampler", **about})
 
 
-def load_sampler(path: str | Path) -> tuple[Sampler, dict]:
+def load_sampler(path: str | Path) -> tuple[SamplerNetwork, dict]:
     """(network in evaluation mode, the .json's content)."""
     about = _about(path, "sampler")
     with _complete(path):
@@ -197,7 +199,7 @@ def load_sampler(path: str | Path) -> tuple[Sampler, dict]:
         # which earlier versions did not name
         settings += about.get("backbone", "resnet18"), about.get("iframe_trunk", "")
         modalities = tuple(about["modalities"])
-        network = _built(path, lambda: Sampler(modalities, *settings))
+        network = _built(path, lambda: SamplerNetwork(modalities, *settings))
         bounded(about.get("features", {}))
     return _load(path, network), about
 
@@ -205,7 +207,7 @@ def load_sampler(path: str | Path) -> tuple[Sampler, dict]:
 def fingerprint(path: str | Path) -> str:
     """Of the weights, and of what is said of them: other results must not be taken for theirs."""
     if specs.is_spec(str(path)):
-        return specs.fingerprint(str(path))
+        return specs.spec_fingerprint(str(path))
     found = hashlib.sha256(Path(path).read_bytes())
     described = Path(path).with_suffix(".json")
     found.update(described.read_bytes() if described.is_file() else b"")

@@ -15,7 +15,7 @@ from scslib.models.csn import ip_csn_152, ir_csn_152
 from scslib.models.i3d import i3d
 from scslib.models.r2plus1d import r2plus1d_18, r2plus1d_34
 from scslib.models.resnet3d import mc3_18, r3d_18
-from scslib.models.views import LARGE, LONG, SHORT, SYMMETRIC, ClassifierInput
+from scslib.models.views import LARGE_INPUT, LONG, SHORT, SYMMETRIC, ClassifierInput
 from scslib.models.width import FULL_WIDTH
 
 
@@ -32,8 +32,8 @@ CLASSIFIERS = {
     "r3d_18": Classifier(r3d_18, SHORT),
     "r2plus1d_18": Classifier(r2plus1d_18, SHORT),
     "r2plus1d_34": Classifier(r2plus1d_34, LONG),
-    "ir_csn_152": Classifier(ir_csn_152, LARGE),
-    "ip_csn_152": Classifier(ip_csn_152, LARGE),
+    "ir_csn_152": Classifier(ir_csn_152, LARGE_INPUT),
+    "ip_csn_152": Classifier(ip_csn_152, LARGE_INPUT),
     "i3d": Classifier(i3d, SYMMETRIC),
 }
 
@@ -45,10 +45,10 @@ def build_classifier(
 
     It maps (B, 3, T, H, W) to logits (B, classes). `width`: channels after the first layer; with 64 it
     is the published network, with the published names of its weights. architecture: of `CLASSIFIERS`,
-    or one of other libraries with its `settings`, such as `timm:resnet18`; see `specs.build`.
+    or one of other libraries with its `settings`, such as `timm:resnet18`; see `specs.build_described`.
     """
     if ":" in architecture:
-        return specs.build(architecture, classes, settings or {})
+        return specs.build_described(architecture, classes, settings or {})
     if architecture not in CLASSIFIERS:
         raise ValueError(f"architecture ({architecture!r}) must be one of {sorted(CLASSIFIERS)}")
     if classes < 1 or width < 1:

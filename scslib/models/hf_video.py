@@ -75,7 +75,7 @@ class HubNetwork(nn.Module):
         return self.model(**{self.model.main_input_name: clips.transpose(1, 2)}).logits
 
 
-def load(source: str) -> tuple[HubNetwork, ProcessorInput, list[str]]:
+def load_hf(source: str) -> tuple[HubNetwork, ProcessorInput, list[str]]:
     """(network, what it sees, names of its classes) of a folder, or of a name on the hub.
 
     Weights are read from safetensors only. Raises `ValueError` where there is no such checkpoint.
@@ -87,7 +87,7 @@ def load(source: str) -> tuple[HubNetwork, ProcessorInput, list[str]]:
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"hf:{source}: {str(error).splitlines()[0]}") from error
     names = [model.config.id2label[i] for i in range(model.config.num_labels)]
-    return HubNetwork(model), view_of(model.config, _processor_settings(source)), names
+    return HubNetwork(model), hf_view(model.config, _processor_settings(source)), names
 
 
 def files(source: str) -> list[Path]:
@@ -100,7 +100,7 @@ def files(source: str) -> list[Path]:
     return sorted([*folder.glob("*config.json"), *folder.glob("*.safetensors")])
 
 
-def view_of(config, settings: dict) -> ProcessorInput:
+def hf_view(config, settings: dict) -> ProcessorInput:
     """What a model of this config sees; a config names no frame rate, so that 7.5 a second are taken."""
     frames = getattr(config, "num_frames", None) or getattr(config, "frames_per_clip", None)
     if not frames:
@@ -108,7 +108,7 @@ def view_of(config, settings: dict) -> ProcessorInput:
     return ProcessorInput(int(frames), 7.5, settings)
 
 
-def build(config: dict, classes: int) -> HubNetwork:
+def build_hf(config: dict, classes: int) -> HubNetwork:
     """A freshly initialised network of a config, as its `to_dict` gives it."""
     from transformers import AutoConfig, AutoModelForVideoClassification
 

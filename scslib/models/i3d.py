@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scslib.models.width import FULL_WIDTH, scaled
+from scslib.models.width import FULL_WIDTH, scaled_width
 
 # pooling: kernel and stride; Mixed: channels of the branches 1, 1 -> 3, 1 -> 3 and pool -> 1
 LAYERS = {
@@ -33,7 +33,7 @@ LAYERS = {
 
 def i3d(classes: int, width: int = FULL_WIDTH) -> nn.Module:
     """Inception-v1 in 3D; the logits of all places in time are averaged."""
-    first, second = scaled(64, width), scaled(192, width)
+    first, second = scaled_width(64, width), scaled_width(192, width)
     layers = OrderedDict(
         Conv3d_1a_7x7=Unit(3, first, (7, 7, 7), (2, 2, 2)),
         MaxPool3d_2a_3x3=SamePool((1, 3, 3), (1, 2, 2)),
@@ -43,7 +43,7 @@ def i3d(classes: int, width: int = FULL_WIDTH) -> nn.Module:
     seen = second
     for name, settings in LAYERS.items():
         if name.startswith("Mixed"):
-            layers[name] = Inception(seen, [scaled(c, width) for c in settings])
+            layers[name] = Inception(seen, [scaled_width(c, width) for c in settings])
             seen = layers[name].out_channels
         else:
             layers[name] = SamePool(*settings)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from scslib.models import torchvision_video
-from scslib.models.views import LARGE, LONG, SYMMETRIC, View
+from scslib.models.views import LARGE_INPUT, LONG, SYMMETRIC, View
 from scslib.models.width import FULL_WIDTH
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def _video_resnet(state: Mapping[str, torch.Tensor], file_name: str) -> Family:
         return _r2plus1d(state, file_name)
     if bottlenecks:
         kind = "ip" if "layer1.0.conv2.0.0.weight" in state else "ir"
-        return Family("VMZ", f"{kind}_csn_152", LARGE)
+        return Family("VMZ", f"{kind}_csn_152", LARGE_INPUT)
     temporal = _size(state, "layer2.0.conv1.0.weight", 2)
     if temporal not in (1, 3):
         raise ValueError(f"layer2.0.conv1.0.weight spans {temporal} frames: 1 is MC3-18, 3 is R3D-18")
@@ -146,7 +146,7 @@ def _video_resnet(state: Mapping[str, torch.Tensor], file_name: str) -> Family:
 
 
 def _torchvision(name: str) -> Family:
-    return Family("torchvision", name, torchvision_video.view_of(name), eps=1e-5)
+    return Family("torchvision", name, torchvision_video.torchvision_view(name), eps=1e-5)
 
 
 def _r2plus1d(state: Mapping[str, torch.Tensor], file_name: str) -> Family:
@@ -169,10 +169,10 @@ def _mmaction(state: Mapping[str, torch.Tensor], file_name: str) -> Family:
     if "layer1.0.conv2.0.conv.weight" not in state:
         raise _unknown(state, "layer1.0.conv2.0.conv.weight")
     kind = "ip" if "layer1.0.conv2.1.conv.weight" in state else "ir"
-    view = LARGE
+    view = LARGE_INPUT
     if "ig65m" in file_name.lower():
         scale = (tuple(v / 255 for v in values) for values in (IMAGENET_MEAN, IMAGENET_STD))
-        view = replace(LARGE, **dict(zip(("mean", "std"), scale, strict=True)))
+        view = replace(LARGE_INPUT, **dict(zip(("mean", "std"), scale, strict=True)))
     else:
         log.warning("no `ig65m` in the file's name: normalising as mmaction2 does for Sports1M")
     renames = MMACTION + (MMACTION_IP if kind == "ip" else MMACTION_IR)

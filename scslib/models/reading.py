@@ -75,7 +75,7 @@ def bounded(settings: Mapping[str, object]) -> Mapping[str, object]:
 def named_weights(name: str) -> WeightsEnum:
     """The entry of torchvision's enums that e.g. `torchvision:mc3_18/KINETICS400_V1` means."""
     architecture, _, version = name.removeprefix(BY_NAME).partition("/")
-    enums = {a: torchvision.models.get_model_weights(a) for a in torchvision_video.NETWORKS}
+    enums = {a: torchvision.models.get_model_weights(a) for a in torchvision_video.VIDEO_NETWORKS}
     if architecture in enums and version in enums[architecture].__members__:  # DEFAULT among them
         return enums[architecture][version]
     known = ", ".join(f"{BY_NAME}{a}/{weights.name}" for a in enums for weights in enums[a])

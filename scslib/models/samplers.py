@@ -94,7 +94,7 @@ class PretrainedTrunk(nn.Module):
         """
         if specs.parse(spec).kind != "timm":
             raise ValueError(f"iframe_trunk ({spec!r}) must be timm:NAME/WEIGHTS")
-        whole, view, _, _ = specs.load(spec)
+        whole, view, _, _ = specs.load_spec(spec)
         self.network.load_state_dict(whole.trunk.state_dict())
         self.mean.copy_(torch.tensor(view.mean))
         self.std.copy_(torch.tensor(view.std))
@@ -136,7 +136,7 @@ class SoundTrunk(nn.Module):
         return self.embed(self.network(pictures))
 
 
-class Sampler(nn.Module):
+class SamplerNetwork(nn.Module):
     """Trunks for the given modalities and one linear head on their concatenated features.
 
     One modality makes one of the paper's single networks; several make joint training. `outputs` is
@@ -191,28 +191,28 @@ class Sampler(nn.Module):
             features = [part * share[:, n : n + 1] for n, part in enumerate(features)]
         return self.head(torch.cat(features, 1))
 
-    def train(self, mode: bool = True) -> Sampler:
+    def train(self, mode: bool = True) -> SamplerNetwork:
         """As for any module; trunks that do not learn keep what their batch norms have seen."""
         super().train(mode)
         if not any(weights.requires_grad for weights in self.trunks.parameters()):
             self.trunks.eval()
         return self
 
-    def lay_out(self) -> Sampler:
+    def lay_out(self) -> SamplerNetwork:
         """Put the weights into the layout in memory that is a third faster on processors."""
         safe = self.settings["width"] >= BLOCKED
         return self.to(memory_format=torch.channels_last) if safe else self
 
-    def for_ranking(self) -> Sampler:
+    def for_ranking(self) -> SamplerNetwork:
         """A copy with a new head of one output: RANK starts from the AC network."""
-        copy = Sampler(outputs=1, **self.settings)
+        copy = SamplerNetwork(outputs=1, **self.settings)
         copy.trunks.load_state_dict(self.trunks.state_dict())
         for own, theirs in zip(copy.trunks.parameters(), self.trunks.parameters(), strict=True):
             own.requires_grad_(theirs.requires_grad)
         return copy.to(self.head.weight.device)
 
 
-def joined(singles: Sequence[Sampler]) -> Sampler:
+def joint_network(singles: Sequence[SamplerNetwork]) -> SamplerNetwork:
     """One network of all the modalities of `singles` for joint training (paper, sec. 3.3).
 
     It begins as the plain mean of what they say. Its trunks are theirs and do not learn: on some dozens
@@ -220,7 +220,7 @@ def joined(singles: Sequence[Sampler]) -> Sampler:
     """
     first, head = singles[0], {}
     settings = first.settings | {"modalities": tuple(m for s in singles for m in s.modalities)}
-    network = Sampler(outputs=first.head.out_features, **settings).to(first.head.weight.device)
+    network = SamplerNetwork(outputs=first.head.out_features, **settings).to(first.head.weight.device)
     trunks = {name: trunk for single in singles for name, trunk in single.trunks.items()}
     for name, trunk in network.trunks.items():
         trunk.load_state_dict(trunks[name].state_dict())

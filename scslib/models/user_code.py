@@ -13,7 +13,7 @@ from scslib.models.reading import CheckpointError
 from scslib.models.views import View
 
 
-def run(spec: str, *, sha256: str = "") -> tuple:
+def run_user_code(spec: str, *, sha256: str = "") -> tuple:
     """What the function gives: (network, what it sees (a `View`), names of its classes).
 
     Raises `CheckpointError` for a file that the user has not named, that is not there, or whose content
@@ -44,7 +44,7 @@ class CodeInput(View):
 
     @cached_property
     def own(self) -> View:
-        return run(self.code, sha256=self.sha256)[1]
+        return run_user_code(self.code, sha256=self.sha256)[1]
 
     frames = property(lambda self: self.own.frames)
     clip_len = property(lambda self: self.own.clip_len)

@@ -146,13 +146,13 @@ class ClassifierInput(View):
             top = (height - self.crop) * (place if height > width else 1) // 2
             left = (width - self.crop) * (place if height <= width else 1) // 2
             cuts.append(fitted[:, :, top : top + self.crop, left : left + self.crop])
-        clips = scaled(torch.stack(cuts, 1).flatten(0, 1), self.mean, self.std)
+        clips = scaled_levels(torch.stack(cuts, 1).flatten(0, 1), self.mean, self.std)
         if self.differences:
             clips = clips.diff(dim=2, prepend=clips[:, :, :1])
         return clips.contiguous(memory_format=torch.channels_last_3d)
 
 
-def scaled(
+def scaled_levels(
     clips: torch.Tensor, mean: tuple[float, float, float], std: tuple[float, float, float]
 ) -> torch.Tensor:
     """uint8 (B, T, H, W, 3) to float32 (B, 3, T, H, W): in 0..1, minus `mean`, divided by `std`."""
@@ -163,5 +163,5 @@ def scaled(
 
 SHORT = ClassifierInput(16, 128, 112, frame_rate=15.0)  # the recipe of torchvision's ResNets
 LONG = ClassifierInput(32, 128, 112, frame_rate=15.0)  # VMZ tests at 15 a second
-LARGE = ClassifierInput(32, 256, 224, frame_rate=15.0)  # every other frame at 30 a second
+LARGE_INPUT = ClassifierInput(32, 256, 224, frame_rate=15.0)  # every other frame at 30 a second
 SYMMETRIC = ClassifierInput(64, 256, 224, (0.5,) * 3, (0.5,) * 3, frame_rate=25.0)  # values in -1..1

@@ -9,7 +9,7 @@ _CONV = (nn.Conv2d, nn.Conv3d)
 _NORM = (nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-def scaled(channels: int, width: int) -> int:
+def scaled_width(channels: int, width: int) -> int:
     """width/64 of `channels`, rounded down, but at least one."""
     return max(1, channels * width // FULL_WIDTH)
 
@@ -27,22 +27,22 @@ def set_width(network: nn.Module, width: int, *, in_channels: int = 3) -> nn.Mod
     for name, layer in network.named_children():
         if isinstance(layer, _CONV):
             kind = nn.Conv3d if isinstance(layer, nn.Conv3d) else nn.Conv2d
-            seen = in_channels if layer.in_channels == 3 else scaled(layer.in_channels, width)
+            seen = in_channels if layer.in_channels == 3 else scaled_width(layer.in_channels, width)
             new = kind(
                 seen,
-                scaled(layer.out_channels, width),
+                scaled_width(layer.out_channels, width),
                 layer.kernel_size,
                 layer.stride,
                 layer.padding,
-                groups=1 if layer.groups == 1 else scaled(layer.groups, width),
+                groups=1 if layer.groups == 1 else scaled_width(layer.groups, width),
                 bias=layer.bias is not None,
             )
             nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
             setattr(network, name, new)
         elif isinstance(layer, _NORM):
-            setattr(network, name, type(layer)(scaled(layer.num_features, width), eps=layer.eps))
+            setattr(network, name, type(layer)(scaled_width(layer.num_features, width), eps=layer.eps))
         elif isinstance(layer, nn.Linear):
-            setattr(network, name, nn.Linear(scaled(layer.in_features, width), layer.out_features))
+            setattr(network, name, nn.Linear(scaled_width(layer.in_features, width), layer.out_features))
         else:
             set_width(layer, width, in_channels=in_channels)
     return network

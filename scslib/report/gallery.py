@@ -29,8 +29,8 @@ from scslib.video.clips import ClipIndex, index_clips
 from scslib.video.container import VideoError
 from scslib.video.recode import Recoding, Span, recode
 
-LARGEST = 64_000_000  # bytes of an entry's file; those of the kit have some hundred kB
-SMALL = Recoding(short_side=128, gop=250, quality=30, sound_kbits=48)  # some 11 kB a second
+LARGEST_ENTRY = 64_000_000  # bytes of an entry's file; those of the kit have some hundred kB
+ENTRY_ENCODING = Recoding(short_side=128, gop=250, quality=30, sound_kbits=48)  # some 11 kB a second
 
 
 class GalleryError(ValueError):
@@ -38,7 +38,7 @@ class GalleryError(ValueError):
 
 
 @dataclass(frozen=True)
-class Clip:
+class EntryClip:
     """One clip. rank: 1 is the most salient. inside: the share of its time in segments; None: unknown.
 
     video: an MP4 file, empty where the clip could not be read; poster: its middle picture as JPEG.
@@ -67,7 +67,7 @@ class Entry:
     times: np.ndarray = field(repr=False)
     saliency: np.ndarray = field(repr=False)
     segments: np.ndarray = field(repr=False)
-    clips: tuple[Clip, ...]
+    clips: tuple[EntryClip, ...]
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -112,7 +112,7 @@ def make_entry(
         start, end = (float(second) for second in times[clip])
         inside = float(share[clip]) if len(spans) else None
         what = (place + 1, place < top, start, end, float(saliency[clip]), inside)
-        clips.append(Clip(*what, *_encoded(index, (start, end))))
+        clips.append(EntryClip(*what, *_encoded(index, (start, end))))
     return Entry(video_id, label, predicted, times, saliency, spans, tuple(clips))
 
 
@@ -121,7 +121,7 @@ def _encoded(index: ClipIndex, span: Span) -> tuple[bytes, bytes]:
     with tempfile.TemporaryDirectory(prefix="scs-clip-") as folder:
         target = Path(folder) / "clip.mp4"
         try:
-            recode(index, target, [span], SMALL)
+            recode(index, target, [span], ENTRY_ENCODING)
         except VideoError:
             return b"", b""
         with av.open(str(target)) as container:
@@ -159,8 +159,8 @@ def load_gallery(folder: str | Path) -> Iterator[Entry]:
     if Path(folder).is_symlink():
         raise GalleryError(f"{folder}: a link, and a gallery is a folder of the run")
     for path in sorted(Path(folder).glob("*.json")):
-        if path.is_symlink() or path.stat().st_size > LARGEST:
-            raise GalleryError(f"{path}: a link, or more than {LARGEST // 1_000_000} MB")
+        if path.is_symlink() or path.stat().st_size > LARGEST_ENTRY:
+            raise GalleryError(f"{path}: a link, or more than {LARGEST_ENTRY // 1_000_000} MB")
         try:
             entry = _entry(json.loads(path.read_text(encoding="utf-8")))
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -183,7 +183,7 @@ def _entry(values: dict) -> Entry:
     return Entry(**values | {"clips": tuple(_clip(clip) for clip in values["clips"])})
 
 
-def _clip(values: dict) -> Clip:
+def _clip(values: dict) -> EntryClip:
     for name in ("video", "poster"):
         values[name] = base64.b64decode(values[name], validate=True)
     for name in ("start_s", "end_s", "saliency", "inside"):
@@ -191,7 +191,7 @@ def _clip(values: dict) -> Clip:
             values[name] = float(values[name])
             if not math.isfinite(values[name]):
                 raise ValueError(f"{name} must be finite")
-    return Clip(**values | {"rank": int(values["rank"]), "top": bool(values["top"])})
+    return EntryClip(**values | {"rank": int(values["rank"]), "top": bool(values["top"])})
 
 
 def _plain(value: np.ndarray | bytes):

@@ -34,7 +34,7 @@ TITLES = {
     "time_over_length": "Longer videos",
     "time_and_accuracy": "Accuracy and time",
 }
-COLUMNS = {
+HEADINGS = {
     "method": "method",
     "clips": "clips",
     "accuracy": "accuracy",
@@ -49,7 +49,7 @@ COLUMNS = {
     "slides: speedup_vs_dense": "slides: speed-up",
     "slides: overhead_vs_uniform": "slides: time vs uniform",
 }
-SUMMARY = [name for name in COLUMNS if name != "interval" and not name.startswith("slides: ")]
+SUMMARY = [name for name in HEADINGS if name != "interval" and not name.startswith("slides: ")]
 SUMMARY += ["accuracy_low", "accuracy_high", "seeds", "videos_uniform"]
 SURE = 0.01  # the largest p with which f counts as knowing something
 HELD_OUT = "held-out training videos"
@@ -80,7 +80,7 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
         formats[column] = "{:.1f}" if column == "accuracy" else "{:.0f} %"
     for column, form in formats.items():
         table[column] = ["–" if pd.isna(v) else form.format(v) for v in table[column]]
-    shown = dict(COLUMNS)
+    shown = dict(HEADINGS)
     if table["coverage"].min() < 1:
         table["coverage"] = table["coverage"].map(percent)
     else:

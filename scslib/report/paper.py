@@ -21,7 +21,7 @@ MINISPORTS = pd.DataFrame(
     columns=["method", "accuracy_percent", "runtime_min"],
 )
 
-LARGE = pd.DataFrame(
+LARGE_DATASETS = pd.DataFrame(
     [
         ("Sports1M", "R(2+1)D-34", 77.96, 0.9, 71.49, 0.6, 70.90, 14.2),
         ("Sports1M", "CSN-152", 83.98, 0.9, 75.80, 0.5, 76.97, 14.0),

@@ -15,10 +15,10 @@ import numpy as np
 from IPython.display import HTML
 from markupsafe import Markup
 
-from scslib.report.gallery import Clip, Entry, make_entry
+from scslib.report.gallery import Entry, EntryClip, make_entry
 
 HEIGHT, TOP, BOTTOM, END = 132, 30, 94, 104  # of the picture: its whole, and where curve and band lie
-STEPS = (0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400)
+TICK_STEPS = (0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400)
 
 
 def templates() -> jinja2.Environment:
@@ -58,7 +58,7 @@ def data_uri(data: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def within(clip: Clip) -> str:
+def within(clip: EntryClip) -> str:
     """Whether a clip lies in the annotated action, in words; empty where nobody annotated it."""
     if clip.inside is None:
         return ""
@@ -69,12 +69,12 @@ def within(clip: Clip) -> str:
 def ticks(entry: Entry, most: int = 6) -> list[tuple[float, str]]:
     """(percent of the width, text) of at most about `most` round seconds."""
     begin, end = entry.extent
-    step = next((step for step in STEPS if (end - begin) / step <= most), end - begin)
+    step = next((step for step in TICK_STEPS if (end - begin) / step <= most), end - begin)
     round_ones = np.arange(np.ceil(round(begin / step, 6)) * step, end, step).round(1)
     return [(_place(entry, second), f"{second:.10g}") for second in round_ones]
 
 
-def marks(entry: Entry) -> list[tuple[Clip, float]]:
+def marks(entry: Entry) -> list[tuple[EntryClip, float]]:
     """Each clip with the percent of the width where its mark lies: above its moment, or near it."""
     placed = []
     for top in (True, False):
@@ -84,7 +84,7 @@ def marks(entry: Entry) -> list[tuple[Clip, float]]:
     return placed
 
 
-def _percent(entry: Entry, clip: Clip) -> float:
+def _percent(entry: Entry, clip: EntryClip) -> float:
     return _place(entry, (clip.start_s + clip.end_s) / 2)
 
 

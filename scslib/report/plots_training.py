@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from scslib.training.schedule import Curve
 
 
-
 def losses(curves: dict[str, np.ndarray], *, chance: float | None = None, axis=None) -> Figure:
     """Training losses over steps, smoothed over a twentieth of their length."""
     if axis is None:

@@ -23,10 +23,10 @@ from scslib.jobs.files import replacing
 from scslib.jobs.run_folder import Run, WorkspaceError, resolve
 from scslib.models.modalities import VISUAL
 from scslib.models.reading import CheckpointError, bounded
-from scslib.models.samplers import Sampler
-from scslib.samplers.cascade import STAGES, Cascade, cascade_of
+from scslib.models.samplers import SamplerNetwork
+from scslib.samplers.cascade import CASCADE_NETWORKS, Cascade, cascade_of
 from scslib.samplers.features import FeatureSpec
-from scslib.samplers.learned import SAMPLERS, ClipSampler, load_networks, sampler_features
+from scslib.samplers.learned import SAMPLERS, LearnedSampler, load_networks, sampler_features
 
 NETWORKS = (*VISUAL, "logmel", "joint")
 METHODS = (*SAMPLERS, "cascade")
@@ -35,25 +35,27 @@ KIND, FORMAT = "scslib sampler", 1
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class SamplerBundle:
     """The samplers of one seed, ready for any video: `networks` by name, and how videos are read."""
 
-    networks: Mapping[str, Sampler]
+    networks: Mapping[str, SamplerNetwork]
     objective: str
     spec: FeatureSpec
 
-    def sampler(self, method: str, *, k: int) -> ClipSampler | Cascade:
+    def sampler(self, method: str, *, k: int) -> LearnedSampler | Cascade:
         """One of `METHODS`; the cascade depends on k."""
         if method not in METHODS:
             raise ValueError(f"sampler ({method!r}) must be one of {METHODS}")
         if method == "cascade":
-            single = {n: ClipSampler(n, self.objective, (self.networks[n],)) for n in STAGES}
+            single = {
+                n: LearnedSampler(n, self.objective, (self.networks[n],)) for n in CASCADE_NETWORKS
+            }
             return cascade_of(single, k=k)
         networks = tuple(self.networks[name] for name in SAMPLERS[method])
-        return ClipSampler(method, self.objective, networks)
+        return LearnedSampler(method, self.objective, networks)
 
 
-def load_trained(source: str | Path, *, seed: int = 0, device: str = "auto") -> Trained:
+def load_trained(source: str | Path, *, seed: int = 0, device: str = "auto") -> SamplerBundle:
     """The samplers of a run, given its folder or its name under runs/, or of an exported file.
 
     `seed` says which of a run's; they lie on the `device` (see `devices.choose`). Raises
@@ -72,7 +74,7 @@ def load_trained(source: str | Path, *, seed: int = 0, device: str = "auto") -> 
     loaded = load_networks(NETWORKS, folder, device=where, **which)
     networks = dict(zip(NETWORKS, loaded, strict=True))
     spec = FeatureSpec(**sampler_features(folder, "visual", **which))
-    return Trained(networks, which["objective"], spec)
+    return SamplerBundle(networks, which["objective"], spec)
 
 
 def export(source: str | Path, path: str | Path, *, seed: int = 0) -> Path:
@@ -91,7 +93,7 @@ def export(source: str | Path, path: str | Path, *, seed: int = 0) -> Path:
     return path
 
 
-def _read(path: Path, device: torch.device) -> Trained:
+def _read(path: Path, device: torch.device) -> SamplerBundle:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
     try:
@@ -104,7 +106,7 @@ def _read(path: Path, device: torch.device) -> Trained:
             raise ValueError(f"objective ({about['objective']!r}) must be one of {OBJECTIVES}")
         networks = {name: _network(name, about["networks"][name], weights) for name in NETWORKS}
         networks = {name: network.to(device) for name, network in networks.items()}
-        return Trained(networks, about["objective"], FeatureSpec(**bounded(about["features"])))
+        return SamplerBundle(networks, about["objective"], FeatureSpec(**bounded(about["features"])))
     except (SafetensorError, json.JSONDecodeError, RuntimeError) as error:  # RecursionError is one
         raise CheckpointError(f"{path}: broken ({str(error).splitlines()[0]})") from error
     except CheckpointError:
@@ -113,10 +115,10 @@ def _read(path: Path, device: torch.device) -> Trained:
         raise CheckpointError(f"{path}: its settings are incomplete or wrong ({error})") from error
 
 
-def _network(name: str, settings: dict, weights: Mapping[str, torch.Tensor]) -> Sampler:
+def _network(name: str, settings: dict, weights: Mapping[str, torch.Tensor]) -> SamplerNetwork:
     """One network with its weights. It takes no memory before they fit, whatever width it claims."""
     with torch.device("meta"):
-        network = Sampler(**settings | {"modalities": tuple(settings["modalities"])})
+        network = SamplerNetwork(**settings | {"modalities": tuple(settings["modalities"])})
     own = {k.removeprefix(f"{name}."): v for k, v in weights.items() if k.startswith(f"{name}.")}
     network.load_state_dict(own, assign=True)
     return network.lay_out().eval()

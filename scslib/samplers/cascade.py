@@ -24,12 +24,12 @@ from scslib.jobs.shard_files import Shards
 from scslib.samplers import policies
 from scslib.samplers.features import FeatureSpec, VideoFeatures
 from scslib.samplers.fusion import as_saliency
-from scslib.samplers.learned import ClipSampler, FileScores, ScoredSampler, load_networks
+from scslib.samplers.learned import FileScores, LearnedSampler, ScoredSampler, load_networks
 from scslib.video.clips import ClipIndex
 
-STAGES = ("iframes", "logmel", "joint")  # the networks
+CASCADE_NETWORKS = ("iframes", "logmel", "joint")  # the networks
 # a sampler and ascending clip numbers, to (the clips that could be read, their saliencies)
-Score = Callable[[ClipSampler | ScoredSampler, np.ndarray], FileScores]
+Score = Callable[[LearnedSampler | ScoredSampler, np.ndarray], FileScores]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +42,8 @@ class Cascade:
     """
 
     name: str
-    scouts: tuple[ClipSampler | ScoredSampler, ...]
-    judge: ClipSampler | ScoredSampler
+    scouts: tuple[LearnedSampler | ScoredSampler, ...]
+    judge: LearnedSampler | ScoredSampler
     k: int
     packets: float = 0.75
     scouted: float = 0.25
@@ -64,7 +64,7 @@ class Cascade:
     def saliency(self, features: Shards | VideoFeatures, video_id: str) -> np.ndarray:
         """(N,) float64, from features that were read before; only the order of clips means anything."""
 
-        def score(sampler: ClipSampler | ScoredSampler, clips: np.ndarray) -> FileScores:
+        def score(sampler: LearnedSampler | ScoredSampler, clips: np.ndarray) -> FileScores:
             return FileScores(clips, sampler.saliency(features, video_id, clips))
 
         order = self._order(features.get(video_id, "bytes"), features.has(video_id, "logmel"), score)
@@ -76,7 +76,7 @@ class Cascade:
         """The same of a file, reading of it only what each stage needs."""
         clock = clock or Clock()
 
-        def score(sampler: ClipSampler, clips: np.ndarray) -> FileScores:
+        def score(sampler: LearnedSampler, clips: np.ndarray) -> FileScores:
             return sampler.score_file(index, spec, clips, threads=threads, clock=clock)
 
         heard = index.info.has_audio
@@ -104,12 +104,12 @@ class Cascade:
         return order[np.sort(np.unique(order, return_index=True)[1])]
 
 
-def cascade_of(samplers: Mapping[str, ClipSampler | ScoredSampler], *, k: int, **settings) -> Cascade:
+def cascade_of(samplers: Mapping[str, LearnedSampler | ScoredSampler], *, k: int, **settings) -> Cascade:
     """`cascade` of samplers of one network each: I-frames and sound scout, the joint network judges.
 
     Of `ScoredSampler`s only its `saliency` can be asked for, not `score_file`.
     """
-    *scouts, judge = (samplers[name] for name in STAGES)
+    *scouts, judge = (samplers[name] for name in CASCADE_NETWORKS)
     return Cascade("cascade", tuple(scouts), judge, k, **settings)
 
 
@@ -123,8 +123,11 @@ def load_cascade(
     **settings,
 ) -> Cascade:
     """The same from a run's folder of checkpoints."""
-    networks = load_networks(STAGES, folder, objective=objective, seed=seed, device=device)
-    samplers = {n: ClipSampler(n, objective, (net,)) for n, net in zip(STAGES, networks, strict=True)}
+    networks = load_networks(CASCADE_NETWORKS, folder, objective=objective, seed=seed, device=device)
+    samplers = {
+        n: LearnedSampler(n, objective, (net,))
+        for n, net in zip(CASCADE_NETWORKS, networks, strict=True)
+    }
     return cascade_of(samplers, k=k, **settings)
 
 

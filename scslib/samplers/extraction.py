@@ -84,7 +84,10 @@ def extract_features(
         read,
         folder,
         params={"trunk": spec.iframe_trunk, "device": where.type},
-        stands_on={"weights": specs.fingerprint(spec.iframe_trunk), "features": features.folder.name},
+        stands_on={
+            "weights": specs.spec_fingerprint(spec.iframe_trunk),
+            "features": features.folder.name,
+        },
         given={"on": str(where)},
         workers=workers,
         title="features of I-frames",

@@ -7,22 +7,19 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from scslib.jobs.shards import Read
-from scslib.jobs.threads import ahead, workers
+from scslib.jobs.threads import Result, ahead, workers
 from scslib.models.modalities import MODALITIES, VISUAL
-from scslib.video.audio import MELS, STEPS, iter_logmel
+from scslib.video.audio import MEL_STEPS, MELS, iter_logmel
 from scslib.video.clips import ClipIndex, expected_clips, index_clips
 from scslib.video.compressed import CompressedClip, iter_compressed
 from scslib.video.frames import short_side
 from scslib.video.layout import in_the_middle
 from scslib.video.probe import VideoInfo
 from scslib.video.residual import BLOCK
-
-Result = TypeVar("Result")
 
 AT_ONCE = 32, 256  # clips that are held at a time, at least and at most
 
@@ -145,7 +142,7 @@ def map_chunks(
             arrays = _visual_arrays(found, info, spec, modalities) if found else {}
         if sound is not None:
             heard = [row for clip, row in zip(chunk, sound.result(), strict=True) if clip in set(read)]
-            arrays["logmel"] = np.array(heard, np.float16).reshape(-1, STEPS, MELS)
+            arrays["logmel"] = np.array(heard, np.float16).reshape(-1, MEL_STEPS, MELS)
         arrays["clip"] = np.array(read, np.int64)
         arrays["times"] = np.array([times[i][1:] for i in read]).reshape(-1, 2)
         arrays["bytes"] = sizes[read]

@@ -9,7 +9,7 @@ scores have no common unit. Each rule here answers in its own way what a video s
     union_list      the best of one list, filled up from the other           -> clip numbers
 
 Every function raises `ValueError` where the saliencies are not two (N,) arrays of finite numbers.
-The free number of a rule (alpha, or K') is chosen on validation videos by `choose`, never on test.
+The free number of a rule (alpha, or K') is chosen on validation videos by `best_number`, never on test.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def union_list(visual: np.ndarray, audio: np.ndarray, k: int, k_visual: int) -> 
     return np.concatenate([seen, heard])[: len(top_k(visual, k))]
 
 
-def choose(
+def best_number(
     rule: str,
     videos: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
     *,

@@ -11,7 +11,7 @@ import torch
 
 from scslib.jobs.shard_files import Shards
 from scslib.models.modalities import SCALES
-from scslib.video.audio import FLOOR, MELS, STEPS
+from scslib.video.audio import FLOOR, MEL_STEPS, MELS
 
 if TYPE_CHECKING:
     from scslib.samplers.features import VideoFeatures
@@ -61,7 +61,7 @@ def _pictures(features: Shards | VideoFeatures, video_id: str, clip: int, modali
     one = slice(clip, clip + 1)
     if modality == "logmel":
         if not features.has(video_id, "logmel"):
-            return np.full((1, STEPS, MELS), math.log(FLOOR), np.float32)
+            return np.full((1, MEL_STEPS, MELS), math.log(FLOOR), np.float32)
         return features.get(video_id, "logmel", one)
     if modality == "iframes":
         first, last = features.get(video_id, "iframe_start", slice(clip, clip + 2))

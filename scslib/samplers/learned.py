@@ -25,7 +25,7 @@ from scslib.jobs.shard_files import Shards
 from scslib.jobs.shards import Read, run_shards
 from scslib.models.checkpoints import fingerprint, load_sampler
 from scslib.models.modalities import MODALITIES, VISUAL
-from scslib.models.samplers import Sampler
+from scslib.models.samplers import SamplerNetwork
 from scslib.samplers.extraction import reopen
 from scslib.samplers.features import FeatureSpec, VideoFeatures, map_chunks
 from scslib.samplers.inputs import sampler_inputs
@@ -35,11 +35,14 @@ from scslib.video.clips import ClipIndex
 # and "mean-of-four" what that begins with)
 SAMPLERS = {"audio": ("logmel",), "visual": VISUAL, "mean-of-four": MODALITIES}
 SAMPLERS |= {"audio-visual": ("joint",)}
-NETWORKS = {name: (name,) for name in MODALITIES} | {"joint": MODALITIES}  # and what each looks at
+NETWORK_INPUTS = {name: (name,) for name in MODALITIES} | {"joint": MODALITIES}  # and what each looks at
 
 
 def outputs_of(
-    networks: Sequence[Sampler], features: Shards | VideoFeatures, video_id: str, rows: Sequence[int]
+    networks: Sequence[SamplerNetwork],
+    features: Shards | VideoFeatures,
+    video_id: str,
+    rows: Sequence[int],
 ) -> list[torch.Tensor]:
     """What each network says of a video's clips `rows`: (n, C) float32, on the processor.
 
@@ -67,12 +70,12 @@ def _union(modalities: Iterable[Sequence[str]]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class ClipSampler:
+class LearnedSampler:
     """One or more networks of one objective whose scores are averaged, e.g. the three visual ones."""
 
     name: str
     objective: str
-    networks: tuple[Sampler, ...]
+    networks: tuple[SamplerNetwork, ...]
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -136,12 +139,12 @@ def sampler_checkpoint(folder: Path, network: str, *, objective: str, seed: int)
 
 def load_clip_sampler(
     name: str, folder: Path, *, objective: str, seed: int, device: torch.device | str = "cpu"
-) -> ClipSampler:
+) -> LearnedSampler:
     """One of the `SAMPLERS` from a run's folder of checkpoints."""
     if name not in SAMPLERS:
         raise ValueError(f"sampler ({name!r}) must be one of {sorted(SAMPLERS)}")
     networks = load_networks(SAMPLERS[name], folder, objective=objective, seed=seed, device=device)
-    return ClipSampler(name, objective, networks)
+    return LearnedSampler(name, objective, networks)
 
 
 def load_networks(
@@ -151,7 +154,7 @@ def load_networks(
     objective: str,
     seed: int,
     device: torch.device | str = "cpu",
-) -> tuple[Sampler, ...]:
+) -> tuple[SamplerNetwork, ...]:
     """Single networks of a run: `iframes`, `motion`, `residual`, `logmel`, `joint`."""
     paths = [sampler_checkpoint(folder, n, objective=objective, seed=seed) for n in names]
     return tuple(load_sampler(path)[0].to(device) for path in paths)
@@ -174,7 +177,7 @@ class ScoredSampler:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        return _union(NETWORKS[network] for network in self.networks)
+        return _union(NETWORK_INPUTS[network] for network in self.networks)
 
     def saliency(
         self, features: Shards | VideoFeatures, video_id: str, clips: Sequence[int] | None = None
@@ -208,7 +211,9 @@ def network_scores(
         video._replace(own={"video_id": video.video_id, "place": features.place(video.video_id)})
         for video in videos_of(dataset, rows)
     ]
-    paths = {n: sampler_checkpoint(checkpoints, n, objective=objective, seed=seed) for n in NETWORKS}
+    paths = {
+        n: sampler_checkpoint(checkpoints, n, objective=objective, seed=seed) for n in NETWORK_INPUTS
+    }
     where = devices.choose(device)
     return run_shards(
         _network_scores,
@@ -232,7 +237,7 @@ def _network_scores(path: Path, params: dict) -> Read:
     video_id = params["video_id"]
     features = reopen(video_id, params["place"])
     rows, heard = range(len(features.get(video_id, "times"))), features.has(video_id, "logmel")
-    names = [name for name in NETWORKS if heard or NETWORKS[name] != ("logmel",)]
+    names = [name for name in NETWORK_INPUTS if heard or NETWORK_INPUTS[name] != ("logmel",)]
     checkpoints, weights, on = params["checkpoints"], params["weights"], params["on"]
     networks = [_cached_network(checkpoints[n], weights[n], on) for n in names]
     with torch.inference_mode():
@@ -241,8 +246,8 @@ def _network_scores(path: Path, params: dict) -> Read:
     return Read(arrays, len(rows), len(rows))
 
 
-@lru_cache(maxsize=len(NETWORKS))
-def _cached_network(checkpoint: str, weights: str, on: str) -> Sampler:
+@lru_cache(maxsize=len(NETWORK_INPUTS))
+def _cached_network(checkpoint: str, weights: str, on: str) -> SamplerNetwork:
     return load_sampler(checkpoint)[0].to(devices.choose(on))
 
 

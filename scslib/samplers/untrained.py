@@ -1,6 +1,6 @@
 """Saliency without a network: what the paper's samplers have to beat, and what costs even less.
 
-A baseline has the `name`, `modalities` and `saliency(features, video_id)` of a `learned.ClipSampler`,
+A baseline has the `name`, `modalities` and `saliency(features, video_id)` of a `learned.LearnedSampler`,
 so that tables and timings take both. None of them looks at a label. A test bed on which one of the rules
 without training comes near a trained sampler asks for no learning: see `rules`.
 
@@ -31,7 +31,7 @@ Features = Shards | VideoFeatures
 
 
 @dataclass(frozen=True, eq=False)
-class Baseline:
+class Rule:
     """A rule that gives every clip of a video a saliency, from what `modalities` say is read of it."""
 
     name: str
@@ -41,33 +41,33 @@ class Baseline:
     def score_file(
         self, index: ClipIndex, spec: FeatureSpec, *, threads: int = 1, clock: Clock | None = None
     ) -> FileScores:
-        """The saliency of a file's clips; see `learned.ClipSampler.score_file`."""
+        """The saliency of a file's clips; see `learned.LearnedSampler.score_file`."""
         clock = clock or Clock()
         features = clock("read_s", read_video, index, spec, self.modalities, threads=threads)
         saliency = clock("sampler_s", self.saliency, features, "")
         return FileScores(features.get("", "clip"), saliency)
 
 
-def rules() -> list[Baseline]:
+def rules() -> list[Rule]:
     """Every baseline that needs no training at all."""
     return [
         packet_size(),
         motion_energy(),
-        Baseline("local-motion", ("motion",), _local_motion),
-        Baseline("moving-area", ("motion",), _moving_area),
-        Baseline("still-contrast", ("iframes",), _still_contrast),
-        Baseline("loudest-band", ("logmel",), _loudest_band),
+        Rule("local-motion", ("motion",), _local_motion),
+        Rule("moving-area", ("motion",), _moving_area),
+        Rule("still-contrast", ("iframes",), _still_contrast),
+        Rule("loudest-band", ("logmel",), _loudest_band),
     ]
 
 
-def packet_size() -> Baseline:
+def packet_size() -> Rule:
     """Rank clips by their bytes in the file: what is hard to predict is expensive to store."""
-    return Baseline("packet-size", (), lambda features, v: features.get(v, "bytes").astype(float))
+    return Rule("packet-size", (), lambda features, v: features.get(v, "bytes").astype(float))
 
 
-def motion_energy() -> Baseline:
+def motion_energy() -> Rule:
     """Rank clips by the mean length of their motion vectors, in pixels a frame."""
-    return Baseline("motion-energy", ("motion",), _motion_energy)
+    return Rule("motion-energy", ("motion",), _motion_energy)
 
 
 def _motion_energy(features: Features, video_id: str) -> np.ndarray:
@@ -120,7 +120,7 @@ def _loudest_band(features: Features, video_id: str) -> np.ndarray:
     return loud.max(1) - np.median(loud, 1)
 
 
-def empirical(targets: Iterable[np.ndarray], *, bins: int = 10) -> Baseline:
+def empirical(targets: Iterable[np.ndarray], *, bins: int = 10) -> Rule:
     """The paper's Empirical (sec. 4): which places in a video are worth looking at, on average.
 
     targets: f's probability of the true class of every clip, (N,) for each training video. The prior
@@ -142,7 +142,7 @@ def empirical(targets: Iterable[np.ndarray], *, bins: int = 10) -> Baseline:
     def saliency(features: Features, video_id: str) -> np.ndarray:
         return np.interp(_place(len(features.get(video_id, "times"))), middle[known], prior)
 
-    return Baseline("empirical", (), saliency)
+    return Rule("empirical", (), saliency)
 
 
 def _place(clips: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from scslib.jobs import devices
 from scslib.jobs.shard_files import Shards
 from scslib.jobs.shards import Read, run_shards
 from scslib.models.checkpoints import fingerprint
-from scslib.models.specs import describe, view_of
+from scslib.models.specs import view_as_json, view_from_json
 from scslib.models.views import ClassifierInput, View
 from scslib.training.clip_choice import drawn_clips, picked, read
 from scslib.training.dense_scores import cached_classifier, classify_with_features
@@ -56,7 +56,7 @@ def read_training_clips(
     params = {
         "per_video": per_video,
         "inside": round(segment_share * per_video),
-        "view": describe(view),
+        "view": view_as_json(view),
         "seed": seed,
     }
     if not trunk:
@@ -93,8 +93,8 @@ def _training_features(path: Path, params: dict) -> Read:
 
 
 def _fitted(index: ClipIndex, picks: np.ndarray, view: dict) -> np.ndarray:
-    """The picked clips (n, frames, h, w, 3) as a view, of `specs.describe`, fits them."""
-    made = view_of(view)
+    """The picked clips (n, frames, h, w, 3) as a view, of `specs.view_as_json`, fits them."""
+    made = view_from_json(view)
     size = made.read_size(index.info.width, index.info.height)
     pixels = decode_clips(index, picks, size=size, frames=made.frames)
     return made.fit(torch.from_numpy(pixels)).numpy()

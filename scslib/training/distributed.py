@@ -30,7 +30,7 @@ WAIT = timedelta(days=1)  # the first process may read videos for hours; torchru
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def group_joined() -> Iterator[None]:
     """A member of torchrun's group (its RANK, WORLD_SIZE, LOCAL_RANK) in here: nccl on GPUs, else gloo.
 
     Raises `ValueError` where a machine has fewer GPUs than processes.

@@ -12,7 +12,7 @@ import torch
 
 from scslib.jobs.shard_files import Shards
 from scslib.models import specs
-from scslib.models.samplers import Sampler, joined
+from scslib.models.samplers import SamplerNetwork, joint_network
 from scslib.training import distributed
 from scslib.training.batches import AcBatches, RankBatches
 from scslib.training.loop import fit
@@ -25,7 +25,7 @@ ALONE = 0, 1  # the share of a process that takes whole batches
 
 
 def train_ac(
-    network: Sampler,
+    network: SamplerNetwork,
     features: Shards,
     labels: dict[str, int],
     schedule: Schedule,
@@ -60,7 +60,7 @@ def train_ac(
 
 
 def train_rank(
-    network: Sampler,
+    network: SamplerNetwork,
     features: Shards,
     targets: dict[str, np.ndarray],
     schedule: Schedule,
@@ -108,10 +108,10 @@ def train_rank(
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainedNetworks:
     """A sampler's networks and their training, by objective: "rank" and, unless left out, "ac"."""
 
-    networks: dict[str, Sampler]
+    networks: dict[str, SamplerNetwork]
     curves: dict[str, Curve]
 
 
@@ -138,10 +138,10 @@ def train_sampler(
     classes: int,
     seed: int,
     device: torch.device | str = "cpu",
-    ac: Sampler | None = None,
+    ac: SamplerNetwork | None = None,
     resume: Path | None = None,
     every: int = 100,
-) -> Trained:
+) -> TrainedNetworks:
     """Train a network of one modality with both objectives. The same seed gives the same weights.
 
     ac: a network that AC has trained before; then only RANK is trained. resume: the trainings are kept
@@ -149,7 +149,7 @@ def train_sampler(
     """
     torch.manual_seed(seed)
     trunk = recipe.iframe_trunk if modality == "iframes" else ""
-    network = Sampler(
+    network = SamplerNetwork(
         (modality,),
         classes,
         recipe.width,
@@ -170,11 +170,11 @@ def train_sampler(
         networks["ac"] = network
     networks["rank"] = network.for_ranking()
     curves["rank"] = learn("rank", networks["rank"])
-    return Trained(networks, curves)
+    return TrainedNetworks(networks, curves)
 
 
 def train_joint(
-    singles: Sequence[Trained],
+    singles: Sequence[TrainedNetworks],
     features: Shards,
     lessons: Lessons,
     recipe: Recipe,
@@ -182,7 +182,7 @@ def train_joint(
     seed: int,
     resume: Path | None = None,
     every: int = 100,
-) -> Trained:
+) -> TrainedNetworks:
     """Train one network on the modalities of all `singles`, with each objective that they all have.
 
     It begins as the mean of what they say (`models.samplers.joined`), so that AC need not wait until it
@@ -191,8 +191,8 @@ def train_joint(
     recipe = replace(recipe, ac=recipe.ac and replace(recipe.ac, least=0))
     learn = partial(_learn, features, lessons, recipe, seed=seed, resume=resume, every=every)
     kinds = [kind for kind in ("ac", "rank") if all(kind in s.networks for s in singles)]
-    networks = {kind: joined([s.networks[kind] for s in singles]) for kind in kinds}
-    return Trained(networks, {kind: learn(kind, network) for kind, network in networks.items()})
+    networks = {kind: joint_network([s.networks[kind] for s in singles]) for kind in kinds}
+    return TrainedNetworks(networks, {kind: learn(kind, network) for kind, network in networks.items()})
 
 
 def _learn(
@@ -200,7 +200,7 @@ def _learn(
     lessons: Lessons,
     recipe: Recipe,
     objective: str,
-    network: Sampler,
+    network: SamplerNetwork,
     *,
     seed: int,
     resume: Path | None,

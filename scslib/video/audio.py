@@ -31,7 +31,7 @@ LOWEST_RATE = 1000  # Hz; of a lower one a few bytes would become minutes
 NEXT_S = 1.0  # a packet that is stamped later than this after the one before does not follow it
 LEAD_S = 0.25  # a decoder gives the right sound only a few frames after where it began
 CANCELLED = 1 / 30  # of the power that independent channels would have together: the mix has lost it
-STEPS, MELS = 200, 40
+MEL_STEPS, MELS = 200, 40
 TOO_LONG = f"more than {MOST_HELD // SAMPLE_RATE} s of sound are not held at a time"
 FLOOR = 1e-6  # added to the mel energies before the logarithm: silence is log(1e-6) = -13.8
 
@@ -52,8 +52,8 @@ def iter_logmel(
         chunks = _samples(container, joins=joins)
         for clip in clips:
             middle, half = (clip.start_s + clip.end_s) / 2, clip.end_s - clip.start_s
-            hop = max(1, round((2 * half * SAMPLE_RATE - FFT) / (STEPS - 1)))
-            length = hop * (STEPS - 1) + FFT
+            hop = max(1, round((2 * half * SAMPLE_RATE - FFT) / (MEL_STEPS - 1)))
+            length = hop * (MEL_STEPS - 1) + FFT
             first = round(middle * SAMPLE_RATE) - length // 2
             if length > MOST_HELD:
                 raise VideoError(f"{path}: clip {clip.index} lasts {half:.0f} s, {TOO_LONG}")

@@ -25,7 +25,7 @@ from scslib.video.container import (
     video_stream,
 )
 from scslib.video.layout import Layout, clips_in, lay_out, pace_of
-from scslib.video.probe import FirstFrame, VideoInfo, describe
+from scslib.video.probe import FirstFrame, VideoInfo, declared_info
 from scslib.video.stamps import FrameTable, Join, frame_table
 from scslib.video.whole import is_whole
 
@@ -201,7 +201,7 @@ def index_clips(
     with open_video(path) as container:
         stream, first = video_stream(container), FirstFrame()
         table = frame_table(container, stream, first)
-        info = describe(container, stream, first.frame)
+        info = declared_info(container, stream, first.frame)
         seconds = table.pts * float(stream.time_base)
         pace = pace_of(seconds, info.frame_rate)
         check_rate(container.name, pace.rate)

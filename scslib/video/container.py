@@ -23,7 +23,7 @@ from scslib.jobs.files import DISK, FileError
 av.logging.set_level(av.logging.PANIC)  # libav prints to stderr; we raise or record instead
 
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg"
-READ = "MP4, MOV, 3GP, Matroska, WebM, AVI, MPEG-TS, MPEG-PS, FLV, Ogg"  # the same, as people say it
+READABLE = "MP4, MOV, 3GP, Matroska, WebM, AVI, MPEG-TS, MPEG-PS, FLV, Ogg"  # the same, as people say it
 CONVERTIBLE = {  # other formats that hold video, and in which no file can name another
     *("asf", "rm", "mxf", "mxf_opatom", "gxf", "wtv", "nut", "swf", "dv", "ivf", "gif", "apng", "y4m"),
     *("yuv4mpegpipe", "h264", "hevc", "vvc", "av1", "obu", "m4v", "mpegvideo", "vc1", "mjpeg", "h263"),
@@ -71,7 +71,7 @@ def _why(path: Path, error: av.FFmpegError) -> str:
     if name not in CONVERTIBLE:
         return f"not a readable video (of the format {name})"
     how = f"ffmpeg -i {shlex.quote(path.name)} {shlex.quote(path.stem + '.mkv')}"
-    return f"a video in the container {name}, and read are {READ}; `{how}` makes one of these"
+    return f"a video in the container {name}, and read are {READABLE}; `{how}` makes one of these"
 
 
 def _local(path: str | Path) -> Path:

@@ -14,7 +14,7 @@ import numpy as np
 
 PAUSE_S, PAUSE = 60.0, 100  # a gap longer than this, and than so many usual ones, is a pause
 STILL_S, STILL = 2.5e-3, 20  # frames nearer than this, and than such a part of the usual, stand still
-LONGEST_S = 1800.0  # of a clip with sound, which is heard over twice its length
+LONGEST_CLIP_S = 1800.0  # of a clip with sound, which is heard over twice its length
 AGREES = 0.02  # a declared rate so near to the measured one is the more exact one
 MOST_STILL = 16  # clips by time for each frame at most: of slides those are counted
 FULLEST = 2  # a clip by time holds so many times the usual number of frames at most
@@ -177,11 +177,11 @@ def _without_odd_ones(layout: Layout, pace: Pace, heard: bool) -> Layout:
     paused = pauses[inside] > pauses[first]
     distances = np.minimum(stop, len(pace.apart)) - first  # that to the next clip's frame, too
     standing = stills[np.minimum(stop, len(pace.apart))] - stills[first] > np.maximum(distances, 0) / 4
-    endless = ~paused & (end_s - start_s > LONGEST_S) & heard
+    endless = ~paused & (end_s - start_s > LONGEST_CLIP_S) & heard
     why = [
         (paused, "across a pause"),
         (standing & ~paused, "where time stands still"),
-        (endless, f"longer than {LONGEST_S / 60:.0f} minutes"),
+        (endless, f"longer than {LONGEST_CLIP_S / 60:.0f} minutes"),
     ]
     said = tuple(_said(layout.times[odd], reason) for odd, reason in why if odd.any())
     if not said:

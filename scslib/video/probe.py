@@ -67,13 +67,13 @@ def probe(path: str | Path) -> VideoInfo:
                 first(packet)
                 if not first.looking:
                     break
-        info = describe(container, stream, first.frame)
+        info = declared_info(container, stream, first.frame)
         if not info.frame_rate:
             raise VideoError(f"{container.name}: the video stream declares no frame rate")
         return info
 
 
-def describe(
+def declared_info(
     container: av.container.InputContainer, stream: av.VideoStream, first: av.VideoFrame | None
 ) -> VideoInfo:
     """What an open container declares of its pictures; `first` is what a `FirstFrame` has found.

@@ -42,7 +42,7 @@ class Join(NamedTuple):
     shift_s: float
 
 
-class Row(NamedTuple):
+class StampRow(NamedTuple):
     """One frame, or one packet: its stamp (None: not known), and where it lies in the file."""
 
     stamp: int | None
@@ -95,7 +95,7 @@ def frame_table(
 
 def _packet_rows(
     container: av.container.InputContainer, stream: av.VideoStream, first: FirstFrame
-) -> tuple[list[Row], bool, set[bytes]]:
+) -> tuple[list[StampRow], bool, set[bytes]]:
     """A row for each packet with a picture, whether stamps are missing, and the sizes' headers."""
     rows, headers, begun, without, byte = [], set(), False, False, 0
     codec, stamped = stream.codec_context.name, container.format.name != "avi"
@@ -111,14 +111,14 @@ def _packet_rows(
         stamp = packet.pts if packet.pts is not None else packet.dts
         if packet.is_keyframe:
             headers.add(size_header(codec, packet))
-        rows.append(Row(stamp, packet.is_keyframe, packet.size, packet.duration or 0, byte))
+        rows.append(StampRow(stamp, packet.is_keyframe, packet.size, packet.duration or 0, byte))
         if len(rows) > MOST_FRAMES:
             break
     _check_count(container.name, rows)
     return rows, without, headers - {b""}
 
 
-def _without_leading(rows: list[Row], first: FirstFrame) -> list[Row]:
+def _without_leading(rows: list[StampRow], first: FirstFrame) -> list[StampRow]:
     """The rows without the frames before the first keyframe that no decoder can give.
 
     A recording that begins with an open group of pictures has lost what these refer to.
@@ -138,23 +138,23 @@ def _check_count(name: str, rows: list) -> None:
         raise VideoError(f"{name}: more than {MOST_FRAMES} frames")
 
 
-def _twice_as_many(container, stream: av.VideoStream, rows: list[Row]) -> bool:
+def _twice_as_many(container, stream: av.VideoStream, rows: list[StampRow]) -> bool:
     """Whether packets follow each other about twice as fast as the declared frames."""
     apart = _typical(np.sort([row.stamp for row in rows]))
     return 1.8 < 1 / max(1e-9, apart * float(stream.time_base) * declared_rate(stream)) < 2.2
 
 
-def _decoded_rows(path: str, packet_rows: list[Row]) -> list[Row]:
+def _decoded_rows(path: str, packet_rows: list[StampRow]) -> list[StampRow]:
     """A row for each frame that the decoder gives, in the order in which they are shown.
 
     Bytes and keyframes are those of its packets: the ones stamped from its time up to the next frame's.
     """
-    rows: list[Row] = []
+    rows: list[StampRow] = []
     with open_video(path) as container:
         stream = video_stream(container)
         stream.codec_context.options |= {"skip_loop_filter": "all"}
         for frame in decoded(container, stream):
-            rows.append(Row(frame.pts, frame.key_frame, 0, 0, 0, (frame.width, frame.height)))
+            rows.append(StampRow(frame.pts, frame.key_frame, 0, 0, 0, (frame.width, frame.height)))
             _check_count(path, rows)
     if not rows:
         return rows
@@ -178,7 +178,7 @@ def _decoded_rows(path: str, packet_rows: list[Row]) -> list[Row]:
     ]
 
 
-def _stamped(rows: list[Row], packet_rows: list[Row]) -> list[Row]:
+def _stamped(rows: list[StampRow], packet_rows: list[StampRow]) -> list[StampRow]:
     """The rows with stamps for all: evenly between those that are known.
 
     Which packet is which frame's is not known then: sizes and bytes go in the order of storing.
@@ -218,7 +218,7 @@ def _typical(stamps: np.ndarray) -> int:
     return max(1, round(float(np.median(apart[apart > 0])))) if (apart > 0).any() else 1
 
 
-def _parts_of(rows: list[Row]) -> np.ndarray:
+def _parts_of(rows: list[StampRow]) -> np.ndarray:
     """(F,) int: which part of the stream each row belongs to; rows are in the order of storing.
 
     A new part begins with a keyframe that is to be shown before something that was stored earlier, and
@@ -237,7 +237,7 @@ def _parts_of(rows: list[Row]) -> np.ndarray:
     return part
 
 
-def _table(rows: list[Row], stream: av.VideoStream) -> FrameTable:
+def _table(rows: list[StampRow], stream: av.VideoStream) -> FrameTable:
     """The rows in the order in which they are shown, their times going on from part to part."""
     columns = list(zip(*rows, strict=True))[:5]
     stamps, key, size, duration, byte = (np.array(column, np.int64) for column in columns)

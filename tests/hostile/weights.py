@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from hostile.corpus import Place, hostile
 from scslib.models.checkpoints import load_classifier, load_sampler, save_sampler
-from scslib.models.samplers import Sampler
+from scslib.models.samplers import SamplerNetwork
 from scslib.samplers.bundle import export
 
 
@@ -71,7 +71,7 @@ def _claims(place: Place, **claims: object) -> Path:
     """Small weights of the kit's, with other things said of them in the JSON."""
     path = place.folder / "model.safetensors"
     features = {"clip_len": 4}
-    network = Sampler(("motion",), 1, 4, 4)
+    network = SamplerNetwork(("motion",), 1, 4, 4)
     save_sampler(path, network, objective="rank", classes=["a"], features=features)
     about = json.loads(path.with_suffix(".json").read_text())
     path.with_suffix(".json").write_text(json.dumps(about | claims))

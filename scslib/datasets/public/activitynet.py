@@ -17,11 +17,11 @@ from pathlib import Path
 
 from scslib.datasets.manifest import DatasetError
 from scslib.datasets.public.listing import Listing
-from scslib.datasets.public.lists import Files, Row, read_json, shorten
+from scslib.datasets.public.lists import Files, ListRow, read_json, shorten
 
 ORIGIN = "ActivityNet's own annotations, read by scslib.datasets.public.activitynet"
 LICENCE = "none stated by its makers; the videos belong to those who uploaded them"
-SPLITS = {"training": "train", "validation": "test"}
+SPLIT_OF_SUBSET = {"training": "train", "validation": "test"}
 
 Segments = list[tuple[float, float]]
 
@@ -46,7 +46,7 @@ def read_activitynet(videos: str | Path, annotations: str | Path) -> Listing:
         if subset == "testing":
             testing += 1
             continue
-        if subset not in SPLITS:
+        if subset not in SPLIT_OF_SUBSET:
             raise _wrong(path, name, f"subset {subset!r} must be training, validation or testing")
         found = (*files.of_stem(f"v_{name}"), *files.of_stem(name), "")[0]
         problem = "" if found else "no such file"
@@ -60,7 +60,9 @@ def read_activitynet(videos: str | Path, annotations: str | Path) -> Listing:
         else:
             problem = "no annotation"
         labels = "|".join(sorted(timed)) if len(timed) > 1 else label
-        rows.append(Row(name, found or f"v_{name}.*", label, SPLITS[subset], "", labels, problem))
+        rows.append(
+            ListRow(name, found or f"v_{name}.*", label, SPLIT_OF_SUBSET[subset], "", labels, problem)
+        )
     notes = ["the split 'test' is ActivityNet's validation"]
     if testing:
         notes.append(f"{testing} videos of its testing set are not used: their labels are withheld")

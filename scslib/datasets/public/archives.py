@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from scslib.datasets.public.download import CHUNK
 from scslib.datasets.public.lists import leads_out
 from scslib.jobs.files import lies_in, replacing
 
-CHUNK = 1 << 20  # bytes copied at a time
-LARGEST = 1 << 40  # bytes that an archive may unpack to, if nobody says otherwise
-SMALL, DENSE = 1 << 30, 100  # bytes; above them, as often as its own size at most
+LARGEST_ARCHIVE = 1 << 40  # bytes that an archive may unpack to, if nobody says otherwise
+HARMLESS, DENSE = 1 << 30, 100  # bytes; above them, as often as its own size at most
 MOST_MEMBERS = 2_000_000
 
 
@@ -32,7 +32,7 @@ class _Member(NamedTuple):
     info: zipfile.ZipInfo | tarfile.TarInfo
 
 
-def unpack(archive: str | Path, folder: str | Path, *, largest: int = LARGEST) -> list[str]:
+def unpack(archive: str | Path, folder: str | Path, *, largest: int = LARGEST_ARCHIVE) -> list[str]:
     """Unpack a zip or tar file (.gz, .bz2 and .xz, too) into `folder`; gives the files' names.
 
     Raises `ArchiveError` for a name that leads out of the folder (also by a link that lies in it), a
@@ -41,7 +41,7 @@ def unpack(archive: str | Path, folder: str | Path, *, largest: int = LARGEST) -
     archive, folder = Path(archive), Path(folder)
     if not archive.is_file():
         raise ArchiveError(f"{archive}: no such file")
-    largest = min(largest, max(SMALL, DENSE * archive.stat().st_size))
+    largest = min(largest, max(HARMLESS, DENSE * archive.stat().st_size))
     broken = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError)
     try:
         if zipfile.is_zipfile(archive):

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from scslib.datasets.manifest import DatasetError
 from scslib.datasets.public.listing import Listing
-from scslib.datasets.public.lists import Files, Row, Rows, leads_out, text_lines, wrong_line
+from scslib.datasets.public.lists import Files, ListRow, ListRows, leads_out, text_lines, wrong_line
 
 ORIGIN = "HMDB51's own lists, read by scslib.datasets.public.hmdb51"
 LICENCE = "CC-BY-4.0 (the dataset, by its makers); the films belong to those who made them"
 FOLDER = "testTrainMulti_7030_splits"
-SPLITS = {"1": "train", "2": "test"}
+SPLIT_OF_MARK = {"1": "train", "2": "test"}
 
 
 def read_hmdb51(videos: str | Path, lists: str | Path, *, fold: int = 1) -> Listing:
@@ -36,7 +36,7 @@ def read_hmdb51(videos: str | Path, lists: str | Path, *, fold: int = 1) -> List
         tables[re.sub(r"_test_split\d\.txt$", "", path.name)] = path
     if not tables:
         raise DatasetError(f"{lists}: has no <class>_test_split{fold}.txt")
-    files, rows, unused = Files(videos), Rows(), 0
+    files, rows, unused = Files(videos), ListRows(), 0
     for label, path in tables.items():
         for number, line in text_lines(path):
             name, _, use = line.rpartition(" ")
@@ -49,7 +49,7 @@ def read_hmdb51(videos: str | Path, lists: str | Path, *, fold: int = 1) -> List
                 unused += 1
                 continue
             found = files.of_class(label, name, tables) or f"{label}/{name}"
-            row = Row(f"{label}/{Path(name).stem}", found, label, SPLITS[use])
+            row = ListRow(f"{label}/{Path(name).stem}", found, label, SPLIT_OF_MARK[use])
             rows.add(row, path, number)
     listed, notes = rows.done()
     if unused:

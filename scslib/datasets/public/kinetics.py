@@ -13,7 +13,15 @@ from collections import Counter
 from pathlib import Path
 
 from scslib.datasets.public.listing import Listing
-from scslib.datasets.public.lists import Files, Row, Rows, csv_rows, first_file, leads_out, wrong_line
+from scslib.datasets.public.lists import (
+    Files,
+    ListRow,
+    ListRows,
+    csv_rows,
+    first_file,
+    leads_out,
+    wrong_line,
+)
 
 ORIGIN = "Kinetics' own lists, read by scslib.datasets.public.kinetics"
 LICENCE = "CC-BY-4.0 (the lists, by DeepMind); the videos belong to those who uploaded them"
@@ -22,7 +30,7 @@ TABLES = {
     "train": ("train.txt", "train.csv"),
     "val": ("val.txt", "val.csv", "validate.csv"),
 }
-COLUMNS = ("label", "youtube_id", "time_start", "time_end")
+LIST_COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 
 
 def read_kinetics(videos: str | Path, lists: str | Path) -> Listing:
@@ -35,7 +43,7 @@ def read_kinetics(videos: str | Path, lists: str | Path) -> Listing:
     lists = lists / "annotations" if (lists / "annotations").is_dir() else lists
     listed = [(split, first_file(lists, *names)) for split, names in TABLES.items()]
     clips = [clip for split, path in listed for clip in _clips(split, path)]
-    files, rows = Files(videos), Rows()
+    files, rows = Files(videos), ListRows()
     replaced = {Path(path).name[:11]: path for path in files if _is_replacement(path)}
     often = Counter(youtube_id for _, _, _, youtube_id, _, _ in clips)
     for split, path, number, youtube_id, stem, label in clips:
@@ -44,7 +52,7 @@ def read_kinetics(videos: str | Path, lists: str | Path) -> Listing:
             there = [replaced[youtube_id]]  # its times may differ: CVDF goes by the id alone
         there = sorted(there, key=lambda p: (not _is_replacement(p), split not in p.split("/")))
         found = there[0] if there else f"{split}/{stem}.mp4"
-        rows.add(Row(stem, found, label, "train" if split == "train" else "test"), path, number)
+        rows.add(ListRow(stem, found, label, "train" if split == "train" else "test"), path, number)
     kept, notes = rows.done()
     return Listing(
         name="kinetics",
@@ -60,13 +68,13 @@ def read_kinetics(videos: str | Path, lists: str | Path) -> Listing:
 def _clips(split: str, path: Path) -> list[tuple[str, Path, int, str, str, str]]:
     """(split, list, line, youtube_id, name without suffix, label) of each line of one list."""
     clips = []
-    for number, row in csv_rows(path, COLUMNS):
-        text = ",".join(row[name] for name in COLUMNS)
+    for number, row in csv_rows(path, LIST_COLUMNS):
+        text = ",".join(row[name] for name in LIST_COLUMNS)
         youtube_id = row["youtube_id"]
         if leads_out(youtube_id) or "/" in youtube_id:
             raise wrong_line(path, number, text, "leads out of the videos' folder")
         try:
-            start, end = (int(float(row[name])) for name in COLUMNS[2:])
+            start, end = (int(float(row[name])) for name in LIST_COLUMNS[2:])
         except (ValueError, OverflowError) as error:
             raise wrong_line(path, number, text, "its times are not numbers") from error
         stem = f"{youtube_id}_{start:06d}_{end:06d}"

@@ -24,7 +24,7 @@ import pandas as pd
 from scslib.datasets import sources
 from scslib.datasets.copies import copies_note, without_copies
 from scslib.datasets.manifest import Dataset, DatasetError, check_classes, write_dataset
-from scslib.datasets.public.lists import Row
+from scslib.datasets.public.lists import ListRow
 from scslib.datasets.sources import Source
 from scslib.jobs.files import check_folder, lies_in
 
@@ -45,7 +45,7 @@ class Listing:
     name: str
     root: Path
     classes: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ListRow, ...]
     licence: str
     origin: str
     segments: tuple[tuple[str, float, float], ...] = ()
@@ -72,7 +72,7 @@ def write_listing(
     refuse_other(folder, listing.origin)
     check_folder(folder, what="out")
     check_classes(root, [row.label for row in listing.rows])
-    of_path: dict[str, Row] = {}
+    of_path: dict[str, ListRow] = {}
     lost = []
     for row in listing.rows:
         problem = row.problem
@@ -103,7 +103,7 @@ def write_listing(
     rows = [of_path[source.name] for source in usable]
     plain = [re.sub(r"[^\w.-]+", "_", row.video_id.rpartition("/")[2]).lstrip(".") for row in rows]
     ids = unique_ids(plain, [row.video_id for row in rows], LONGEST_OWN_ID)
-    videos = pd.DataFrame(rows, columns=Row._fields).drop(columns="problem")
+    videos = pd.DataFrame(rows, columns=ListRow._fields).drop(columns="problem")
     videos = videos.rename(columns={"path": "source"}).assign(video_id=ids)
     videos.insert(1, "path", place_videos(usable, ids, folder, link=link))
     unused = [c for c in ("group", "labels") if videos[c].eq("").all()]
@@ -200,7 +200,7 @@ def refuse_other(folder: Path, origin: str) -> None:
         raise DatasetError(f"{folder}: holds another dataset")
 
 
-def _source(root: Path, row: Row, problem: str = "") -> Source:
+def _source(root: Path, row: ListRow, problem: str = "") -> Source:
     return Source(root, row.path, row.label, row.group, problem)
 
 

@@ -17,10 +17,10 @@ from typing import NamedTuple
 from scslib.datasets.manifest import DatasetError
 
 SUFFIXES = tuple(".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .flv .3gp .ogv".split())
-SHOWN = 80  # characters of a line that an error message repeats
+SHOWN_CHARACTERS = 80  # characters of a line that an error message repeats
 
 
-class Row(NamedTuple):
+class ListRow(NamedTuple):
     """One video of a dataset's own lists.
 
     video_id: its name there. path: below the videos' folder, with `/`; where there is no such file, the
@@ -37,15 +37,15 @@ class Row(NamedTuple):
     problem: str = ""
 
 
-class Rows:
+class ListRows:
     """Rows as they are read, each video once. The same row twice is noted, a contradiction an error."""
 
     def __init__(self) -> None:
-        self._first: dict[str, tuple[Row, Path, int]] = {}
+        self._first: dict[str, tuple[ListRow, Path, int]] = {}
         self._again: list[str] = []
         self._against: list[str] = []
 
-    def add(self, row: Row, path: Path, number: int) -> None:
+    def add(self, row: ListRow, path: Path, number: int) -> None:
         """Take up `row`, which stands in line `number` of the list `path`."""
         first, where, line = self._first.setdefault(row.video_id, (row, path, number))
         if (where, line) == (path, number):
@@ -58,7 +58,7 @@ class Rows:
                 f"but {_what(first)} in line {line} of {where.name}"
             )
 
-    def done(self) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    def done(self) -> tuple[tuple[ListRow, ...], tuple[str, ...]]:
         """(the rows by video id, notes). Raises `DatasetError` for a video listed as two things."""
         if self._against:
             more = f" (and {len(self._against) - 1} more like it)" if len(self._against) > 1 else ""
@@ -196,7 +196,7 @@ def read_json(path: Path) -> object:
 
 def wrong_line(path: Path, number: int, line: str, why: str) -> DatasetError:
     """The error for a line that cannot be used; a long one is cut."""
-    text = line if len(line) <= SHOWN else line[:SHOWN] + "..."
+    text = line if len(line) <= SHOWN_CHARACTERS else line[:SHOWN_CHARACTERS] + "..."
     return DatasetError(f"{path}: line {number}: {why}: {text!r}")
 
 
@@ -206,7 +206,7 @@ def leads_out(name: str) -> bool:
     return plain.startswith("/") or plain[1:3] == ":/" or ".." in plain.split("/") or "\0" in name
 
 
-def _what(row: Row) -> str:
+def _what(row: ListRow) -> str:
     return f"({row.path}, {row.labels or row.label}, {row.split})"
 
 

@@ -22,7 +22,15 @@ from pathlib import Path
 
 from scslib.datasets.manifest import DatasetError
 from scslib.datasets.public.listing import Listing
-from scslib.datasets.public.lists import Files, Row, Rows, first_file, read_json, text_lines, wrong_line
+from scslib.datasets.public.lists import (
+    Files,
+    ListRow,
+    ListRows,
+    first_file,
+    read_json,
+    text_lines,
+    wrong_line,
+)
 
 ORIGIN = "Sports1M's own lists, read by scslib.datasets.public.sports1m"
 LICENCE = "CC-BY-3.0 (the lists, by their makers); the videos belong to those who uploaded them"
@@ -46,7 +54,7 @@ def read_sports1m(
             raise ValueError(f"per_class_{split} ({count}) must be > 0")
     lists = Path(lists)
     classes = _classes(first_file(lists, "labels.txt"))
-    files, rows = Files(videos), Rows()
+    files, rows = Files(videos), ListRows()
     for split in most:
         names = (f"{split}_partition.txt", f"{split}_partition.txt.gz")
         inside = [f"original/{name}" for name in names]
@@ -58,7 +66,7 @@ def read_sports1m(
             found = (*files.of_stem(youtube_id), "")[0]
             problem = "" if found else "no such file"
             path_or_name = found or f"{youtube_id}.*"
-            row = Row(youtube_id, path_or_name, own[0], split, "", "|".join(own), problem)
+            row = ListRow(youtube_id, path_or_name, own[0], split, "", "|".join(own), problem)
             rows.add(row, path, number)
     kept, notes = rows.done()
     made_with = {}
@@ -79,11 +87,11 @@ def read_sports1m(
 
 
 def _draw(
-    rows: tuple[Row, ...], most: dict[str, int | None], seed: int
-) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    rows: tuple[ListRow, ...], most: dict[str, int | None], seed: int
+) -> tuple[tuple[ListRow, ...], tuple[str, ...]]:
     """At most `most[split]` of each class among the videos that exist, and what there is to say."""
     there = [row for row in rows if not row.problem]
-    parts: dict[tuple[str, str], list[Row]] = {}
+    parts: dict[tuple[str, str], list[ListRow]] = {}
     for row in there:
         parts.setdefault((row.label, row.split), []).append(row)
     drawn, short = [], []

@@ -15,7 +15,15 @@ from pathlib import Path
 
 from scslib.datasets.manifest import DatasetError
 from scslib.datasets.public.listing import Listing
-from scslib.datasets.public.lists import Files, Row, Rows, first_file, leads_out, text_lines, wrong_line
+from scslib.datasets.public.lists import (
+    Files,
+    ListRow,
+    ListRows,
+    first_file,
+    leads_out,
+    text_lines,
+    wrong_line,
+)
 
 ORIGIN = "UCF101's own lists, read by scslib.datasets.public.ucf101"
 LICENCE = "none stated by its makers; the videos belong to those who uploaded them"
@@ -31,7 +39,7 @@ def read_ucf101(videos: str | Path, lists: str | Path, *, fold: int = 1) -> List
         raise ValueError(f"fold ({fold}) must be 1, 2 or 3")
     index = first_file(lists, "classInd.txt", "ucfTrainTestlist/classInd.txt")
     classes = _classes(index)
-    files, rows = Files(videos), Rows()
+    files, rows = Files(videos), ListRows()
     for split in ("train", "test"):
         path = first_file(index.parent, f"{split}list0{fold}.txt")
         for number, line in text_lines(path):
@@ -47,7 +55,7 @@ def read_ucf101(videos: str | Path, lists: str | Path, *, fold: int = 1) -> List
             if label is not None and label != classes[folder]:
                 raise wrong_line(path, number, line, f"{folder} is number {classes[folder]}, not")
             found = files.of_class(folder, file, classes)
-            row = Row(file.rpartition(".")[0], found or name, folder, split, group.group(1))
+            row = ListRow(file.rpartition(".")[0], found or name, folder, split, group.group(1))
             rows.add(row, path, number)
     listed, notes = rows.done()
     return Listing(
