@@ -9,7 +9,7 @@ __all__ = ["export", "load_trained", "sample"]
 def __getattr__(name: str):
     """Imports torch when it is wanted, not when a module of the kit is."""
     if name == "sample":
-        from scslib.sample_video import sample
+        from scslib.sampling.one_video import sample
 
         return sample
     if name in ("export", "load_trained"):

@@ -9,17 +9,9 @@ from runs import statuses
 
 from scslib.datasets.manifest import Dataset
 from scslib.evaluation.coverage import coverage_note, coverage_title, video_status
-from scslib.evaluation.table import (
-    evaluate,
-    fused_table,
-    intervals,
-    over_seeds,
-    overlap,
-    p_of_guessing,
-    pick_clips,
-    summarise,
-    wilson,
-)
+from scslib.evaluation.segments import overlap
+from scslib.evaluation.statistics import intervals, p_of_guessing, wilson
+from scslib.evaluation.table import evaluate, fused_table, over_seeds, pick_clips, summarise
 
 CLASSES = ("a", "b", "c", "d")
 VIDEOS, CLIPS, SALIENT = 60, 40, 4

@@ -20,7 +20,7 @@ from scslib.datasets.synthetic.plan import Synthetic
 from scslib.jobs.child import Child
 from scslib.jobs.fingerprint import code_of
 from scslib.jobs.shards import run_shards
-from scslib.sample_video import _sample
+from scslib.sampling.many_videos import _sample
 from scslib.samplers.features import FeatureSpec, _fit, read_features
 from scslib.samplers.learned import _network_scores
 from scslib.training.clip_choice import drawn_clips

@@ -133,7 +133,7 @@ def test_a_table_is_written_all_of_it_or_not_at_all(tmp_path, monkeypatch):
 @pytest.mark.parametrize("place", ["shut/x", "file/x", "y" * 300])
 def test_sample_checks_its_places_first(video, tiny_run, tmp_path, shut, monkeypatch, option, place):
     (tmp_path / "file").write_text("x")
-    monkeypatch.setattr("scslib.sample_video.run_shards", None)  # reads the videos
+    monkeypatch.setattr("scslib.sampling.many_videos.run_shards", None)  # reads the videos
     _, stderr = scs("sample", video, "--run", tiny_run, "-k", 2, f"--{option}", tmp_path / place, code=1)
     (line,) = stderr
     assert option in line and place[:20] in line and "cannot be written: " in line

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from scslib.evaluation.resampling import draw_again, mean_interval, units_of
-from scslib.evaluation.table import intervals, summarise
+from scslib.evaluation.statistics import intervals
+from scslib.evaluation.table import summarise
 from scslib.experiments.results import compare
 
 

@@ -24,7 +24,7 @@ from scslib.datasets.synthetic.drawing import draw_video
 from scslib.datasets.synthetic.make import make_synthetic
 from scslib.datasets.synthetic.plan import FILLERS, MOVES, OTHER, SOUNDS, Shot, Synthetic, plan_video
 from scslib.datasets.synthetic.sound import sound_of
-from scslib.evaluation.table import overlap
+from scslib.evaluation.segments import overlap
 from scslib.samplers.extraction import extract_features
 from scslib.samplers.features import FeatureSpec
 from scslib.samplers.policies import top_k

@@ -20,13 +20,14 @@ from scslib.experiments.notebooks import preset
 from scslib.jobs.clock import STAGES
 from scslib.jobs.threads import cores
 from scslib.models.classifiers import build_classifier
+from scslib.models.modalities import VISUAL
 from scslib.models.samplers import SamplerNetwork
 from scslib.models.views import ClassifierInput
 from scslib.report.paper import beside
+from scslib.samplers.base import Setting, make_sampler
 from scslib.samplers.cascade import Cascade
 from scslib.samplers.features import FeatureSpec
-from scslib.samplers.learned import SAMPLERS, LearnedSampler
-from scslib.samplers.untrained import motion_energy, packet_size
+from scslib.samplers.learned import LearnedSampler
 from scslib.video.recode import lengthened
 from scslib.video.write import Encoding
 
@@ -95,11 +96,12 @@ def samplers_of(sizes: dict, k: int, device: str) -> tuple[list, FeatureSpec]:
         return LearnedSampler(name, "rank", tuple(_ready(network, device) for network in networks))
 
     audio = sampler("audio", ("logmel",))
-    visual = sampler("visual", *[(name,) for name in SAMPLERS["visual"]])
-    both = sampler("audio-visual", (*SAMPLERS["visual"], "logmel"))
+    visual = sampler("visual", *[(name,) for name in VISUAL])
+    both = sampler("audio-visual", (*VISUAL, "logmel"))
     cascade = Cascade("cascade", (sampler("iframes", ("iframes",)), audio), both, k)
     spec = FeatureSpec(iframe_size=sizes["iframe_size"], pictures=sizes["kept_pictures"])
-    return [packet_size(), motion_energy(), audio, visual, both, cascade], spec
+    rules = [make_sampler(name, Setting()) for name in ("packet-size", "motion-energy")]
+    return [*rules, audio, visual, both, cascade], spec
 
 
 def _ready(network: nn.Module, device: str) -> nn.Module:

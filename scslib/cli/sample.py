@@ -54,7 +54,7 @@ def sample_command(
     import pandas as pd
 
     from scslib.jobs.files import write_text
-    from scslib.sample_video import Wanted, sample_files
+    from scslib.sampling.many_videos import Wanted, sample_files
 
     if not run:
         raise click.ClickException(NO_RUN)

@@ -17,10 +17,8 @@ from scslib.jobs import devices
 from scslib.jobs.clock import STAGES, Clock
 from scslib.models.views import View
 from scslib.samplers import policies
-from scslib.samplers.cascade import Cascade
+from scslib.samplers.base import Sampler
 from scslib.samplers.features import FeatureSpec
-from scslib.samplers.learned import LearnedSampler
-from scslib.samplers.untrained import Rule
 from scslib.training.dense_scores import classify, clips_for
 from scslib.video.clips import ClipIndex
 from scslib.video.frames import decode_clips, iter_clips
@@ -29,7 +27,7 @@ from scslib.video.frames import decode_clips, iter_clips
 def time_methods(
     paths: Sequence[Path],
     classifier,
-    samplers: Sequence[LearnedSampler | Rule | Cascade],
+    samplers: Sequence[Sampler],
     spec: FeatureSpec,
     *,
     k: int,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scslib.evaluation.table import wilson
+from scslib.evaluation.statistics import wilson
 from scslib.experiments.notebooks import PRESETS, RunError
 from scslib.jobs.run_folder import root
 

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.image import imsave
 
-from scslib.evaluation.table import overlap
+from scslib.evaluation.segments import overlap
 from scslib.samplers import policies
 from scslib.video.clips import ClipIndex, index_clips
 from scslib.video.container import VideoError

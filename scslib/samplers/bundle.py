@@ -21,15 +21,13 @@ from safetensors.torch import save_file
 from scslib.jobs import devices
 from scslib.jobs.files import replacing
 from scslib.jobs.run_folder import Run, WorkspaceError, resolve
-from scslib.models.modalities import VISUAL
+from scslib.models.checkpoints import load_sampler
 from scslib.models.reading import CheckpointError, bounded
 from scslib.models.samplers import SamplerNetwork
-from scslib.samplers.cascade import CASCADE_NETWORKS, Cascade, cascade_of
+from scslib.samplers.base import Sampler, Setting, make_sampler
 from scslib.samplers.features import FeatureSpec
-from scslib.samplers.learned import SAMPLERS, LearnedSampler, load_networks, sampler_features
+from scslib.samplers.learned import NETWORK_INPUTS, LearnedSampler, sampler_checkpoint
 
-NETWORKS = (*VISUAL, "logmel", "joint")
-METHODS = (*SAMPLERS, "cascade")
 OBJECTIVES = ("ac", "rank")
 KIND, FORMAT = "scslib sampler", 1
 
@@ -42,39 +40,41 @@ class SamplerBundle:
     objective: str
     spec: FeatureSpec
 
-    def sampler(self, method: str, *, k: int) -> LearnedSampler | Cascade:
-        """One of `METHODS`; the cascade depends on k."""
-        if method not in METHODS:
-            raise ValueError(f"sampler ({method!r}) must be one of {METHODS}")
-        if method == "cascade":
-            single = {
-                n: LearnedSampler(n, self.objective, (self.networks[n],)) for n in CASCADE_NETWORKS
-            }
-            return cascade_of(single, k=k)
-        networks = tuple(self.networks[name] for name in SAMPLERS[method])
-        return LearnedSampler(method, self.objective, networks)
+    def averaged(self, name: str, networks: tuple[str, ...]) -> LearnedSampler:
+        """See `base.Networks`."""
+        return LearnedSampler(name, self.objective, tuple(self.networks[n] for n in networks))
+
+    def sampler(self, name: str, *, k: int) -> Sampler:
+        """One of `base.sampler_names`; k: how many clips f will see, which the cascade asks for."""
+        return make_sampler(name, Setting(self, k))
 
 
-def load_trained(source: str | Path, *, seed: int = 0, device: str = "auto") -> SamplerBundle:
+def load_trained(
+    source: str | Path, *, seed: int = 0, objective: str = "", device: str = "auto"
+) -> SamplerBundle:
     """The samplers of a run, given its folder or its name under runs/, or of an exported file.
 
-    `seed` says which of a run's; they lie on the `device` (see `devices.choose`). Raises
-    `WorkspaceError` where the run has none, `CheckpointError` for a file that is none.
+    seed, objective: which of a run's; by default those of its main rows. They lie on the `device` (see
+    `devices.choose`). Raises `WorkspaceError` where the run has none, `CheckpointError` for a file that
+    is none.
     """
     path, where = Path(source), devices.choose(device)
     if path.is_file() or path.suffix == ".safetensors":
         return _read(path, where)
     run = Run(resolve(source, "runs"))
-    which = {"objective": run.notes().get("objective"), "seed": seed}
-    if which["objective"] is None:
+    objective = objective or run.notes().get("objective", "")
+    if not objective:
         raise WorkspaceError(f"{run.folder}: no trained samplers here (scs run makes them)")
     folder = run.inside("checkpoints")
     for path in folder.glob("*"):
         run.inside("checkpoints", path.name)
-    loaded = load_networks(NETWORKS, folder, device=where, **which)
-    networks = dict(zip(NETWORKS, loaded, strict=True))
-    spec = FeatureSpec(**sampler_features(folder, "visual", **which))
-    return SamplerBundle(networks, which["objective"], spec)
+    networks, read_as = {}, {}
+    for name in NETWORK_INPUTS:
+        path = sampler_checkpoint(folder, name, objective=objective, seed=seed)
+        networks[name], about = load_sampler(path)
+        networks[name].to(where)
+        read_as = about["features"]
+    return SamplerBundle(networks, objective, FeatureSpec(**read_as))
 
 
 def export(source: str | Path, path: str | Path, *, seed: int = 0) -> Path:
@@ -104,7 +104,7 @@ def _read(path: Path, device: torch.device) -> SamplerBundle:
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         if about["objective"] not in OBJECTIVES:
             raise ValueError(f"objective ({about['objective']!r}) must be one of {OBJECTIVES}")
-        networks = {name: _network(name, about["networks"][name], weights) for name in NETWORKS}
+        networks = {name: _network(name, about["networks"][name], weights) for name in NETWORK_INPUTS}
         networks = {name: network.to(device) for name, network in networks.items()}
         return SamplerBundle(networks, about["objective"], FeatureSpec(**bounded(about["features"])))
     except (SafetensorError, json.JSONDecodeError, RuntimeError) as error:  # RecursionError is one

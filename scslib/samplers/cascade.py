@@ -1,4 +1,4 @@
-"""A cascade: a glance at every clip, a look at some, a close look at few.
+"""Three-stage sampler: packet sizes, then I-frames and audio, then all features.
 
     packets   compressed bytes of all N clips     nothing is decoded; those with the fewest drop out
     scouts    I-frames of what is left            only keyframes are decoded
@@ -12,19 +12,17 @@ networks, each trained alone (`iframes`, `logmel`); the judge is any of its samp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import torch
 
 from scslib.jobs.clock import Clock
-from scslib.jobs.shard_files import Shards
 from scslib.samplers import policies
-from scslib.samplers.features import FeatureSpec, VideoFeatures
+from scslib.samplers.base import Features, FileScores, Setting, register
+from scslib.samplers.features import FeatureSpec
 from scslib.samplers.fusion import as_saliency
-from scslib.samplers.learned import FileScores, LearnedSampler, ScoredSampler, load_networks
+from scslib.samplers.learned import LearnedSampler, ScoredSampler
 from scslib.video.clips import ClipIndex
 
 CASCADE_NETWORKS = ("iframes", "logmel", "joint")  # the networks
@@ -61,7 +59,7 @@ class Cascade:
         stages = (*self.scouts, self.judge)
         return tuple(dict.fromkeys(m for sampler in stages for m in sampler.modalities))
 
-    def saliency(self, features: Shards | VideoFeatures, video_id: str) -> np.ndarray:
+    def saliency(self, features: Features, video_id: str) -> np.ndarray:
         """(N,) float64, from features that were read before; only the order of clips means anything."""
 
         def score(sampler: LearnedSampler | ScoredSampler, clips: np.ndarray) -> FileScores:
@@ -104,31 +102,16 @@ class Cascade:
         return order[np.sort(np.unique(order, return_index=True)[1])]
 
 
-def cascade_of(samplers: Mapping[str, LearnedSampler | ScoredSampler], *, k: int, **settings) -> Cascade:
-    """`cascade` of samplers of one network each: I-frames and sound scout, the joint network judges.
-
-    Of `ScoredSampler`s only its `saliency` can be asked for, not `score_file`.
-    """
-    *scouts, judge = (samplers[name] for name in CASCADE_NETWORKS)
-    return Cascade("cascade", tuple(scouts), judge, k, **settings)
-
-
-def load_cascade(
-    folder: Path,
-    *,
-    objective: str,
-    seed: int,
-    k: int,
-    device: torch.device | str = "cpu",
-    **settings,
+@register("cascade", needs="networks")
+def make_cascade(
+    setting: Setting, *, packets: float = 0.75, scouted: float = 0.25, candidates: float = 2.0
 ) -> Cascade:
-    """The same from a run's folder of checkpoints."""
-    networks = load_networks(CASCADE_NETWORKS, folder, objective=objective, seed=seed, device=device)
-    samplers = {
-        n: LearnedSampler(n, objective, (net,))
-        for n, net in zip(CASCADE_NETWORKS, networks, strict=True)
-    }
-    return cascade_of(samplers, k=k, **settings)
+    """The cascade of a run's networks: I-frames and sound scout, the joint network judges.
+
+    Of `learned.NetworkScores` only its `saliency` can be asked for, not `score_file`.
+    """
+    *scouts, judge = (setting.networks.averaged(name, (name,)) for name in CASCADE_NETWORKS)
+    return Cascade("cascade", tuple(scouts), judge, setting.k, packets, scouted, candidates)
 
 
 def _standard(saliency: np.ndarray) -> np.ndarray:

@@ -1,9 +1,7 @@
-"""The samplers' saliency of a clip, from one network or from several whose scores are averaged.
+"""The paper's samplers: the saliency of a clip is the mean over one network or several.
 
-    ClipSampler      runs its networks, on features that were read before or on a file
-    ScoredSampler    looks up what the networks said of every clip before: `network_scores`
-
-Both have `name`, `modalities` and `saliency(features, video_id)`, as baselines and cascades do.
+LearnedSampler   runs its networks, on features that were read before or on a file
+ScoredSampler    looks up what the networks have said of every clip before: `network_scores`
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +23,7 @@ from scslib.jobs.shards import Read, run_shards
 from scslib.models.checkpoints import fingerprint, load_sampler
 from scslib.models.modalities import MODALITIES, VISUAL
 from scslib.models.samplers import SamplerNetwork
+from scslib.samplers.base import Features, FileScores, register
 from scslib.samplers.extraction import reopen
 from scslib.samplers.features import FeatureSpec, VideoFeatures, map_chunks
 from scslib.samplers.inputs import sampler_inputs
@@ -33,14 +31,14 @@ from scslib.video.clips import ClipIndex
 
 # the networks whose scores make each sampler (paper, sec. 3.2, 3.3; "audio-visual" is joint training,
 # and "mean-of-four" what that begins with)
-SAMPLERS = {"audio": ("logmel",), "visual": VISUAL, "mean-of-four": MODALITIES}
-SAMPLERS |= {"audio-visual": ("joint",)}
+LEARNED = {"audio": ("logmel",), "visual": VISUAL, "mean-of-four": MODALITIES}
+LEARNED |= {"audio-visual": ("joint",)}
 NETWORK_INPUTS = {name: (name,) for name in MODALITIES} | {"joint": MODALITIES}  # and what each looks at
 
 
 def outputs_of(
     networks: Sequence[SamplerNetwork],
-    features: Shards | VideoFeatures,
+    features: Features,
     video_id: str,
     rows: Sequence[int],
 ) -> list[torch.Tensor]:
@@ -83,7 +81,7 @@ class LearnedSampler:
 
     @torch.inference_mode()
     def saliency(
-        self, features: Shards | VideoFeatures, video_id: str, clips: Sequence[int] | None = None
+        self, features: Features, video_id: str, clips: Sequence[int] | None = None
     ) -> np.ndarray:
         """(N,) float64 of the rows `clips` of the features, or of all; see `saliency_of`.
 
@@ -125,45 +123,9 @@ class LearnedSampler:
         return FileScores(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
-class FileScores(NamedTuple):
-    """Ascending clip numbers (n,) that could be read, and their saliencies (n,)."""
-
-    clips: np.ndarray
-    saliency: np.ndarray
-
-
 def sampler_checkpoint(folder: Path, network: str, *, objective: str, seed: int) -> Path:
     """Where the weights of one network lie: FOLDER/NETWORK-OBJECTIVE-seedN.safetensors."""
     return folder / f"{network}-{objective}-seed{seed}.safetensors"
-
-
-def load_clip_sampler(
-    name: str, folder: Path, *, objective: str, seed: int, device: torch.device | str = "cpu"
-) -> LearnedSampler:
-    """One of the `SAMPLERS` from a run's folder of checkpoints."""
-    if name not in SAMPLERS:
-        raise ValueError(f"sampler ({name!r}) must be one of {sorted(SAMPLERS)}")
-    networks = load_networks(SAMPLERS[name], folder, objective=objective, seed=seed, device=device)
-    return LearnedSampler(name, objective, networks)
-
-
-def load_networks(
-    names: Sequence[str],
-    folder: Path,
-    *,
-    objective: str,
-    seed: int,
-    device: torch.device | str = "cpu",
-) -> tuple[SamplerNetwork, ...]:
-    """Single networks of a run: `iframes`, `motion`, `residual`, `logmel`, `joint`."""
-    paths = [sampler_checkpoint(folder, n, objective=objective, seed=seed) for n in names]
-    return tuple(load_sampler(path)[0].to(device) for path in paths)
-
-
-def sampler_features(folder: Path, name: str, *, objective: str, seed: int) -> dict:
-    """How the videos were read that a sampler was trained on: the fields of a `FeatureSpec`."""
-    path = sampler_checkpoint(folder, SAMPLERS[name][0], objective=objective, seed=seed)
-    return load_sampler(path)[1]["features"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +142,7 @@ class ScoredSampler:
         return _union(NETWORK_INPUTS[network] for network in self.networks)
 
     def saliency(
-        self, features: Shards | VideoFeatures, video_id: str, clips: Sequence[int] | None = None
+        self, features: Features, video_id: str, clips: Sequence[int] | None = None
     ) -> np.ndarray:
         """(N,) float64 of the rows `clips`, or of all; `features` is not looked at."""
         asked = [name for name in self.networks if self.scores.has(video_id, name)]
@@ -251,6 +213,21 @@ def _cached_network(checkpoint: str, weights: str, on: str) -> SamplerNetwork:
     return load_sampler(checkpoint)[0].to(devices.choose(on))
 
 
-def scored(name: str, scores: Shards, *, objective: str) -> ScoredSampler:
-    """One of the `SAMPLERS`, or that of one network, from `network_scores`."""
-    return ScoredSampler(name, objective, SAMPLERS.get(name, (name,)), scores)
+@dataclass(frozen=True, eq=False)
+class NetworkScores:
+    """What a run's networks have said of every clip, `network_scores`, to make samplers of."""
+
+    objective: str
+    scores: Shards
+
+    def averaged(self, name: str, networks: tuple[str, ...]) -> ScoredSampler:
+        """See `base.Networks`."""
+        return ScoredSampler(name, self.objective, networks, self.scores)
+
+
+def _register(name: str, networks: tuple[str, ...]) -> None:
+    register(name, needs="networks")(lambda setting: setting.networks.averaged(name, networks))
+
+
+for _name, _networks in LEARNED.items():
+    _register(_name, _networks)

@@ -1,0 +1,157 @@
+"""The methods of the table: each picks K of a video's N clips.
+
+Random, Uniform, Dense, Oracle    need f's scores at most
+Salient                           the K most salient clips by a sampler
+Adaptive                          these, but only until the rest cannot change the answer
+Shuffled                          these, but with the saliencies given to the wrong clips: a check
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from scslib.samplers import policies
+
+DRAWS_OF_RANDOM, SHIFTS_OF_UNIFORM = 200, 60  # over which a mean is taken: both depend on luck
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredVideo:
+    """What a method may look at of one video.
+
+    probabilities: (N, C) of f, of every clip. label: the class, 0..C-1; for the oracle. saliency: (N,)
+    by each sampler's name, NaN for clips that could not be read; no sampler's name where it had nothing
+    to go by; None where the video could not be read at all.
+    """
+
+    probabilities: np.ndarray
+    label: int
+    saliency: Mapping[str, np.ndarray] | None
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+
+class Picks(NamedTuple):
+    """(D, K) clip numbers: D = 1, or so many draws of a method that depends on luck.
+
+    fell_back: the method had nothing to go by and took uniform's clips.
+    """
+
+    clips: np.ndarray
+    fell_back: bool = False
+
+
+class Method(Protocol):
+    """One row of the table. needs_features: whether it looks at what samplers read."""
+
+    name: str
+    needs_features: bool
+
+    def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
+        """The clips to show to f; None for a video of which nothing could be read for the method."""
+
+
+@dataclass(frozen=True)
+class Random:
+    """K clips by lot; so many times."""
+
+    name: str = "random"
+    needs_features: bool = False
+
+    def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks:
+        draws = [policies.random(len(video), k, rng) for _ in range(DRAWS_OF_RANDOM)]
+        return Picks(np.stack(draws))
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """K clips at equal distances, from as many beginnings."""
+
+    name: str = "uniform"
+    needs_features: bool = False
+
+    def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks:
+        shifts = (np.arange(SHIFTS_OF_UNIFORM) + 0.5) / SHIFTS_OF_UNIFORM
+        return Picks(np.stack([policies.uniform(len(video), k, at) for at in shifts]))
+
+
+@dataclass(frozen=True)
+class Dense:
+    """All clips."""
+
+    name: str = "dense"
+    needs_features: bool = False
+
+    def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks:
+        return Picks(policies.dense(len(video))[None])
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """The K clips that f scores highest for the true class (paper, sec. 4): no method, but a bound."""
+
+    name: str = "oracle"
+    needs_features: bool = False
+
+    def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks:
+        return Picks(policies.oracle(video.probabilities, video.label, k)[None])
+
+
+REFERENCES = (Random(), Uniform(), Dense(), Oracle())
+
+
+@dataclass(frozen=True)
+class Salient:
+    """The K most salient clips by the sampler `name`; without sound to go by, uniform's."""
+
+    name: str
+    needs_features: bool = True
+
+    def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
+        return _most_salient(video, self.name, k, rng)
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """The most salient clips by the sampler `of`, best first, until the answer is settled."""
+
+    of: str
+    name: str = "adaptive"
+    needs_features: bool = True
+
+    def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
+        picked = _most_salient(video, self.of, k, rng)
+        if picked is None:
+            return None
+        shown = policies.until_settled(video.probabilities[picked.clips[0]])
+        return picked._replace(clips=picked.clips[:, :shown])
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """The saliencies of the sampler `of`, given to the wrong clips: must not beat random."""
+
+    of: str
+    name: str = "shuffled"
+    needs_features: bool = True
+
+    def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
+        return _most_salient(video, self.of, k, rng, shuffled=True)
+
+
+def _most_salient(
+    video: ScoredVideo, sampler: str, k: int, rng: np.random.Generator, *, shuffled: bool = False
+) -> Picks | None:
+    if video.saliency is None:
+        return None
+    if sampler not in video.saliency:
+        return Uniform().pick(video, k, rng)._replace(fell_back=True)
+    saliency = video.saliency[sampler]
+    known = np.flatnonzero(np.isfinite(saliency))
+    values = rng.permutation(saliency[known]) if shuffled else saliency[known]
+    return Picks(known[policies.top_k(values, k)][None])
