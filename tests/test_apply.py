@@ -14,9 +14,9 @@ import scslib
 from scslib.cli.main import main
 from scslib.models.reading import CheckpointError
 from scslib.models.samplers import MODALITIES
-from scslib.sampling.picked import Picked
 from scslib.samplers.bundle import load_trained
 from scslib.samplers.features import FeatureSpec, read_video
+from scslib.sampling.picked import Picked
 from scslib.video.clips import index_clips
 from scslib.video.container import VideoError
 

@@ -9,9 +9,10 @@ from runs import statuses
 
 from scslib.datasets.manifest import Dataset
 from scslib.evaluation.coverage import coverage_note, coverage_title, video_status
+from scslib.evaluation.methods import Adaptive, Shuffled
 from scslib.evaluation.segments import overlap
 from scslib.evaluation.statistics import intervals, p_of_guessing, wilson
-from scslib.evaluation.table import evaluate, fused_table, over_seeds, pick_clips, summarise
+from scslib.evaluation.table import evaluate, fused_table, over_seeds, summarise
 
 CLASSES = ("a", "b", "c", "d")
 VIDEOS, CLIPS, SALIENT = 60, 40, 4
@@ -80,9 +81,8 @@ def test_a_good_sampler_beats_dense_and_the_oracle_is_on_top(predictions):
 
 def test_adaptive_gives_its_samplers_answers_with_fewer_clips(world):
     dataset, scores, saliency = world
-    found = evaluate(
-        dataset, dataset.videos, scores, scores, saliency, k=8, seeds=[0, 1], adaptive="visual"
-    )
+    also = [Adaptive("visual")]
+    found = evaluate(dataset, dataset.videos, scores, scores, saliency, k=8, seeds=[0, 1], also=also)
     rows = found.set_index(["seed", "video_id"])
     adaptive, visual = (rows[rows["method"] == name] for name in ("adaptive", "visual"))
     pd.testing.assert_series_equal(adaptive["predicted"], visual["predicted"])
@@ -91,9 +91,8 @@ def test_adaptive_gives_its_samplers_answers_with_fewer_clips(world):
 
 def test_shuffled_saliency_is_no_better_than_random(world):
     dataset, scores, saliency = world
-    rows = evaluate(
-        dataset, dataset.videos, scores, scores, saliency, k=4, seeds=[0, 1], control="visual"
-    )
+    also = [Shuffled("visual")]
+    rows = evaluate(dataset, dataset.videos, scores, scores, saliency, k=4, seeds=[0, 1], also=also)
     accuracy = rows.groupby("method")["correct"].mean()
     low, high = wilson(int(rows[rows["method"] == "random"]["correct"].sum()), 2 * VIDEOS)
     assert low - 0.05 <= accuracy["shuffled"] <= high + 0.05
@@ -107,9 +106,9 @@ def test_no_row_changes_with_the_other_methods(world, change):
     tables = {"added": [saliency, other], "removed": [other], "moved": [other, saliency]}
 
     def rows_of(tables, *seeds):
-        control = "visual" if change != "removed" else ""
+        also = [Shuffled("visual")] if change != "removed" else []
         rows = evaluate(
-            dataset, dataset.videos, scores, scores, tables, k=4, seeds=list(seeds), control=control
+            dataset, dataset.videos, scores, scores, tables, k=4, seeds=list(seeds), also=also
         )
         return rows.set_index(["method", "seed", "video_id"]).sort_index()
 
@@ -271,9 +270,11 @@ def test_overlap_against_counting_milliseconds():
         assert got == pytest.approx(counted, abs=0.01)
 
 
-def test_unknown_method_is_named():
-    with pytest.raises(ValueError, match="method \\('best'\\)"):
-        pick_clips("best", np.ones((3, 2)), 0, 1, np.random.default_rng(0))
+def test_a_saliency_that_is_no_number_is_named(world):
+    dataset, scores, saliency = world
+    broken = saliency.assign(saliency=saliency["saliency"].where(saliency.index != 7))
+    with pytest.raises(ValueError, match="saliency of visual .* must be finite"):
+        evaluate(dataset, dataset.videos, scores, scores, broken, k=4, seeds=[0, 1])
 
 
 class Read(Scores):
@@ -318,7 +319,8 @@ def torn():
     videos = pd.DataFrame({"video_id": [f"v{i}" for i in range(5)], "label": "a", "split": "test"})
     segments = pd.DataFrame({"video_id": ["v0", "v4"], "start_s": 0.0, "end_s": 1.0})
     dataset = Dataset(None, "torn", ("a", "b"), videos, segments)
-    rows = evaluate(dataset, videos, f, features, pd.concat(tables), k=1, seeds=[0], control="visual")
+    also = [Shuffled("visual")]
+    rows = evaluate(dataset, videos, f, features, pd.concat(tables), k=1, seeds=[0], also=also)
     return rows, f, features
 
 

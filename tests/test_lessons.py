@@ -1,11 +1,15 @@
 """What samplers learn from: every target comes from a classifier that has not seen the video."""
 
+import json
+
 import numpy as np
 import pandas as pd
+import pytest
 
 from scslib.datasets.manifest import Dataset, Parts, in_folds
 from scslib.experiments import train
-from scslib.jobs.run_folder import open_run
+from scslib.jobs.run_folder import WorkspaceError, open_run
+from scslib.jobs.shard_files import Shards
 
 CLIPS = 3
 
@@ -41,17 +45,25 @@ def test_every_video_is_scored_by_an_f_that_was_trained_without_it(tmp_path, mon
     for name in ("classifier", "classifier-fold0", "classifier-fold1"):
         run.checkpoint(name).parent.mkdir(parents=True, exist_ok=True)
         run.checkpoint(name).touch()
+    kept = run.cache("dense-0")
+    kept.mkdir(parents=True)
+    status = [{"video_id": v, "shard": 0, "status": "ok"} for v in PARTS.held["video_id"]]
+    (kept / "00000.json").write_text(json.dumps({"videos": status}))
+    held = Shards(kept, pd.DataFrame(status))
+    run.keep("dense-held", held, notebook="04", of=run.checkpoint("classifier"))
     monkeypatch.setattr(
         train, "dense_scores", lambda data, videos, path, *_, **__: asked.append((path.stem, videos))
     )
-    train.honest_scores(run, dataset(tmp_path), PARTS, device="cpu", workers=1)
+    found = train.honest_scores(run, dataset(tmp_path), PARTS, device="cpu", workers=1)
     scored_by = {name: set(videos["video_id"]) for name, videos in asked}
+    assert set(found[0].status["video_id"]) == {"a3", "b3", "a4"}
     folds = [set(fold["video_id"]) for fold in in_folds(PARTS.classifier, 2)]
-    assert scored_by == {
-        "classifier": {"a3", "b3", "a4"},
-        "classifier-fold0": folds[0],
-        "classifier-fold1": folds[1],
-    }
+    assert scored_by == {"classifier-fold0": folds[0], "classifier-fold1": folds[1]}
+    run.checkpoint("classifier").write_bytes(b"another f")
+    with pytest.raises(
+        WorkspaceError, match="dense-held was made with another classifier; run notebook 04"
+    ):
+        train.honest_scores(run, dataset(tmp_path), PARTS, device="cpu", workers=1)
 
 
 def test_ac_learns_from_all_videos_and_rank_from_those_with_honest_scores(tmp_path):

@@ -20,9 +20,9 @@ from scslib.datasets.synthetic.plan import Synthetic
 from scslib.jobs.child import Child
 from scslib.jobs.fingerprint import code_of
 from scslib.jobs.shards import run_shards
-from scslib.sampling.many_videos import _sample
 from scslib.samplers.features import FeatureSpec, _fit, read_features
 from scslib.samplers.learned import _network_scores
+from scslib.sampling.many_videos import _sample
 from scslib.training.clip_choice import drawn_clips
 from scslib.training.dense_scores import _dense_scores
 from scslib.video.recode import Recoding

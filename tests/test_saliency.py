@@ -9,17 +9,16 @@ from streams import panning, tone, write
 from scslib.datasets.manifest import write_dataset
 from scslib.models.checkpoints import save_sampler
 from scslib.models.samplers import SamplerNetwork
-from scslib.samplers.cascade import CASCADE_NETWORKS, cascade_of, load_cascade
+from scslib.samplers.base import Setting, make_sampler
+from scslib.samplers.bundle import SamplerBundle, load_trained
 from scslib.samplers.extraction import extract_features
 from scslib.samplers.features import FeatureSpec
 from scslib.samplers.learned import (
+    LEARNED,
     NETWORK_INPUTS,
-    SAMPLERS,
-    load_clip_sampler,
-    load_networks,
+    NetworkScores,
     network_scores,
     saliency_of,
-    scored,
 )
 
 PLAIN = {"x264-params": "crf=16:keyint=12:min-keyint=12:scenecut=0:bframes=0"}
@@ -60,27 +59,25 @@ def scores(dataset, features, tiny_run, tmp_path_factory):
 
 @pytest.mark.parametrize("video_id", ["loud", "silent"])
 def test_what_is_looked_up_is_what_the_networks_say(features, scores, tiny_run, video_id):
-    for name in SAMPLERS:
+    trained, said = load_trained(tiny_run, **WHICH), Setting(NetworkScores("rank", scores), k=2)
+    for name in LEARNED:
         if (name, video_id) == ("audio", "silent"):
             continue
-        running = load_clip_sampler(name, tiny_run / "checkpoints", **WHICH)
-        known = scored(name, scores, objective="rank")
+        running, known = trained.sampler(name, k=2), make_sampler(name, said)
         assert known.modalities == running.modalities and known.name == name
         expected = running.saliency(features, video_id)
         assert len(expected) == 10 and np.ptp(expected) > 1e-3
         np.testing.assert_allclose(known.saliency(features, video_id), expected, atol=1e-6)
         some = known.saliency(features, video_id, np.array([7, 2]))
         np.testing.assert_allclose(some, expected[[7, 2]], atol=1e-6)
-    single = {name: scored(name, scores, objective="rank") for name in CASCADE_NETWORKS}
-    cascade = load_cascade(tiny_run / "checkpoints", k=2, **WHICH)
-    found = cascade_of(single, k=2).saliency(features, video_id)
-    np.testing.assert_array_equal(found, cascade.saliency(features, video_id))
+    found = make_sampler("cascade", said).saliency(features, video_id)
+    expected = trained.sampler("cascade", k=2).saliency(features, video_id)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_every_network_is_there_but_for_the_one_that_hears_where_nothing_sounds(scores, tiny_run):
     assert scores.status["video_id"].tolist() == ["loud", "silent"]
-    networks = load_networks(NETWORK_INPUTS, tiny_run / "checkpoints", **WHICH)
-    for name, network in zip(NETWORK_INPUTS, networks, strict=True):
+    for name, network in load_trained(tiny_run, **WHICH).networks.items():
         assert network.modalities == NETWORK_INPUTS[name]
         assert scores.get("loud", name).shape == (10, 1)
         assert scores.has("silent", name) == (name != "logmel")
@@ -105,17 +102,20 @@ def test_they_are_kept_and_those_of_other_weights_or_features_are_others(
 
 def test_with_ac_every_network_has_a_score_for_each_class(dataset, features, tmp_path):
     about = {"objective": "ac", "classes": ["a", "b", "c"], "features": {"clip_len": 4}}
+    networks = {}
     for seed, (name, modalities) in enumerate(NETWORK_INPUTS.items()):
         torch.manual_seed(seed)
-        path = tmp_path / f"{name}-ac-seed0.safetensors"
-        save_sampler(path, SamplerNetwork(modalities, 3, 4, 4), **about)
+        networks[name] = SamplerNetwork(modalities, 3, 4, 4).eval()
+        save_sampler(tmp_path / f"{name}-ac-seed0.safetensors", networks[name], **about)
+    trained = SamplerBundle(networks, "ac", FeatureSpec(clip_len=4))
     which = {"objective": "ac", "seed": 0}
     scores = network_scores(dataset, features, tmp_path, tmp_path / "s", workers=1, **which)
     assert scores.get("loud", "joint").shape == (10, 3)
-    for name in SAMPLERS:
-        expected = load_clip_sampler(name, tmp_path, **which).saliency(features, "loud")
+    for name in LEARNED:
+        expected = trained.sampler(name, k=2).saliency(features, "loud")
         assert 1 / 3 <= expected.min() and expected.max() <= 1
-        found = scored(name, scores, objective="ac").saliency(features, "loud")
+        said = Setting(NetworkScores("ac", scores))
+        found = make_sampler(name, said).saliency(features, "loud")
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 

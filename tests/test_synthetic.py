@@ -25,10 +25,10 @@ from scslib.datasets.synthetic.make import make_synthetic
 from scslib.datasets.synthetic.plan import FILLERS, MOVES, OTHER, SOUNDS, Shot, Synthetic, plan_video
 from scslib.datasets.synthetic.sound import sound_of
 from scslib.evaluation.segments import overlap
+from scslib.samplers.base import Setting, make_sampler, sampler_names
 from scslib.samplers.extraction import extract_features
 from scslib.samplers.features import FeatureSpec
 from scslib.samplers.policies import top_k
-from scslib.samplers.untrained import rules
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.clips import index_clips
 from scslib.video.probe import probe
@@ -320,7 +320,7 @@ def rule_shares(spec, folder) -> dict[str, float]:
     test = data.split("test")
     features = extract_features(data, test, folder / "features", FeatureSpec(iframe_size=48), workers=1)
     shares = {}
-    for rule in rules():
+    for rule in [make_sampler(name, Setting()) for name in sampler_names("")]:
         of_videos = []
         for video_id in test["video_id"]:
             start, end = features.get(video_id, "times").T

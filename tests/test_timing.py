@@ -10,9 +10,9 @@ from scslib.models.classifiers import build_classifier
 from scslib.models.costs import measure
 from scslib.models.samplers import SamplerNetwork
 from scslib.models.views import ClassifierInput
+from scslib.samplers.base import Setting, make_sampler
 from scslib.samplers.features import FeatureSpec
 from scslib.samplers.learned import LearnedSampler
-from scslib.samplers.untrained import packet_size
 from scslib.video.clips import index_clips
 
 VIEW = ClassifierInput(frames=4, short_side=32, crop=32, frame_rate=0.0)
@@ -31,7 +31,7 @@ def table(movie):
     torch.manual_seed(0)
     classifier = build_classifier("mc3_18", 3, width=2).eval()
     sight = LearnedSampler("sight", "rank", (SamplerNetwork(("motion",), 1, 2, 2).eval(),))
-    samplers = [packet_size(), sight]
+    samplers = [make_sampler("packet-size", Setting()), sight]
     spec = FeatureSpec(clip_len=4)
     found = time_methods([movie.path], (classifier, VIEW, None), samplers, spec, k=3, adaptive="sight")
     return found.set_index("method")

@@ -15,7 +15,7 @@ from scslib.jobs.run_folder import WorkspaceError
 from scslib.models.checkpoints import load_sampler
 from scslib.models.reading import CheckpointError
 from scslib.models.samplers import MODALITIES
-from scslib.samplers.bundle import METHODS, export, load_trained
+from scslib.samplers.bundle import export, load_trained
 from scslib.samplers.cascade import Cascade
 from scslib.samplers.features import FeatureSpec, read_video
 from scslib.samplers.learned import LearnedSampler
@@ -76,7 +76,7 @@ MADE_OF = {
 }
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", MADE_OF)
 @pytest.mark.parametrize("source", ["file", "run"])
 def test_a_file_gives_the_very_saliencies_of_the_run(trained, checkpoints, features, source, method):
     found = trained[source]

@@ -92,20 +92,18 @@ def honest_scores(
     fold of f's own videos by the f that was trained on the other folds.
     """
     folds = in_folds(parts.classifier, run.notes().get("folds", 0))
-    asked = {"classifier": parts.held} | {
-        f"classifier-fold{n}": videos for n, videos in enumerate(folds)
-    }
-    return [
+    crossed = [
         dense_scores(
             dataset,
             videos,
-            run.need(run.checkpoint(name), "03"),
+            run.need(run.checkpoint(f"classifier-fold{number}"), "03"),
             run.cache("dense"),
             device=device,
             workers=workers,
         )
-        for name, videos in asked.items()
+        for number, videos in enumerate(folds)
     ]
+    return [run.kept("dense-held", notebook="04", of=run.checkpoint("classifier")), *crossed]
 
 
 def lessons_of(dataset: Dataset, parts: Parts, features: Shards, dense: Sequence[Shards]) -> Lessons:

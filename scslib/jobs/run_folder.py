@@ -13,6 +13,7 @@ A run is a folder that everything of one experiment goes to:
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -25,6 +26,7 @@ import pandas as pd
 import psutil
 
 from scslib.jobs.files import check_folder, lies_in, replacing
+from scslib.jobs.shard_files import Shards, open_shards
 from scslib.jobs.tables import TableError, read_table
 from scslib.jobs.threads import cores
 
@@ -129,6 +131,30 @@ class Run:
             raise WorkspaceError(f"{path}: not there yet; run notebook {notebook} first")
         return path
 
+    def keep(self, name: str, shards: Shards, *, notebook: str, of: Path | None = None) -> None:
+        """Note what a step has made, so that later notebooks find it by `name`; see `kept`.
+
+        notebook: whose step it is. of: a checkpoint that the results stand on.
+        """
+        steps = self.load_json("steps.json")
+        made = {"notebook": notebook, "folders": [f.name for f in shards.folders]}
+        made |= {"names": list(getattr(shards, "names", ())), "of": _checksum(of) if of else ""}
+        self.save_json(steps | {name: made}, "steps.json")
+
+    def kept(self, name: str, *, notebook: str, of: Path | None = None) -> Shards:
+        """What the step `name` of a notebook has made.
+
+        Raises `WorkspaceError`, which says what to run, where it is not there, or stands on another
+        checkpoint than `of`.
+        """
+        made = self.load_json("steps.json").get(name)
+        again = f"run notebook {notebook} again" if made else f"run notebook {notebook} first"
+        if not made or not all(self.cache(folder).is_dir() for folder in made["folders"]):
+            raise WorkspaceError(f"{self.folder}: {name} is not there; {again}")
+        if of is not None and made["of"] != _checksum(of):
+            raise WorkspaceError(f"{self.folder}: {name} was made with another {of.stem}; {again}")
+        return open_shards(*map(self.cache, made["folders"]), names=made["names"])
+
     def save_environment(self, params: dict) -> None:
         """Write params.json and env.json; where earlier steps ran stays there."""
         self.save_json(params, "params.json")
@@ -193,3 +219,7 @@ def _json(value) -> str:
 def _write(path: Path, text: str) -> None:
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

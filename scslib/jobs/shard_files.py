@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,8 +57,13 @@ class Shards:
             return file.get_tensor(f"{video_id}/{name}")
         return file.get_slice(f"{video_id}/{name}")[rows]
 
+    @property
+    def folders(self) -> list[Path]:
+        """Where the arrays lie."""
+        return [self.folder]
+
     def place(self, video_id: str) -> dict:
-        """Where the arrays of one video lie, as JSON, for another process."""
+        """Where the arrays of one video lie, as JSON, for another process; see `reopen`."""
         return {"folder": str(self.folder), "shard": int(self._shard_of[video_id])}
 
     def __reduce__(self):
@@ -86,3 +93,55 @@ class Shards:
 class _File(NamedTuple):
     file: safe_open
     names: frozenset[str]
+
+
+@dataclass(frozen=True, eq=False)
+class JoinedShards(Shards):
+    """The results of a step, and the arrays `names` of another step on the same videos, `others`."""
+
+    others: Shards
+    names: tuple[str, ...]
+
+    @property
+    def folders(self) -> list[Path]:
+        return [self.folder, self.others.folder]
+
+    def has(self, video_id: str, name: str) -> bool:
+        return video_id in self.others if name in self.names else super().has(video_id, name)
+
+    def get(self, video_id: str, name: str, rows: slice | int | None = None) -> np.ndarray:
+        return (self.others if name in self.names else super()).get(video_id, name, rows)
+
+    def place(self, video_id: str) -> dict:
+        others = {"others": self.others.place(video_id), "names": list(self.names)}
+        return super().place(video_id) | others
+
+    def __reduce__(self):
+        return JoinedShards, (self.folder, self.status, self.others, self.names)
+
+
+def reopen(video_id: str, place: dict) -> Shards:
+    """The results of one video by the `place` where they lie, in another process."""
+    import pandas as pd
+
+    status = pd.DataFrame([{"video_id": video_id, "shard": place["shard"], "status": "ok"}])
+    if "others" not in place:
+        return Shards(Path(place["folder"]), status)
+    others = reopen(video_id, place["others"])
+    return JoinedShards(Path(place["folder"]), status, others, tuple(place["names"]))
+
+
+def open_shards(folder: Path, *others: Path, names: Sequence[str] = ()) -> Shards:
+    """All results in the folder of a finished step; with another step's folder, both as one.
+
+    names: the arrays that are the other step's.
+    """
+    import pandas as pd
+
+    rows = []
+    for report in sorted(folder.glob("[0-9]*.json")):
+        rows += json.loads(report.read_text(encoding="utf-8"))["videos"]
+    status = pd.DataFrame(rows)
+    if not others:
+        return Shards(folder, status)
+    return JoinedShards(folder, status, open_shards(others[0]), tuple(names))

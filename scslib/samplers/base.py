@@ -113,10 +113,11 @@ def register(name: str, *, needs: str = "") -> Callable[[Maker], Maker]:
 
 
 def sampler_names(*needs: str) -> list[str]:
-    """The names of all samplers, or of those that need one of `needs` (`""`: nothing)."""
+    """The names of all samplers, or of those that need one of `needs` (`""`: nothing); rules first."""
     from scslib.samplers import cascade, learned, rules  # noqa: F401 - they register themselves
 
-    return [name for name, entry in _REGISTRY.items() if not needs or entry.needs in needs]
+    names = [name for name, entry in _REGISTRY.items() if not needs or entry.needs in needs]
+    return sorted(names, key=lambda name: _REGISTRY[name].needs == "networks")
 
 
 def make_sampler(name: str, setting: Setting) -> Sampler:

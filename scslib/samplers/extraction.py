@@ -5,7 +5,7 @@ Training a head on kept features takes a thousandth of the time of running the t
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,44 +15,12 @@ import torch
 
 from scslib.datasets.manifest import Dataset, videos_of
 from scslib.jobs import devices
-from scslib.jobs.shard_files import Shards
+from scslib.jobs.shard_files import JoinedShards, Shards, reopen
 from scslib.jobs.shards import Read, run_shards
 from scslib.models import specs
 from scslib.models.samplers import PretrainedTrunk
 from scslib.samplers.features import FeatureSpec, read_features
 from scslib.samplers.inputs import sampler_inputs
-
-
-@dataclass(frozen=True, eq=False)
-class WithKept(Shards):
-    """`Shards` of features, and the array `iframes_kept` (N, D) float16 of each video out of `kept`."""
-
-    kept: Shards
-
-    def has(self, video_id: str, name: str) -> bool:
-        if name == "iframes_kept":
-            return video_id in self.kept
-        return super().has(video_id, name)
-
-    def get(self, video_id: str, name: str, rows: slice | int | None = None) -> np.ndarray:
-        if name == "iframes_kept":
-            return self.kept.get(video_id, name, rows)
-        return super().get(video_id, name, rows)
-
-    def place(self, video_id: str) -> dict:
-        return super().place(video_id) | {"kept": self.kept.place(video_id)}
-
-    def __reduce__(self):
-        return WithKept, (self.folder, self.status, self.kept)
-
-
-def reopen(video_id: str, place: dict) -> Shards:
-    """The features of one video, in another process, by the `place` where they lie."""
-    kept = place.get("kept")
-    status = pd.DataFrame([{"video_id": video_id, "shard": place["shard"], "status": "ok"}])
-    if kept is None:
-        return Shards(Path(place["folder"]), status)
-    return WithKept(Path(place["folder"]), status, reopen(video_id, kept))
 
 
 def extract_features(
@@ -92,7 +60,7 @@ def extract_features(
         workers=workers,
         title="features of I-frames",
     )
-    return WithKept(features.folder, features.status, kept)
+    return JoinedShards(features.folder, features.status, kept, ("iframes_kept",))
 
 
 def _kept(path: Path, params: dict) -> Read:

@@ -18,13 +18,12 @@ import torch
 from scslib.datasets.manifest import Dataset, videos_of
 from scslib.jobs import devices
 from scslib.jobs.clock import Clock
-from scslib.jobs.shard_files import Shards
+from scslib.jobs.shard_files import Shards, reopen
 from scslib.jobs.shards import Read, run_shards
 from scslib.models.checkpoints import fingerprint, load_sampler
 from scslib.models.modalities import MODALITIES, VISUAL
 from scslib.models.samplers import SamplerNetwork
 from scslib.samplers.base import Features, FileScores, register
-from scslib.samplers.extraction import reopen
 from scslib.samplers.features import FeatureSpec, VideoFeatures, map_chunks
 from scslib.samplers.inputs import sampler_inputs
 from scslib.video.clips import ClipIndex

@@ -1,12 +1,17 @@
-"""Baselines without a network, against plain loops."""
+"""Rules without training, against plain loops."""
 
 import numpy as np
 import pytest
 from streams import encode, panning
 
+from scslib.samplers.base import Setting, make_sampler, sampler_names
 from scslib.samplers.features import FeatureSpec, VideoFeatures, read_video
-from scslib.samplers.untrained import empirical, motion_energy, packet_size, rules
+from scslib.samplers.rules import empirical
 from scslib.video.clips import index_clips
+
+
+def rule(name):
+    return make_sampler(name, Setting())
 
 
 def video(clips: int) -> VideoFeatures:
@@ -15,10 +20,10 @@ def video(clips: int) -> VideoFeatures:
 
 def test_packet_size_is_the_bytes_of_the_clips_frames(movie):
     index = index_clips(movie.path, clip_len=8)
-    read = read_video(index, FeatureSpec(8), packet_size().modalities)
+    read = read_video(index, FeatureSpec(8), rule("packet-size").modalities)
     assert not read.has("", "motion")  # nothing was decoded for it
     expected = [sum(index.size[i * 8 : i * 8 + 8]) for i in range(5)]
-    assert packet_size().saliency(read, "").tolist() == expected
+    assert rule("packet-size").saliency(read, "").tolist() == expected
 
 
 def test_motion_energy_equals_a_loop_over_frames_and_cells():
@@ -27,7 +32,7 @@ def test_motion_energy_equals_a_loop_over_frames_and_cells():
     intra = rng.random((4, 6)) < 0.3
     intra[2] = True  # a clip of I-frames alone moves nothing
     motion[intra] = 0
-    got = motion_energy().saliency(VideoFeatures({"motion": motion, "predicted": ~intra}), "")
+    got = rule("motion-energy").saliency(VideoFeatures({"motion": motion, "predicted": ~intra}), "")
     for clip in range(4):
         lengths = [
             float(np.hypot(*motion[clip, t, y, x].astype(float)))
@@ -43,13 +48,9 @@ def test_motion_energy_finds_the_clip_that_moves(tmp_path):
     still, moving = panning(96, 64, 1) * 16, panning(96, 64, 16)
     path = encode(tmp_path / "m.mp4", still + moving + still, "mpeg4", {"g": "12"})
     spec = FeatureSpec(16)
-    read = read_video(spec.index(path), spec, motion_energy().modalities)
+    read = read_video(spec.index(path), spec, rule("motion-energy").modalities)
     assert not read.has("", "residual")
-    assert motion_energy().saliency(read, "").argmax() == 1
-
-
-def rule(name):
-    return next(rule for rule in rules() if rule.name == name)
+    assert rule("motion-energy").saliency(read, "").argmax() == 1
 
 
 def fields(rng, clips=3, frames=4, height=5, width=6):
@@ -91,7 +92,7 @@ def test_the_loudest_band_is_above_the_median_one():
 
 def test_rules_read_no_more_than_they_say(movie):
     index = index_clips(movie.path, clip_len=8)
-    for one in rules():
+    for one in map(rule, sampler_names("")):
         scores = one.score_file(index, FeatureSpec(8))
         assert len(scores.saliency) == len(index) and np.isfinite(scores.saliency).all(), one.name
 
@@ -104,9 +105,9 @@ def test_empirical_prior_is_the_mean_of_each_part_of_the_length():
 
 
 def test_empirical_prior_fits_any_number_of_clips_and_stays_within_what_it_saw():
-    baseline = empirical([np.linspace(0, 1, 50)])
+    prior_of = empirical([np.linspace(0, 1, 50)])
     for clips in (1, 3, 200):
-        prior = baseline.saliency(video(clips), "")
+        prior = prior_of.saliency(video(clips), "")
         assert prior.shape == (clips,) and 0 <= prior.min() and prior.max() <= 1
         assert list(prior) == sorted(prior)
 
