@@ -25,7 +25,7 @@ test-notebooks: .venv/ready
 	$(BIN)/python -m pytest notebooks
 
 test-ray: .venv/ready  ## apart from the others: a Ray cluster of this machine, ended from outside when it hangs
-	$(BIN)/python tests/ray_runs.py
+	$(BIN)/python tests/support/ray_runs.py
 
 test-datasets: .venv/ready  ## each public dataset's layout, and a stand-in for a GPU, through the notebooks
 	$(BIN)/python -m pytest -m slow tests
@@ -34,7 +34,7 @@ soak: .venv/ready  ## files broken by the ten thousand, runs killed at forty mom
 	$(BIN)/python -m pytest -m soak tests
 
 soak-ray: .venv/ready  ## the tests of Ray fifty times beside two busy processes; hours
-	$(BIN)/python tests/ray_runs.py --times 50 --busy 2 --logs runs/soak-ray
+	$(BIN)/python tests/support/ray_runs.py --times 50 --busy 2 --logs runs/soak-ray
 
 evidence: .venv/ready  ## five blocks of 200 test videos: other videos, another f; the four contrasts; a night
 	$(BIN)/scs sweep evidence

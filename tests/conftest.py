@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from streams import Stream, pan_stream
 
 from scslib.jobs.run_folder import Run
 from scslib.models.checkpoints import save_sampler
 from scslib.models.samplers import MODALITIES, VISUAL, SamplerNetwork
+from tests.support.streams import Stream, pan_stream
 
 NETWORKS = {name: (name,) for name in (*VISUAL, "logmel")} | {"joint": MODALITIES}
 REAL = Path(__file__).resolve().parents[2] / "shared/real"

@@ -95,11 +95,11 @@ def compose(clips: Path, out: Path, distractors: Path, workers: int, **options) 
 @click.option("--test-share", type=float, default=0.3, show_default=True)
 @click.option("--group-pattern", help="Regular expression; its first group is a file's group.")
 @click.option("--seed", type=int, default=0, show_default=True)
-def index(folder: Path, out: Path, **options) -> None:
+def index(folder: Path, out: Path, test_share: float, group_pattern: str | None, seed: int) -> None:
     """Make a dataset of your own videos: FOLDER/<class>/*, as they are."""
     from scslib.datasets.folder import index_folder
 
-    _show(index_folder(folder, out, **options))
+    _show(index_folder(folder, out, test_share=test_share, group_pattern=group_pattern, seed=seed))
 
 
 def _listed(source, *options):
@@ -164,11 +164,23 @@ def kinetics(videos: Path, out: Path, lists: Path, copy: bool, workers: int) -> 
     click.option("--per-class-test", type=int, help="At most so many; else all that exist."),
     click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same draw."),
 )
-def sports1m(videos: Path, out: Path, lists: Path, copy: bool, workers: int, **options) -> None:
+def sports1m(
+    videos: Path,
+    out: Path,
+    lists: Path,
+    copy: bool,
+    workers: int,
+    per_class_train: int | None,
+    per_class_test: int | None,
+    seed: int,
+) -> None:
     """Make a dataset of Sports1M, or draw a miniSports from it."""
     from scslib.datasets.public.sports1m import read_sports1m
 
-    _write(read_sports1m(videos, lists, **options), out, copy, workers)
+    listing = read_sports1m(
+        videos, lists, per_class_train=per_class_train, per_class_test=per_class_test, seed=seed
+    )
+    _write(listing, out, copy, workers)
 
 
 @data.command()
@@ -187,11 +199,20 @@ def activitynet(videos: Path, out: Path, annotations: Path, copy: bool, workers:
     click.option("--test-share", type=float, default=0.3, show_default=True),
     click.option("--seed", type=int, default=0, show_default=True),
 )
-def table(csv: Path, out: Path, videos: Path, copy: bool, workers: int, **options) -> None:
+def table(
+    csv: Path,
+    out: Path,
+    videos: Path | None,
+    copy: bool,
+    workers: int,
+    test_share: float,
+    seed: int,
+) -> None:
     """Make a dataset of any videos by CSV: path,label[,split,video_id,group]."""
     from scslib.datasets.table import read_video_table
 
-    _write(read_video_table(csv, videos, **options), out, copy, workers)
+    listing = read_video_table(csv, videos, test_share=test_share, seed=seed)
+    _write(listing, out, copy, workers)
 
 
 @data.command("prepare")

@@ -96,14 +96,14 @@ def judge_triple(versions: dict[str, str | None], errors: dict[str, str], crash:
     process that imported them ended, if it did not end well.
     """
     found = " / ".join(f"{name} {version or 'missing'}" for name, version in versions.items())
-    missing = [name for name in TRIPLE if versions[name] is None]
-    if missing:
+    have = {name: version for name, version in versions.items() if version is not None}
+    if any(name not in have for name in TRIPLE):
         return Finding("torch", "bad", found, "pip install -r requirements.lock")
-    builds = {version.partition("+")[2] for version in versions.values()}
+    builds = {version.partition("+")[2] for version in have.values()}
     if "operator torchvision::nms does not exist" in " ".join(errors.values()):
         why = "torch and torchvision are builds for different machines or versions (CPU and GPU mixed)"
         return Finding("torch", "bad", f"{found}: {why}", REINSTALL)
-    torch, vision, audio = (_numbers(versions[name]) for name in TRIPLE)
+    torch, vision, audio = (_numbers(have[name]) for name in TRIPLE)
     if torch[:2] != audio[:2]:
         why = f"torchaudio must be {torch[0]}.{torch[1]} like torch"
         return Finding("torch", "bad", f"{found}: {why}", REINSTALL)
@@ -173,9 +173,9 @@ def use_av() -> dict:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(moved, format="rgb24")))
         container.mux(stream.encode(None))
     file.seek(0)
-    with av.open(file) as container:
-        container.streams.video[0].codec_context.options = {"flags2": "+export_mvs"}
-        for frame in container.decode(video=0):
+    with av.open(file, "r") as written:
+        written.streams.video[0].codec_context.options = {"flags2": "+export_mvs"}
+        for frame in written.decode(video=0):
             vectors |= frame.side_data.get("MOTION_VECTORS") is not None
     return {"codecs": codecs, "vectors": vectors}
 

@@ -45,7 +45,21 @@ One from some twenty of your recordings: docs/own_video.md; one from drawn video
 @DEVICE
 @engine_options
 def sample_command(
-    videos, run, k, sampler, seed, csv, lines, sheet, clips, highlights, status, keep, **options
+    videos,
+    run,
+    k,
+    sampler,
+    seed,
+    csv,
+    lines,
+    sheet,
+    clips,
+    highlights,
+    status,
+    keep,
+    require_complete,
+    workers,
+    device,
 ) -> None:
     """The K most salient clips of any VIDEOS (files, or folders of them).
 
@@ -64,14 +78,13 @@ def sample_command(
     for option, path, suffix in (("--sheet", sheet, ".png"), ("--highlights", highlights, ".mp4")):
         if path and path.suffix == suffix and len(files) > 1:
             raise ValueError(f"{option} ({path}) must be a folder for {len(files)} videos")
-    places = {"clips": clips, "sheet": sheet, "highlights": highlights}
-    wanted = Wanted(k, sampler, **{name: str(p.absolute()) if p else "" for name, p in places.items()})
-    tables = {"csv": csv, "json": lines, "status": status}
-    _check_tables({name: path for name, path in tables.items() if path}, files)
+    wanted = Wanted(k, sampler, _whole(clips), _whole(sheet), _whole(highlights))
+    outputs = {"csv": csv, "json": lines, "status": status}
+    _check_tables({name: path for name, path in outputs.items() if path}, files)
     named = list(zip(files, _names(files), strict=True))
-    how = {"seed": seed, "device": options["device"], "workers": options["workers"]}
     with _folder(keep) as folder:
-        made = list(sample_files(named, run, folder, wanted, **how))
+        sampled = sample_files(named, run, folder, wanted, seed=seed, device=device, workers=workers)
+        made = list(sampled)
     for one in made:
         _say(one, sampler)
     tables = [one.table for one in made if one.table is not None]
@@ -84,9 +97,9 @@ def sample_command(
     lost, part = len(made) - len(tables), sum(one.status == "partial" for one in made)
     if lost and len(made) > 1:
         click.echo(f"{lost} of {len(made)} videos could not be read", err=True)
-    if part and options["require_complete"]:
+    if part and require_complete:
         click.echo(f"{part} of {len(made)} videos could be read only in part", err=True)
-    if lost or (part and options["require_complete"]):
+    if lost or (part and require_complete):
         sys.exit(1)
 
 
@@ -115,12 +128,17 @@ def _files(videos: Sequence[Path]) -> Iterator[Path]:
             yield video
 
 
+def _whole(path: Path | None) -> str:
+    return str(path.absolute()) if path else ""
+
+
 def _names(files: Sequence[Path]) -> list[str]:
     """What is made of a video is named after it; long names are cut, and equal ones numbered."""
     from scslib.jobs.files import short_file_name
 
     stems = [short_file_name(file.stem) for file in files]
-    often, seen = Counter(stem.casefold() for stem in stems), Counter()
+    often = Counter(stem.casefold() for stem in stems)
+    seen: Counter[str] = Counter()
     names = []
     for stem in stems:
         plain = stem.casefold()

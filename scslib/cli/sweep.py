@@ -50,7 +50,8 @@ def sweep(
     if dataset is not None:
         given |= read_from(dataset)
     about = load_sweep(source, other_preset=preset, given=given)
-    words = ["sweep", about.name, dataset and dataset.resolve().name, Path(about.preset).stem]
+    of_data = dataset.resolve().name if dataset is not None else ""
+    words = ["sweep", about.name, of_data, Path(about.preset).stem]
     name = out or "-".join(filter(None, words))
     plan = plan_sweep(about, resolve(name, "runs"))
     at_once = workers or cores()

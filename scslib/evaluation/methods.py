@@ -47,10 +47,15 @@ class Picks(NamedTuple):
 
 
 class Method(Protocol):
-    """One row of the table. needs_features: whether it looks at what samplers read."""
+    """One row of the table."""
 
-    name: str
-    needs_features: bool
+    @property
+    def name(self) -> str:
+        """What the row is called."""
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether it looks at what samplers read."""
 
     def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
         """The clips to show to f; None for a video of which nothing could be read for the method."""

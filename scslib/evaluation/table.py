@@ -15,7 +15,7 @@ import pandas as pd
 from scslib.datasets.manifest import Dataset, sources_of
 from scslib.evaluation.aggregation import mean_of_clips
 from scslib.evaluation.coverage import share_read
-from scslib.evaluation.methods import REFERENCES, Method, Salient, ScoredVideo
+from scslib.evaluation.methods import REFERENCES, Method, Picks, Salient, ScoredVideo
 from scslib.evaluation.resampling import units_of
 from scslib.evaluation.segments import clip_numbers, inside_segments
 from scslib.evaluation.statistics import intervals, wilson
@@ -98,7 +98,8 @@ def evaluate(
     other = set(saliency["video_id"]) - set(videos["video_id"])
     if other:  # else the videos that it should name would count as without sound
         raise ValueError(f"saliency: its video ({min(other)}) is none of the {len(videos)} videos")
-    methods = [*REFERENCES, *map(Salient, dict.fromkeys(saliency["method"])), *also]
+    salient = map(Salient, dict.fromkeys(saliency["method"]))
+    methods: list[Method] = [*REFERENCES, *salient, *also]
     tables = {key: table for key, table in saliency.groupby(["video_id", "seed"])}
     sources = dict(zip(videos["video_id"], sources_of(videos), strict=True))
     by_f, by_samplers = (
@@ -119,27 +120,28 @@ def evaluate(
                 picked = method.pick(video, k, policies.draws(seed, video_id, method.name))
                 if picked is None:
                     continue
-                answers = np.array([mean_of_clips(scores[some]).argmax() for some in picked.clips])
                 read = by_f[video_id]
                 if method.needs_features:
                     read = min(read, by_samplers[video_id])
-                rows.append(
-                    {
-                        "method": method.name,
-                        "seed": seed,
-                        "video_id": video_id,
-                        "source": sources[video_id],
-                        "label": dataset.classes[label],
-                        "predicted": dataset.classes[answers[0]],
-                        "correct": float((answers == label).mean()),
-                        "clips": picked.clips.shape[1],
-                        "of": len(scores),
-                        "in_segments": np.nan if inside is None else inside[picked.clips.ravel()].mean(),
-                        "read": read,
-                        "fell_back": picked.fell_back,
-                    }
-                )
+                row = {"method": method.name, "seed": seed, "video_id": video_id}
+                row |= {"source": sources[video_id]} | _worth(picked, video, inside, dataset.classes)
+                rows.append(row | {"read": read, "fell_back": picked.fell_back})
     return pd.DataFrame(rows)
+
+
+def _worth(
+    picked: Picks, video: ScoredVideo, inside: pd.Series | None, classes: Sequence[str]
+) -> dict[str, object]:
+    """The columns of `evaluate` about the picked clips of one video."""
+    answers = np.array([mean_of_clips(video.probabilities[some]).argmax() for some in picked.clips])
+    return {
+        "label": classes[video.label],
+        "predicted": classes[answers[0]],
+        "correct": float((answers == video.label).mean()),
+        "clips": picked.clips.shape[1],
+        "of": len(video),
+        "in_segments": np.nan if inside is None else inside[picked.clips.ravel()].mean(),
+    }
 
 
 def _by_method(table: pd.DataFrame | None, numbers: np.ndarray) -> dict[str, np.ndarray]:

@@ -74,7 +74,7 @@ def seconds_per_clip(path: Path, network, view: View, *, clips: int = 2) -> floa
     """How long f takes for one clip, on the first `clips` of a file; one round more warms up."""
     index = clips_for(path, view)
     some = range(min(clips, len(index)))
-    pixels = decode_clips(index, some, **_seen(index, view))
+    pixels = _decode(index, some, view)
     clocks = [Clock(), Clock()]
     for clock in clocks:
         clock("classifier_s", classify, network, view, pixels)
@@ -103,14 +103,15 @@ def _with_ratios(table: pd.DataFrame) -> pd.DataFrame:
     return columns.join(table[others]).reset_index()
 
 
-def _seen(index: ClipIndex, view: View) -> dict:
-    """What f is to see of each clip, for `decode_clips` and `iter_clips`."""
-    return {"size": view.read_size(index.info.width, index.info.height), "frames": view.frames}
+def _decode(index: ClipIndex, clips: Sequence[int], view: View) -> np.ndarray:
+    """What f is to see of these clips."""
+    size = view.read_size(index.info.width, index.info.height)
+    return decode_clips(index, clips, size=size, frames=view.frames)
 
 
 def _classify(index: ClipIndex, picks: np.ndarray, network, view: View, clock: Clock) -> None:
     """Decode the picked clips in order of time, and show them to f."""
-    pixels = clock("decode_s", decode_clips, index, np.sort(picks), **_seen(index, view))
+    pixels = clock("decode_s", _decode, index, np.sort(picks).tolist(), view)
     clock("classifier_s", classify, network, view, pixels)
 
 
@@ -118,7 +119,7 @@ def _until_settled(index: ClipIndex, picks: np.ndarray, network, view: View, clo
     """Decode clip after clip, the best first, until the rest cannot change the answer."""
     votes = 0.0
     for shown, pick in enumerate(picks, 1):
-        pixels = clock("decode_s", decode_clips, index, [pick], **_seen(index, view))
+        pixels = clock("decode_s", _decode, index, [pick], view)
         votes += clock("classifier_s", classify, network, view, pixels)[0].astype(float)
         if policies.settled(votes, left=len(picks) - shown):
             return
@@ -127,7 +128,8 @@ def _until_settled(index: ClipIndex, picks: np.ndarray, network, view: View, clo
 def _dense(path: Path, network, view: View, clock: Clock) -> None:
     """Decode everything, and show it to f."""
     index = clock("read_s", clips_for, path, view)
-    stream = iter_clips(index, **_seen(index, view))
-    size = devices.clips_at_once(next(network.parameters()).device)
-    while clips := clock("decode_s", lambda: list(islice(stream, size))):
+    size = view.read_size(index.info.width, index.info.height)
+    stream = iter_clips(index, size=size, frames=view.frames)
+    at_once = devices.clips_at_once(next(network.parameters()).device)
+    while clips := clock("decode_s", lambda: list(islice(stream, at_once))):
         clock("classifier_s", classify, network, view, np.stack(clips))

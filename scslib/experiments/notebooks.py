@@ -85,9 +85,11 @@ def plan(params: dict) -> list[tuple[Path, dict]]:
 
 def _whole(name: str, value: object) -> object:
     """Of classifiers, files with their whole paths: kernels work in another folder."""
-    if name == "checkpoint":
+    if name == "checkpoint" and isinstance(value, str):
         return whole(value)
-    return [whole(item) for item in value] if name == "checkpoints" else value
+    if name == "checkpoints" and isinstance(value, list):
+        return [whole(item) for item in value]
+    return value
 
 
 def typed(params: dict) -> dict:
@@ -111,7 +113,7 @@ def check_data(params: dict) -> None:
     from scslib.datasets.manifest import load_dataset
     from scslib.datasets.synthetic.make import check_not_anothers
 
-    values = {}
+    values: dict = {}
     for notebook in notebooks():
         values |= known_parameters(notebook)
     values |= params

@@ -59,7 +59,8 @@ class Parameter(NamedTuple):
     def _wanted(self) -> str:
         one, many, example = TYPE_WORDS[self.item if self.kind == "list" else self.kind]
         if self.kind == "list":
-            shown = ", ".join(map(str, self.default or [example]))
+            default = self.default if isinstance(self.default, Iterable) else ()
+            shown = ", ".join(map(str, default or [example]))
             return f"a list of {many}, such as [{shown}]"
         return one if self.kind in ("bool", "str") else f"{one}, such as {self.default}"
 
@@ -99,7 +100,7 @@ def texts(text: str) -> object:
     return yaml.load(text, _Texts)
 
 
-def from_command_line(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def from_command_line(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
     """The values of `-p NAME VALUE`; quotes around a whole value are taken off."""
     return {name: texts(v) if re.fullmatch(r"""(["'])[^"']*\1""", v) else v for name, v in pairs}
 

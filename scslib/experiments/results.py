@@ -60,10 +60,10 @@ def load_runs(folders: str | Path | Iterable[str | Path]) -> pd.DataFrame:
 def _table(folder: Path, name: str, *, sweep: str) -> pd.DataFrame:
     run = Run(folder)
     methods = run.load_table("methods")
-    columns = {"sweep": sweep, "run": name}
+    columns: dict[str, object] = {"sweep": sweep, "run": name}
     parameters, seconds = _of_notebooks(folder / "notebooks")
     if "data" in parameters:  # where it lies is no result
-        parameters["data"] = Path(parameters["data"]).name
+        parameters["data"] = Path(str(parameters["data"])).name
     columns |= {name: _plain(value) for name, value in parameters.items() if name not in methods}
     environment = run.load_json("env.json")
     devices = ", ".join(sorted({str(device) for device in environment.pop("devices", {}).values()}))
@@ -75,7 +75,8 @@ def _table(folder: Path, name: str, *, sweep: str) -> pd.DataFrame:
 
 def _of_notebooks(folder: Path) -> tuple[dict[str, object], float]:
     """(parameters, seconds) of the executed notebooks; of two values of one name the later counts."""
-    parameters, seconds = {}, 0.0
+    parameters: dict[str, object] = {}
+    seconds = 0.0
     for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")):
         if path.name.endswith(".failed.ipynb"):
             continue
@@ -209,8 +210,13 @@ def compare(
     else:
         test = "permutation of signs"
         # one sample of differences: each permutation turns some of their signs
-        how = {"permutation_type": "samples", "n_resamples": draws, "rng": np.random.default_rng(0)}
-        p = stats.permutation_test((of_sources,), np.mean, **how).pvalue
+        p = stats.permutation_test(
+            (of_sources,),
+            np.mean,
+            permutation_type="samples",
+            n_resamples=draws,
+            rng=np.random.default_rng(0),
+        ).pvalue
     counts = draw_again(units, ["source", "video_id"])
     low, high = mean_interval(both.to_numpy(), counts)
     left_out = len(both) - len(gap)

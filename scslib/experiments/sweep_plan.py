@@ -180,7 +180,9 @@ def plan_sweep(sweep: Sweep, folder: str | Path) -> Plan:
         raise RunError(f"notebooks ({sweep.notebooks!r}): there are none of these numbers")
     taken = {name for parameters in known.values() for name in parameters}
     folder = Path(folder).resolve()
-    steps, runs, last = {}, {}, {}
+    steps: dict[str, Step] = {}
+    runs: dict[str, list[str]] = {}
+    last: dict[str, str] = {}
     for name, values in sweep.runs.items():
         plan(sweep.fixed | values)  # refuses what is in no notebook at all
         for missing in set(values) - taken:
@@ -196,7 +198,8 @@ def plan_sweep(sweep: Sweep, folder: str | Path) -> Plan:
 
 def _chain(fixed: dict, values: dict, known: dict, folder: Path) -> Iterator[Step]:
     """The steps of one run. Two runs' steps have one key if all up to them is the same."""
-    given, checksum, parent, label, made = fixed | values, "", None, {}, None
+    given, checksum, parent, made = fixed | values, "", None, None
+    label: dict[str, object] = {}
     for notebook, defaults in known.items():
         own = {name: given.get(name, default) for name, default in defaults.items() if name not in HOW}
         makes = own.get("make_data", False)
@@ -218,13 +221,14 @@ def time_left(plan: Plan, waiting: list[str], at_once: int) -> float:
 
     As `run_sweep` goes: whoever of the `at_once` is free begins the step that can begin first.
     """
-    measured = {}
+    measured: dict[str, list[float]] = {}
     for key, step in plan.steps.items():
         if plan.done(key):
             seconds = json.loads((plan.place(key) / "step.json").read_text())["seconds"]
             measured.setdefault(step.notebook.stem, []).append(seconds)
     table = SECONDS["smoke" if plan.sweep.preset == "smoke" else "laptop"]
-    free, todo, ends = [0.0] * at_once, dict.fromkeys(waiting), {}
+    free, todo = [0.0] * at_once, dict.fromkeys(waiting)
+    ends: dict[str | None, float] = {}
     while todo:
         ready = [key for key in todo if plan.steps[key].parent not in todo]
         key = min(ready, key=lambda key: ends.get(plan.steps[key].parent, 0.0))
@@ -244,7 +248,8 @@ def plan_in_words(plan: Plan, at_once: int) -> str:
     counts += f"{len(plan.steps)} steps ({plan.shared} more are shared), "
     counts += f"{len(plan.steps) - len(waiting)} done before, {len(waiting)} to run"
     left = f"about {time_left(plan, waiting, at_once) / 60:.0f} min, {at_once} at once, in {plan.folder}"
-    lines, depth = [plan.sweep.question, counts, left], {None: 0}
+    lines = [plan.sweep.question, counts, left]
+    depth: dict[str | None, int] = {None: 0}
     children: dict[str | None, list[Step]] = {}
     for step in plan.steps.values():
         depth[step.key] = depth[step.parent] + 1

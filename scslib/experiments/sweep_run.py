@@ -133,7 +133,8 @@ class _Work:
     def stop(self) -> None:
         """End what still runs: after an interrupt."""
         for job in self.running.values():
-            job.process.stdin.close()
+            if job.process.stdin is not None:
+                job.process.stdin.close()
         for job in self.running.values():
             try:
                 job.process.wait(15)
@@ -186,8 +187,12 @@ class _Work:
         if reason:
             self.failed[key] = reason
         else:
-            about = {"notebook": step.notebook.name, "parameters": step.parameters}
-            about |= {"parent": step.parent, "seconds": round(seconds, 1)}
+            about = {
+                "notebook": step.notebook.name,
+                "parameters": step.parameters,
+                "parent": step.parent,
+                "seconds": round(seconds, 1),
+            }
             _replace(folder / "step.json", json.dumps(about, indent=1))
             self.ran.add(key)
         del self.running[key]
@@ -245,13 +250,22 @@ class _Work:
                 place.unlink(missing_ok=True)  # of an earlier state of the library
             if broken:
                 _link(place.with_name(f"{name}.failed"), broken)
-            about = {"name": name, "values": self.plan.sweep.runs[name], "status": status}
-            runs.append(about | {"steps": keys, "reason": self.failed.get(broken, "")})
+            run = {"name": name, "values": self.plan.sweep.runs[name], "status": status}
+            runs.append(run | {"steps": keys, "reason": self.failed[broken] if broken else ""})
         sweep = self.plan.sweep
-        about = {"question": sweep.question, "preset": sweep.preset, "notebooks": sweep.notebooks}
-        about |= {"command": self.command, "steps": len(self.plan.steps), "shared": self.plan.shared}
-        about |= {"done_before": len(self.before), "run": len(self.ran), "failed": len(self.failed)}
-        about |= {"not_run": len(self.dropped), "runs": runs}
+        about = {
+            "question": sweep.question,
+            "preset": sweep.preset,
+            "notebooks": sweep.notebooks,
+            "command": self.command,
+            "steps": len(self.plan.steps),
+            "shared": self.plan.shared,
+            "done_before": len(self.before),
+            "run": len(self.ran),
+            "failed": len(self.failed),
+            "not_run": len(self.dropped),
+            "runs": runs,
+        }
         _replace(self.plan.folder / "sweep.json", json.dumps(about, indent=1, ensure_ascii=False))
         return about
 

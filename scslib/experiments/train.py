@@ -73,10 +73,16 @@ def read_material(
     parts = training_parts(dataset.split("train"), notes["held_out"], notes["validation"])
     view = load_classifier(checkpoint)[1]
     first = probe(next(p for p in map(dataset.path, parts.held["video_id"]) if p.is_file()))
-    size = {"height": first.height, "width": first.width, "pictures": kept_pictures}
-    kept = iframe_trunk if frozen_trunk else ""
-    reading = {"frame_rate": view.frame_rate, "iframe_trunk": kept}
-    spec = FeatureSpec(view.length, accumulate, iframe_size, **reading, **size)
+    spec = FeatureSpec(
+        clip_len=view.length,
+        accumulate=accumulate,
+        iframe_size=iframe_size,
+        height=first.height,
+        width=first.width,
+        frame_rate=view.frame_rate,
+        pictures=kept_pictures,
+        iframe_trunk=iframe_trunk if frozen_trunk else "",
+    )
     videos, cache = pd.concat(parts, ignore_index=True), run.cache("features")
     features = extract_features(dataset, videos, cache, spec, device=device, workers=workers)
     dense = honest_scores(run, dataset, parts, device=device, workers=workers)
@@ -176,10 +182,15 @@ def train_samplers(
                 every=every,
             )
         for objective, network in trained[name].networks.items():
-            about = {"objective": objective, "classes": material.classes}
             path = sampler_checkpoint(run.folder / "checkpoints", name, objective=objective, seed=seed)
             if distributed.rank() == 0:
-                save_sampler(path, network, **about, features=asdict(material.spec))
+                save_sampler(
+                    path,
+                    network,
+                    objective=objective,
+                    classes=material.classes,
+                    features=asdict(material.spec),
+                )
     return {
         f"{name}, {kind.upper()}": curve
         for name, one in trained.items()

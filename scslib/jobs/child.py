@@ -19,12 +19,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
 from scslib.jobs.threads import Job, Result
 
@@ -64,7 +65,7 @@ class Child:
 
     def __init__(self, limits: Limits | None = None):
         self.limits = limits or Limits()
-        self._process = self._line = None
+        self._live: _Live | None = None
         self._stopped = self._networks = False
 
     def call(
@@ -81,77 +82,84 @@ class Child:
         takes long to import, by default the function's. networks: whether that needs PyTorch; no other
         process has it in memory.
         """
-        if self._process is not None and self._networks != networks:
+        if self._live is not None and self._networks != networks:
             self.close()
-        if self._process is None:
+        if self._live is None:
             self._networks = networks
-            self._start(preload, function.__module__)
+            self._live = self._start(preload, function.__module__)
         try:
             if self._stopped:  # looked at last, for `stop` kills only what has been started
                 raise Lost("was stopped")
-            return self._wait(function, job)
+            return self._wait(self._live, function, job)
         except (Lost, KeyboardInterrupt):
             self.close()
             raise
 
     def stop(self) -> None:
         """Let nothing more be done, and make what is being done end; from any thread."""
-        self._stopped, process = True, self._process
-        if process is not None:
-            process.kill()
+        self._stopped, live = True, self._live
+        if live is not None:
+            live.process.kill()
 
     def close(self) -> None:
         """Kill the process, if there is one, and those that it has started."""
-        if self._process is not None:
-            started = _started_by(self._process.pid)
-            for process in (self._process, *started):
+        if self._live is not None:
+            own, line = self._live
+            for process in (own, *_started_by(own)):
                 with contextlib.suppress(psutil.Error):
                     process.kill()
-            self._process.join()
-            self._line.close()
-            self._process = self._line = None
+            own.join()
+            line.close()
+            self._live = None
 
-    def _start(self, *modules: str) -> None:
+    def _start(self, *modules: str) -> _Live:
         # a server that has imported `modules` and runs no threads is forked: 20 ms instead of seconds
-        context = get_context("forkserver" if sys.platform == "linux" else "spawn")
-        self._line, theirs = context.Pipe()
+        context = get_context("forkserver") if sys.platform == "linux" else get_context("spawn")
+        ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs,), daemon=True)
         with _forked_from(_servers[self._networks], [m for m in modules if m]):
             with contextlib.nullcontext() if "__main__" in modules else _without_main():
                 process.start()
-        self._process = process
         theirs.close()
+        return _Live(process, ours)
 
-    def _wait(self, function: Callable[[Job], Result], job: Job) -> Result:
+    def _wait(self, live: _Live, function: Callable[[Job], Result], job: Job) -> Result:
         begin, at, limits = time.monotonic(), None, self.limits
         try:
-            self._line.send((function, job))
+            live.line.send((function, job))
             while True:
-                if self._line.poll(WATCH_S):
-                    kind, value = self._line.recv()
+                if live.line.poll(WATCH_S):
+                    kind, value = live.line.recv()
                     if kind != "at":
                         break
                     begin, at = time.monotonic(), value
-                elif self._memory() > 1e9 * limits.memory_gb:
+                elif live.memory() > 1e9 * limits.memory_gb:
                     raise Lost(f"took more than {limits.memory_gb:g} GB of memory", at=at)
                 elif time.monotonic() - begin > limits.seconds:
                     raise Lost(f"took longer than {limits.seconds:g} s", status="timeout", at=at)
         except (EOFError, OSError):
-            reason, again = f"its process died ({self._death()})", not self._stopped
+            reason, again = f"its process died ({live.death()})", not self._stopped
             raise Lost(reason, at=at, again=again) from None
         if kind == "error":
             raise value
         return value
 
-    def _memory(self) -> int:
+
+class _Live(NamedTuple):
+    """The process of a child, and the line to it."""
+
+    process: BaseProcess
+    line: Connection
+
+    def memory(self) -> int:
         try:
-            return psutil.Process(self._process.pid).memory_info().rss
+            return psutil.Process(self.process.pid).memory_info().rss
         except psutil.Error:  # it has died since
             return 0
 
-    def _death(self) -> str:
-        self._process.join(5)
-        code = self._process.exitcode
+    def death(self) -> str:
+        self.process.join(5)
+        code = self.process.exitcode
         return signal.Signals(-code).name if code is not None and code < 0 else f"exit status {code}"
 
 
@@ -179,7 +187,7 @@ def _forked_from(server: forkserver.ForkServer, modules: Sequence[str]) -> Itera
 def _without_main() -> Iterator[None]:
     """Within it, a child does not run the user's script again, which may have no guard against that."""
     own = vars(sys.modules["__main__"])
-    hidden = {name: own[name] for name in ("__file__", "__spec__") if name in own}
+    hidden: dict[str, Any] = {name: own[name] for name in ("__file__", "__spec__") if name in own}
     own.pop("__file__", None)
     own["__spec__"] = None
     try:
@@ -188,9 +196,9 @@ def _without_main() -> Iterator[None]:
         own.update(hidden)
 
 
-def _started_by(process: int) -> list[psutil.Process]:
+def _started_by(process: BaseProcess) -> list[psutil.Process]:
     try:
-        return psutil.Process(process).children(recursive=True)
+        return psutil.Process(process.pid).children(recursive=True)
     except psutil.Error:  # it has died since
         return []
 

@@ -70,9 +70,16 @@ class Engine:
         """
         if not jobs:
             return iter(())
-        options = {"limits": self.limits, "title": title, "unit": unit}
         if self.name == "ray":
             from scslib.jobs.ray_driver import on_ray
 
-            return on_ray(do, jobs, address=self.address, connect_s=self.connect_s, **options)
-        return watched(do, jobs, workers=workers, **options)
+            return on_ray(
+                do,
+                jobs,
+                address=self.address,
+                connect_s=self.connect_s,
+                limits=self.limits,
+                title=title,
+                unit=unit,
+            )
+        return watched(do, jobs, workers=workers, limits=self.limits, title=title, unit=unit)

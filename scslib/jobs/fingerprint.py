@@ -9,6 +9,7 @@ and when other code changes (a plot, a page), it is not.
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import inspect
 from collections.abc import Callable, Iterator
@@ -47,8 +48,9 @@ class Code:
     @classmethod
     def from_json(cls, value: object) -> Code:
         """What `as_json` made; empty for anything else, as an older version of the kit may have left."""
+        kept = value if isinstance(value, dict) else {}
         try:
-            return cls(dict(value["modules"]), dict(value["libraries"]))
+            return cls(dict(kept["modules"]), dict(kept["libraries"]))
         except (KeyError, TypeError, ValueError):
             return cls({}, {})
 
@@ -106,10 +108,10 @@ def code_of(*things: Callable | type) -> Code:
 
 
 def _source_of(thing: Callable | type) -> bytes:
-    try:
-        return Path(inspect.getsourcefile(thing)).read_bytes()
-    except (TypeError, OSError):  # there is no file
-        return inspect.getsource(thing).encode()
+    with contextlib.suppress(TypeError, OSError):  # there is no file
+        if file := inspect.getsourcefile(thing):
+            return Path(file).read_bytes()
+    return inspect.getsource(thing).encode()
 
 
 def code_of_text(source: bytes | str, name: str) -> Code:
@@ -126,7 +128,9 @@ def code_of_text(source: bytes | str, name: str) -> Code:
 
 @cache
 def _reached_from(module: str) -> Code:
-    modules, libraries, todo = {}, {}, [module]
+    modules: dict[str, str] = {}
+    libraries: dict[str, str] = {}
+    todo = [module]
     while todo:
         name = todo.pop()
         if name in modules:

@@ -74,9 +74,14 @@ class Key:
 
     def write(self, path: Path, *, again: str) -> None:
         """Keep the key in a JSON file; `again`: why the result is made again, if it is."""
-        values = {"step": self.step, "again": again, "digest": self.digest, "what": _digest(self.what)}
-        values["stands_on"] = {name: _digest(value) for name, value in self.stands_on.items()}
-        values["code"] = self.code.as_json()
+        values = {
+            "step": self.step,
+            "again": again,
+            "digest": self.digest,
+            "what": _digest(self.what),
+            "stands_on": {name: _digest(value) for name, value in self.stands_on.items()},
+            "code": self.code.as_json(),
+        }
         with replacing(path, own=True) as part:
             part.write_text(json.dumps(values, indent=1), encoding="utf-8")
 

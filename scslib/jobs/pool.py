@@ -27,7 +27,8 @@ def watched(
     raised here, and ends the others.
     """
     count = max(1, min(workers or cores(), len(jobs)))
-    children, idle = [Child(limits) for _ in range(count)], SimpleQueue()
+    children = [Child(limits) for _ in range(count)]
+    idle: SimpleQueue[Child] = SimpleQueue()
     for child in children:
         idle.put(child)
 
@@ -72,7 +73,9 @@ def map_processes(
     """
 
     def do(child: Child, job: Job) -> Result:
-        for tries in range(1, TRIES + 1):
+        tries = 0
+        while True:
+            tries += 1
             try:
                 return child.call(function, job)
             except Lost as error:
@@ -83,6 +86,5 @@ def map_processes(
                 return lost(job, error)
 
     jobs = list(jobs)
-    options = {"workers": workers, "limits": limits or Limits(), "title": title, "unit": unit}
-    results = dict(watched(do, jobs, **options))
+    results = dict(watched(do, jobs, workers=workers, limits=limits or Limits(), title=title, unit=unit))
     return [results[number] for number in range(len(jobs))]

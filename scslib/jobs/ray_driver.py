@@ -92,9 +92,13 @@ def connect(job: tuple[str, dict[str, str]]) -> None:
         import ray
     except ImportError as error:
         raise EngineError("engine 'ray' is not installed: pip install 'scslib[cluster]'") from error
-    options = {} if address else {"include_dashboard": False}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **options)
+        ray.init(
+            address=address or "local",
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
     except Exception as error:  # of many types; a node that does not start in time is an `Exception`
         what = "no Ray cluster answers there" if address else "it did not start"
         reason = _line(error)
@@ -126,7 +130,8 @@ def _run(address: str, do, jobs: list, limits: Limits) -> Iterator[list[tuple]]:
         cpus = max(1, int(have.get("CPU", 1)))
         share = min(1, have.get("GPU", 0) / cpus)
         task = ray.remote(num_cpus=1, num_gpus=share, max_retries=-1)(_task)
-        todo, running = iter(enumerate(jobs)), {}
+        todo = iter(enumerate(jobs))
+        running: dict[ray.ObjectRef, int] = {}
         while True:
             while len(running) < AHEAD * cpus and (job := next(todo, None)) is not None:
                 running[task.remote(do, job[1], limits)] = job[0]

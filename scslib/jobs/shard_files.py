@@ -110,7 +110,9 @@ class JoinedShards(Shards):
         return video_id in self.others if name in self.names else super().has(video_id, name)
 
     def get(self, video_id: str, name: str, rows: slice | int | None = None) -> np.ndarray:
-        return (self.others if name in self.names else super()).get(video_id, name, rows)
+        if name in self.names:
+            return self.others.get(video_id, name, rows)
+        return super().get(video_id, name, rows)
 
     def place(self, video_id: str) -> dict:
         others = {"others": self.others.place(video_id), "names": list(self.names)}

@@ -101,23 +101,24 @@ def run_shards(
 
     engine = engine or Engine.current()
     stands_on, given = stands_on or {}, given or {}
-    videos = [Video(v[0], Path(v[1]), *v[2:]) for v in videos]
-    rows = [[v.video_id, str(v.path), v.own] for v in videos]
-    what = [work.__module__, work.__qualname__, params, rows]
+    asked = [Video(v[0], Path(v[1]), *v[2:]) for v in videos]
+    listed = [[v.video_id, str(v.path), v.own] for v in asked]
+    what = [work.__module__, work.__qualname__, params, listed]
     key = Key(title, what, code_of(work), stands_on)
     folder = _folder_of(key, Path(folder))
     _sweep(folder)
-    rows, jobs = {}, []
-    for number, start in enumerate(range(0, len(videos), VIDEOS_PER_SHARD)):
-        some = videos[start : start + VIDEOS_PER_SHARD]
+    rows: dict[int, list[dict]] = {}
+    jobs: list[_Job] = []
+    for number, start in enumerate(range(0, len(asked), VIDEOS_PER_SHARD)):
+        some = asked[start : start + VIDEOS_PER_SHARD]
         job = _Job(work, some, folder, number, params | stands_on | given, key.code)
         done = _finished(job, again=engine.retry, made=made)
         if done is None:
             jobs.append(job)
         else:
             rows[number] = done
-    for at, made in engine.map(_supervise, jobs, workers=workers, title=title, unit="shard"):
-        rows[jobs[at].number] = made
+    for at, done in engine.map(_supervise, jobs, workers=workers, title=title, unit="shard"):
+        rows[jobs[at].number] = done
     return Shards(folder, pd.DataFrame([row for number in sorted(rows) for row in rows[number]]))
 
 
@@ -176,7 +177,7 @@ def _identity(path: Path) -> list[int] | None:
 
 def _supervise(child: Child, job: _Job) -> list[dict]:
     """Let a child make a shard. A video that it dies of is left out, and the others are read again."""
-    deaths = Counter()
+    deaths: Counter[str | None] = Counter()
     while True:
         try:
             networks = any(name.startswith("torch") for name in job.code.libraries)
@@ -230,9 +231,12 @@ def _make(job: _Job) -> list[dict]:
 
 def _write(job: _Job, arrays: dict[str, np.ndarray], rows: list[dict], files: list) -> None:
     temporary = job.target.with_suffix(f".{socket.gethostname()}-{os.getpid()}.part")
-    report = {"counts": dict(sorted(Counter(row["status"] for row in rows).items()))}
-    report["seconds"] = round(sum(row["seconds"] for row in rows), 4)
-    report |= {"videos": rows, "files": files}
+    report = {
+        "counts": dict(sorted(Counter(row["status"] for row in rows).items())),
+        "seconds": round(sum(row["seconds"] for row in rows), 4),
+        "videos": rows,
+        "files": files,
+    }
     try:
         try:
             save_file(arrays, temporary)

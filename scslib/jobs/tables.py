@@ -36,7 +36,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
     Only an empty cell is missing (NaN); `NA` and `None` are names. Raises `TableError`.
     """
-    return _read(path, dtype=dict.fromkeys(TEXT, str), na_values=[""])
+    return _read(path, dtype=dict.fromkeys(TEXT, str))
 
 
 def read_texts(path: str | Path) -> pd.DataFrame:
@@ -44,11 +44,19 @@ def read_texts(path: str | Path) -> pd.DataFrame:
     return _read(path, dtype=str, na_filter=False)
 
 
-def _read(path: str | Path, **how) -> pd.DataFrame:
+def _read(path: str | Path, *, dtype: type | dict[str, type], na_filter: bool = True) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             # lines with more cells than the header: pandas would take the first for an index
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(path, keep_default_na=False, index_col=False, encoding="utf-8-sig", **how)
+            return pd.read_csv(
+                path,
+                dtype=dtype,
+                na_values=[""] if na_filter else None,
+                na_filter=na_filter,
+                keep_default_na=False,
+                index_col=False,
+                encoding="utf-8-sig",
+            )
     except (OSError, ValueError, pd.errors.ParserWarning) as error:  # not there, not UTF-8, empty, ...
         raise TableError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from error

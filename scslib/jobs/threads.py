@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 Job = TypeVar("Job")
@@ -27,9 +28,9 @@ def workers(count: int, *, alone: bool) -> Iterator[ThreadPoolExecutor]:
     """
     torch = sys.modules.get("torch")
     before = torch and torch.get_num_threads()
-    begin = {} if alone or not torch else {"initializer": torch.set_num_threads, "initargs": (1,)}
+    limit = None if alone or not torch else partial(torch.set_num_threads, 1)
     try:
-        with ThreadPoolExecutor(count, **begin) as pool:
+        with ThreadPoolExecutor(count, initializer=limit) as pool:
             yield pool
     finally:
         if torch:

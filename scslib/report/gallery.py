@@ -103,7 +103,7 @@ def make_entry(
         raise ValueError(f"top ({top}) and bottom ({bottom}) must be >= 0")
     index = index_clips(path)  # a file that is no video at all is the caller's mistake, not a lost clip
     spans = np.reshape([] if segments is None else segments, (-1, 2)).astype(float)
-    share = overlap(*times.T, spans) / np.maximum(times[:, 1] - times[:, 0], 1e-9)
+    share = overlap(times[:, 0], times[:, 1], spans) / np.maximum(times[:, 1] - times[:, 0], 1e-9)
     order = policies.top_k(saliency, len(saliency))
     top = min(top, len(order))
     clips = []

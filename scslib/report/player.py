@@ -49,7 +49,7 @@ def show_clips(
 
 def render_entry(entry: Entry, *, title: str = "", name: str = "", legend: bool = False) -> Markup:
     """HTML of one entry. name: unique in the page; with it, the marks of the curve lead to the clips."""
-    macro = templates().get_template("entry.html.jinja").module.entry
+    macro = vars(templates().get_template("entry.html.jinja").module)["entry"]
     return macro(entry, title=title, name=name, legend=legend)
 
 
@@ -76,7 +76,7 @@ def ticks(entry: Entry, most: int = 6) -> list[tuple[float, str]]:
 
 def marks(entry: Entry) -> list[tuple[EntryClip, float]]:
     """Each clip with the percent of the width where its mark lies: above its moment, or near it."""
-    placed = []
+    placed: list[tuple[EntryClip, float]] = []
     for top in (True, False):
         clips = sorted((c for c in entry.clips if c.top == top), key=lambda c: c.start_s)
         gap = 3 + 2 * len(str(len(entry.times)))  # percent: on a phone as wide as the rank's digits
@@ -97,7 +97,7 @@ def _place(entry: Entry, second: float) -> float:
 def _apart(wanted: Sequence[float], gap: float) -> list[float]:
     """Sorted percents, 1 to 99, moved until `gap` lies between any two: less where there are many."""
     gap = min(gap, 98 / max(1, len(wanted) - 1))
-    placed = []
+    placed: list[float] = []
     for number, position in enumerate(wanted):
         placed.append(max(position, placed[-1] + gap if number else 1))
     for number in range(len(placed)):

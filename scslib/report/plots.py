@@ -6,7 +6,6 @@ Figures of time are in `plots_cost`, of pictures in `show`; the methods' colours
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,9 +13,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from scslib.report.fonts import drawn
-
-if TYPE_CHECKING:
-    pass
 
 INK, MUTED, TRUE = "#24292f", "#8c959f", "#2da44e"
 COLOURS = {
@@ -77,8 +73,14 @@ def timeline(shots: Sequence, *, picks: dict[str, np.ndarray] | None = None, tit
     for kind in kinds:
         axis.barh(0, 0, color=colours[kind], label=kind)
     for line, times in enumerate(picks.values(), 1):
-        lengths, style = times[:, 1] - times[:, 0], {"color": INK, "edgecolor": "white"}
-        axis.barh(0.2 + line * 0.6, lengths, left=times[:, 0], height=0.34, **style)
+        axis.barh(
+            0.2 + line * 0.6,
+            times[:, 1] - times[:, 0],
+            left=times[:, 0],
+            height=0.34,
+            color=INK,
+            edgecolor="white",
+        )
     ticks = [0.2 + line * 0.6 for line in range(1, len(picks) + 1)]
     axis.set_yticks(ticks, list(picks))
     axis.tick_params(axis="y", length=0)
@@ -107,7 +109,7 @@ def hits(counts: dict[str, np.ndarray], k: int) -> Figure:
 def shares(values: np.ndarray, *, xlabel: str) -> Figure:
     """A histogram of shares, 0..1, with their mean."""
     figure, axis = plt.subplots(figsize=(7, 2.4))
-    axis.hist(100 * np.asarray(values), bins=np.arange(-2, 103, 4), color=TRUE, rwidth=0.92)
+    axis.hist(100 * np.asarray(values), bins=range(-2, 103, 4), color=TRUE, rwidth=0.92)
     mean = 100 * float(np.mean(values))
     axis.axvline(mean, color=INK, linestyle="--", linewidth=1)
     axis.text(mean + 2.5, axis.get_ylim()[1] * 0.9, f"mean {mean:.0f} %", fontsize=9)
@@ -221,9 +223,14 @@ def choices(groups: dict[str, pd.DataFrame], *, lines: dict[str, float]) -> Figu
         axis.set(ylim=(-0.6, len(table) - 0.2), xlim=(0, 103))
         axis.set_title(title, loc="left", fontsize=10)
     for number, (name, value) in enumerate(lines.items()):
-        where = {"textcoords": "offset points", "fontsize": 8, "color": MUTED}
         axes[0, 0].annotate(
-            name, (100 * value, axes[0, 0].get_ylim()[1]), (3, -9 * number - 3), va="top", **where
+            name,
+            (100 * value, axes[0, 0].get_ylim()[1]),
+            (3, -9 * number - 3),
+            textcoords="offset points",
+            va="top",
+            fontsize=8,
+            color=MUTED,
         )
     axes[-1, 0].set_xlabel("accuracy, %")
     return figure

@@ -82,9 +82,16 @@ def overhead_over_speed(
         axis.axhline(value, 0.94, 1, color=COLOURS[method], linewidth=3)
     for number, (name, speed) in enumerate(marks.items()):
         axis.axvline(speed, color=MUTED, linewidth=0.8, linestyle=":")
-        place = {"xy": (speed, 1 - 0.07 * number), "xycoords": axis.get_xaxis_transform()}
-        offset = {"xytext": (4, -4), "textcoords": "offset points", "va": "top"}
-        axis.annotate(name, **place, **offset, fontsize=8, color=INK)
+        axis.annotate(
+            name,
+            (speed, 1 - 0.07 * number),
+            (4, -4),
+            xycoords=axis.get_xaxis_transform(),
+            textcoords="offset points",
+            va="top",
+            fontsize=8,
+            color=INK,
+        )
     axis.axhline(1, color=MUTED, linewidth=0.8)
     axis.set(xscale="log", yscale="log", xlabel="seconds that the classifier needs for a clip")
     axis.set_ylabel("time, multiple of Uniform's")
@@ -109,11 +116,11 @@ def cost_over_length(table: pd.DataFrame) -> Figure:
 
 def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> np.ndarray:
     """(M,) bool: of M methods, those that no other beats: for less cost, or at no more cost."""
-    costs, accuracies = np.asarray(costs, float), np.asarray(accuracies, float)
-    no_dearer = costs[None] <= costs[:, None]
-    no_worse = accuracies[None] >= accuracies[:, None]
-    better = (costs[None] < costs[:, None]) | (accuracies[None] > accuracies[:, None])
-    return ~(no_dearer & no_worse & better).any(1)
+    cost, accuracy = np.asarray(costs, float), np.asarray(accuracies, float)
+    no_dearer = cost[None] <= cost[:, None]
+    no_worse = accuracy[None] >= accuracy[:, None]
+    better = (cost[None] < cost[:, None]) | (accuracy[None] > accuracy[:, None])
+    return ~np.any(no_dearer & no_worse & better, axis=1)
 
 
 def pareto(
@@ -142,9 +149,16 @@ def pareto(
         named = -1.0
         for index, row in front.iterrows():
             if row["accuracy"] - named >= 0.025:  # else the names lie upon each other
-                named, where = row["accuracy"], {"textcoords": "offset points", "fontsize": 8}
-                place = {"ha": "right", "va": "bottom"}  # above and left of them nothing can be
-                axis.annotate(labels[index], (row[cost], 100 * named), (-3, 2), **where | place)
+                named = row["accuracy"]
+                axis.annotate(
+                    labels[index],
+                    (row[cost], 100 * named),
+                    (-3, 2),
+                    textcoords="offset points",
+                    ha="right",  # above and left of them nothing can be
+                    va="bottom",
+                    fontsize=8,
+                )
         axis.set(xscale="log", xlabel=COSTS[cost], ylim=(0, 103), xlim=(table[cost].min() / 2.5, None))
         _plain(axis.xaxis)
     axes[0].set_ylabel("accuracy, %")

@@ -69,7 +69,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     for (row, column), value in np.ndenumerate(matrix):
         if value:
             colour = "white" if share[row, column] > 0.5 else INK
-            axis.text(column, row, int(value), ha="center", va="center", color=colour, fontsize=9)
+            axis.text(column, row, str(int(value)), ha="center", va="center", color=colour, fontsize=9)
     names, how = drawn(*classes)
     axis.set_xticks(range(len(classes)), names, rotation=40, ha="right", **how)
     axis.set_yticks(range(len(classes)), names, **how)

@@ -25,8 +25,8 @@ def picture_rows(rows: Sequence[np.ndarray], titles: Sequence[str], *, columns: 
             axis.imshow(_coarse(pictures[number]), interpolation="nearest")
             axis.set_axis_off()
         line[-1].set_title(" ", fontsize=9)  # keeps the height; a long title must not widen a column
-        where = {"transform": line[0].transAxes, "va": "bottom", "fontsize": 9, **how}
-        line[0].text(0, 1.06, title, **where).set_in_layout(False)
+        text = line[0].text(0, 1.06, title, transform=line[0].transAxes, va="bottom", fontsize=9, **how)
+        text.set_in_layout(False)
     return figure
 
 
@@ -128,8 +128,16 @@ def spectrogram(logmel: np.ndarray, seconds: float, *, axis=None) -> Figure:
     """A log-mel picture (200, 40), time from left to right; colours compare between pictures."""
     if axis is None:
         _, axis = plt.subplots(figsize=(6, 2.4))
-    scale = {"extent": (0, seconds, 0, logmel.shape[1]), "vmin": -6, "vmax": 4, "cmap": _STEPS}
-    axis.imshow(logmel.T, origin="lower", aspect="auto", interpolation="nearest", **scale)
+    axis.imshow(
+        logmel.T,
+        cmap=_STEPS,
+        aspect="auto",
+        interpolation="nearest",
+        vmin=-6,
+        vmax=4,
+        origin="lower",
+        extent=(0, seconds, 0, logmel.shape[1]),
+    )
     axis.set(xlabel="seconds in the window", ylabel="mel band")
     return axis.figure
 

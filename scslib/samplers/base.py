@@ -21,6 +21,7 @@ import numpy as np
 if TYPE_CHECKING:
     from scslib.jobs.clock import Clock
     from scslib.samplers.features import FeatureSpec
+    from scslib.samplers.learned import NetworkSampler
     from scslib.video.clips import ClipIndex
 
 
@@ -67,7 +68,7 @@ class Sampler(Protocol):
 class Networks(Protocol):
     """Trained networks by name, or what they have said before."""
 
-    def averaged(self, name: str, networks: tuple[str, ...]) -> Sampler:
+    def averaged(self, name: str, networks: tuple[str, ...]) -> NetworkSampler:
         """The sampler `name` whose saliency is the mean over these networks."""
 
 
@@ -83,6 +84,12 @@ class Setting:
     networks: Networks | None = None
     k: int = 10
     targets: Sequence[np.ndarray] = ()
+
+    def averaged(self, name: str, networks: tuple[str, ...]) -> NetworkSampler:
+        """See `Networks`. Raises `ValueError` where there are none."""
+        if self.networks is None:
+            raise ValueError(f"sampler ({name!r}) needs the networks of a run, and none are given")
+        return self.networks.averaged(name, networks)
 
 
 Maker = Callable[[Setting], Sampler]

@@ -83,11 +83,13 @@ def export(source: str | Path, path: str | Path, *, seed: int = 0) -> Path:
     if path.suffix != ".safetensors":
         raise ValueError(f"path ({path}) must end in .safetensors")
     trained = load_trained(source, seed=seed, device="cpu")
-    about = {"kind": KIND, "format": FORMAT, "objective": trained.objective}
-    about["features"], about["networks"], weights = asdict(trained.spec), {}, {}
+    networks: dict[str, dict] = {}
+    weights: dict[str, torch.Tensor] = {}
     for name, network in trained.networks.items():
-        about["networks"][name] = network.settings | {"outputs": network.head.out_features}
+        networks[name] = network.settings | {"outputs": network.head.out_features}
         weights |= {f"{name}.{key}": value.contiguous() for key, value in network.state_dict().items()}
+    about = {"kind": KIND, "format": FORMAT, "objective": trained.objective}
+    about |= {"features": asdict(trained.spec), "networks": networks}
     with replacing(path) as temporary:
         save_file(weights, temporary, {"scslib": json.dumps(about)})
     return path
@@ -106,7 +108,8 @@ def _read(path: Path, device: torch.device) -> SamplerBundle:
             raise ValueError(f"objective ({about['objective']!r}) must be one of {OBJECTIVES}")
         networks = {name: _network(name, about["networks"][name], weights) for name in NETWORK_INPUTS}
         networks = {name: network.to(device) for name, network in networks.items()}
-        return SamplerBundle(networks, about["objective"], FeatureSpec(**bounded(about["features"])))
+        bounded(about["features"])
+        return SamplerBundle(networks, about["objective"], FeatureSpec(**about["features"]))
     except (SafetensorError, json.JSONDecodeError, RuntimeError) as error:  # RecursionError is one
         raise CheckpointError(f"{path}: broken ({str(error).splitlines()[0]})") from error
     except CheckpointError:

@@ -22,12 +22,12 @@ from scslib.samplers import policies
 from scslib.samplers.base import Features, FileScores, Setting, register
 from scslib.samplers.features import FeatureSpec
 from scslib.samplers.fusion import as_saliency
-from scslib.samplers.learned import LearnedSampler, ScoredSampler
+from scslib.samplers.learned import NetworkSampler
 from scslib.video.clips import ClipIndex
 
 CASCADE_NETWORKS = ("iframes", "logmel", "joint")  # the networks
 # a sampler and ascending clip numbers, to (the clips that could be read, their saliencies)
-Score = Callable[[LearnedSampler | ScoredSampler, np.ndarray], FileScores]
+Score = Callable[[NetworkSampler, np.ndarray], FileScores]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +40,8 @@ class Cascade:
     """
 
     name: str
-    scouts: tuple[LearnedSampler | ScoredSampler, ...]
-    judge: LearnedSampler | ScoredSampler
+    scouts: tuple[NetworkSampler, ...]
+    judge: NetworkSampler
     k: int
     packets: float = 0.75
     scouted: float = 0.25
@@ -62,8 +62,8 @@ class Cascade:
     def saliency(self, features: Features, video_id: str) -> np.ndarray:
         """(N,) float64, from features that were read before; only the order of clips means anything."""
 
-        def score(sampler: LearnedSampler | ScoredSampler, clips: np.ndarray) -> FileScores:
-            return FileScores(clips, sampler.saliency(features, video_id, clips))
+        def score(sampler: NetworkSampler, clips: np.ndarray) -> FileScores:
+            return FileScores(clips, sampler.saliency(features, video_id, clips.tolist()))
 
         order = self._order(features.get(video_id, "bytes"), features.has(video_id, "logmel"), score)
         return as_saliency(order, len(order))
@@ -74,8 +74,8 @@ class Cascade:
         """The same of a file, reading of it only what each stage needs."""
         clock = clock or Clock()
 
-        def score(sampler: LearnedSampler, clips: np.ndarray) -> FileScores:
-            return sampler.score_file(index, spec, clips, threads=threads, clock=clock)
+        def score(sampler: NetworkSampler, clips: np.ndarray) -> FileScores:
+            return sampler.score_file(index, spec, clips.tolist(), threads=threads, clock=clock)
 
         heard = index.info.has_audio
         order = self._order(index.clip_bytes, heard, score)
@@ -93,7 +93,8 @@ class Cascade:
             sent = orders[0][: max(least, round(share * len(orders[0])))]
             said.append(score(scout, np.sort(sent)))
             clips = said[-1].clips
-            worth = sum(_standard(f.saliency[np.searchsorted(f.clips, clips)]) for f in said)
+            standard = (_standard(f.saliency[np.searchsorted(f.clips, clips)]) for f in said)
+            worth = sum(standard, np.zeros(len(clips)))
             orders.insert(0, clips[policies.top_k(worth, len(clips))])
             share = self.scouted
         judged = score(self.judge, np.sort(orders[0][:least]))
@@ -110,7 +111,7 @@ def make_cascade(
 
     Of `learned.NetworkScores` only its `saliency` can be asked for, not `score_file`.
     """
-    *scouts, judge = (setting.networks.averaged(name, (name,)) for name in CASCADE_NETWORKS)
+    *scouts, judge = (setting.averaged(name, (name,)) for name in CASCADE_NETWORKS)
     return Cascade("cascade", tuple(scouts), judge, setting.k, packets, scouted, candidates)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -121,9 +122,9 @@ def map_chunks(
     chunks = [wanted[i : i + size] for i in range(0, len(wanted), size)] or [[]]
     info, times, sizes = index.info, index.clips, index.clip_bytes
     logmels = iter_logmel(index.path, [times[i] for i in wanted], index.joins)
-    options = _options(info, spec, modalities)
+    look = _reader(index, spec, modalities)
     threads = threads if index.seekable else 1  # else it cannot seek, and one reader reads all
-    pictures = iter_compressed(index, wanted, **options)
+    pictures = look(wanted)
 
     def hear(chunk: list[int]) -> list[np.ndarray]:
         return list(islice(logmels, len(chunk)))
@@ -132,12 +133,7 @@ def map_chunks(
         chunk, sound = job
         arrays, read = {}, chunk
         if set(modalities) & set(VISUAL):
-            some = (
-                islice(pictures, len(chunk))
-                if threads == 1
-                else iter_compressed(index, chunk, **options)
-            )
-            found = list(some)
+            found = list(islice(pictures, len(chunk)) if threads == 1 else look(chunk))
             read = [clip.index for clip in found]
             arrays = _visual_arrays(found, info, spec, modalities) if found else {}
         if sound is not None:
@@ -156,13 +152,22 @@ def map_chunks(
         yield from ahead(eyes, work, jobs, depth=threads)
 
 
-def _options(info: VideoInfo, spec: FeatureSpec, modalities: Sequence[str]) -> dict:
-    """What `iter_compressed` is to read."""
+def _reader(
+    index: ClipIndex, spec: FeatureSpec, modalities: Sequence[str]
+) -> Callable[[Sequence[int]], Iterator[CompressedClip]]:
+    """`iter_compressed` of some clips: what these modalities need of them."""
+    info = index.info
     height, width = spec.height or info.height, spec.width or info.width
     size = short_side(width, height, spec.iframe_size) if spec.iframe_size else (height, width)
-    moving = bool({"motion", "residual"} & set(modalities))
-    options = {"accumulate": spec.accumulate, "iframe_size": size, "pictures": spec.pictures}
-    return options | {"motion": moving, "residuals": "residual" in modalities}
+    return partial(
+        iter_compressed,
+        index,
+        accumulate=spec.accumulate,
+        iframe_size=size,
+        motion=bool({"motion", "residual"} & set(modalities)),
+        residuals="residual" in modalities,
+        pictures=spec.pictures,
+    )
 
 
 def _visual_arrays(

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from scslib.jobs.shard_files import Shards
 from scslib.models.modalities import SCALES
+from scslib.samplers.base import Features
 from scslib.video.audio import FLOOR, MEL_STEPS, MELS
-
-if TYPE_CHECKING:
-    from scslib.samplers.features import VideoFeatures
 
 
 def sampler_inputs(
-    features: Shards | VideoFeatures,
+    features: Features,
     picks: Sequence[tuple[str, int]],
     modalities: Sequence[str],
     *,
@@ -41,6 +37,8 @@ def sampler_inputs(
         centre, spread = SCALES[modality]
         rows = [_pictures(features, video_id, clip, modality) for video_id, clip in picks]
         if pictures is not None and modality != "logmel":
+            if rng is None:
+                raise ValueError(f"rng (None) must draw the {pictures} pictures of each clip")
             rows = [r[rng.integers(len(r), size=pictures)] if len(r) else r for r in rows]
         longest = max(1, max(len(r) for r in rows))
         shape = rows[0].shape[1:]
@@ -56,7 +54,7 @@ def sampler_inputs(
     return inputs
 
 
-def _pictures(features: Shards | VideoFeatures, video_id: str, clip: int, modality: str) -> np.ndarray:
+def _pictures(features: Features, video_id: str, clip: int, modality: str) -> np.ndarray:
     """The pictures (S, ...) of one clip that belong to a modality."""
     one = slice(clip, clip + 1)
     if modality == "logmel":

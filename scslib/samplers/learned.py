@@ -150,6 +150,21 @@ class ScoredSampler:
             outputs = [output[np.asarray(clips)] for output in outputs]
         return saliency_of(outputs, self.objective)
 
+    def score_file(
+        self,
+        index: ClipIndex,
+        spec: FeatureSpec,
+        clips: Sequence[int] | None = None,
+        *,
+        threads: int = 1,
+        clock: Clock | None = None,
+    ) -> FileScores:
+        """Raises `NotImplementedError`."""
+        raise NotImplementedError(f"sampler ({self.name!r}) has kept scores, and cannot read a file")
+
+
+NetworkSampler = LearnedSampler | ScoredSampler
+
 
 def network_scores(
     dataset: Dataset,
@@ -225,7 +240,7 @@ class NetworkScores:
 
 
 def _register(name: str, networks: tuple[str, ...]) -> None:
-    register(name, needs="networks")(lambda setting: setting.networks.averaged(name, networks))
+    register(name, needs="networks")(lambda setting: setting.averaged(name, networks))
 
 
 for _name, _networks in LEARNED.items():

@@ -128,11 +128,8 @@ def _as_text(letters: np.ndarray) -> str:
 
 def _made(video: Video, params: dict) -> bool:
     """Whether the files of a video are still there."""
-    return all(file.is_file() for _, file in _targets(video.own["name"], Wanted(1, **_places(params))))
-
-
-def _places(params: dict) -> dict[str, str]:
-    return {kind: params[kind] for kind in ("clips", "sheet", "highlights")}
+    wanted = Wanted(1, clips=params["clips"], sheet=params["sheet"], highlights=params["highlights"])
+    return all(file.is_file() for _, file in _targets(video.own["name"], wanted))
 
 
 def _targets(name: str, wanted: Wanted) -> Iterator[tuple[str, Path]]:

@@ -1,5 +1,5 @@
 """Print docs/hostile.md."""
 
-from hostile import page
+from tests.hostile import page
 
 print(page(), end="")

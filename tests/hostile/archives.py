@@ -8,8 +8,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from hostile.corpus import Place, hostile
 from scslib.datasets.public.archives import unpack
+from tests.hostile.corpus import Place, hostile
 
 
 def _zip(place: Place, *names: str) -> Path:

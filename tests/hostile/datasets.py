@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import mutate
-
-from hostile.corpus import SCRIPT, Place, hostile
 from scslib.datasets.manifest import load_dataset
+from tests.hostile.corpus import SCRIPT, Place, hostile
+from tests.support import mutate
 
 
 def _dataset(place: Place, *, about: object = None, **columns: str) -> Path:

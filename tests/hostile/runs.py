@@ -6,13 +6,12 @@ import json
 import re
 from pathlib import Path
 
-import mutate
-from runs import example_run
-
-from hostile.corpus import SCRIPT, Place, Use, cli, hostile
 from scslib.experiments.notebooks import execute, notebooks
 from scslib.jobs.run_folder import Run
 from scslib.samplers.bundle import load_trained
+from tests.hostile.corpus import SCRIPT, Place, Use, cli, hostile
+from tests.support import mutate
+from tests.support.runs import example_run
 
 
 def _run(place: Place) -> Run:

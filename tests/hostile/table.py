@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from hostile.corpus import CORPUS
+from tests.hostile.corpus import CORPUS
 
 PAGE = """# Hostile files
 
 Videos, datasets, runs and checkpoints come from strangers. This is what the kit does with files
-that were made to harm. The tests (`tests/test_hostile.py`) do with each what a user would do, and
+that were made to harm. The tests (`tests/hostile`) do with each what a user would do, and
 watch that no file outside its folder is opened, nothing outside is written, and no connection is
-made. The tables are made in `tests/` by `python -m hostile > ../docs/hostile.md`; what is in backquotes
+made. The tables are made by `python -m tests.hostile > docs/hostile.md`; what is in backquotes
 in their last column is what the tests saw.
 
 **What the kit defends against.** Videos are opened with a whitelist of container formats and the

@@ -10,10 +10,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import mutate
 import numpy as np
 
-from hostile.corpus import Place, hostile
+from tests.hostile.corpus import Place, hostile
+from tests.support import mutate
 
 
 def _text_video(text: str) -> tuple[str, bytes]:

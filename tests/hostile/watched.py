@@ -9,7 +9,7 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hostile.corpus import CORPUS, Place
+from tests.hostile.corpus import CORPUS, Place
 
 
 @dataclass

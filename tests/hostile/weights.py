@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from hostile.corpus import Place, hostile
 from scslib.models.checkpoints import load_classifier, load_sampler, save_sampler
 from scslib.models.samplers import SamplerNetwork
 from scslib.samplers.bundle import export
+from tests.hostile.corpus import Place, hostile
 
 
 class _Pwn:
