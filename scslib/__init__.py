@@ -1,4 +1,4 @@
-"""Salient clip sampling, see README.md. For any video: `sample`, `load_trained`, `export`."""
+"""Salient clip sampling. For any video: `sample`, `load_trained`, `export`."""
 
 from scslib.jobs import openmp as openmp  # first: PyTorch's threads look at it when they are loaded
 

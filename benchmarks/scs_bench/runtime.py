@@ -24,10 +24,11 @@ from scslib.models.modalities import VISUAL
 from scslib.models.samplers import SamplerNetwork
 from scslib.models.views import ClassifierInput
 from scslib.report.paper import beside
-from scslib.samplers.base import Setting, make_sampler
+from scslib.samplers.base import Setting
 from scslib.samplers.cascade import Cascade
 from scslib.samplers.features import FeatureSpec
 from scslib.samplers.learned import LearnedSampler
+from scslib.samplers.registry import make_sampler
 from scslib.video.recode import lengthened
 from scslib.video.write import Encoding
 

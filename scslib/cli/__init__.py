@@ -1,1 +1,1 @@
-"""The command `scs`: each subcommand parses its options and calls one function of the library."""
+"""The command `scs`; each subcommand calls one function of the library."""

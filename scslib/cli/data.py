@@ -1,4 +1,4 @@
-"""`scs data`: makers of dataset folders."""
+"""`scs data`: make dataset folders."""
 
 from __future__ import annotations
 

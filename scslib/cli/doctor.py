@@ -1,4 +1,4 @@
-"""`scs doctor`: what is installed, what does not fit, and how to mend it.
+"""`scs doctor`: check the installation and say how to mend it.
 
 Nothing here may fail where an installation is broken: whatever loads native code is imported in a
 child process, which may even crash, and every check that raises becomes a finding.
@@ -250,7 +250,7 @@ def _disk() -> Finding:
 
 def _in_child(function: str) -> tuple[dict, str]:
     """(what `function` of this module gives in a new process, how that went wrong or "")."""
-    code = f"import json; from scslib import doctor; print('\\n' + json.dumps(doctor.{function}()))"
+    code = f"import json; from scslib.cli import doctor; print('\\n' + json.dumps(doctor.{function}()))"
     try:
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S

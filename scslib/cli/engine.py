@@ -1,4 +1,4 @@
-"""The options of every command that reads many videos: where, and what one of them may take."""
+"""Options of every command that reads many videos: engine, limits, device."""
 
 from __future__ import annotations
 

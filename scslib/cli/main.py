@@ -1,4 +1,4 @@
-"""The command `scs`: each subcommand parses its options and calls one function of the library."""
+"""The command `scs` and its subcommands `run`, `report` and `doctor`."""
 
 from __future__ import annotations
 

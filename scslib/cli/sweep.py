@@ -1,4 +1,4 @@
-"""`scs sweep` and `scs regress`: experiments of many runs, and whether a preset still gives the same."""
+"""`scs sweep` and `scs regress`: many runs, and comparison with expected results."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Floor 2: which videos, which labels. Every maker writes the one format of `manifest`."""
+"""Dataset folders: which videos, which labels. Every maker writes the format of `manifest`."""

@@ -1,4 +1,4 @@
-"""Whether classes can be told apart and learnt, said by every maker of datasets and before any run."""
+"""Warnings about classes: too few videos, or names that are nearly the same."""
 
 from __future__ import annotations
 

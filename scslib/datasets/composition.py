@@ -1,4 +1,4 @@
-"""The settings of a composed dataset: how many videos, of what, how long."""
+"""Settings of a composed dataset: how many videos, of what, how long."""
 
 from __future__ import annotations
 

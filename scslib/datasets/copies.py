@@ -1,4 +1,4 @@
-"""Files with the same content: in training and in test, or in two classes, they spoil what is measured.
+"""Find files with the same content in two splits or two classes.
 
 Sizes are compared first, and checksums where two files have one size. Links to one file are copies, too.
 """
@@ -75,7 +75,7 @@ def same_content(paths: Sequence[Path]) -> list[list[int]]:
     Files that are empty or cannot be read are no copies: whoever reads them says what is wrong.
     """
     sizes = _grouped((i, _size(path)) for i, path in enumerate(paths))
-    groups = []
+    groups: list[list[int]] = []
     for size, members in sizes.items():
         if size and len(members) > 1:  # a size that no other file has needs no reading
             seen: dict[tuple, bytes | None] = {}

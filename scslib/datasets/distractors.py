@@ -1,4 +1,4 @@
-"""Which distractors a composed video may show: pools of a part, no file too often."""
+"""Pools of distractor clips; none is shown in too many videos."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _most(most_share: float, videos: int) -> int:
     return max(1, math.floor(most_share * videos + 1e-9))
 
 
-class Pool:
+class DistractorPool:
     """Sources that are lent to videos, the least used ones first, each to a share of them at most."""
 
     def __init__(self, sources: Sequence[Source], most_share: float, videos: int):
@@ -52,7 +52,9 @@ class Pool:
         return lent
 
 
-def pools(spec: Composition, videos: pd.DataFrame, distractors: Sequence[Source]) -> dict[str, Pool]:
+def pools(
+    spec: Composition, videos: pd.DataFrame, distractors: Sequence[Source]
+) -> dict[str, DistractorPool]:
     """The distractors of each part, by how many its videos need; no source is in two parts."""
     if spec.distractor_pattern:
         distractors = sources.with_groups(distractors, spec.distractor_pattern)
@@ -71,10 +73,10 @@ def pools(spec: Composition, videos: pd.DataFrame, distractors: Sequence[Source]
     for name in order:  # to the part that has least of its need
         part = min(own, key=lambda part: sum(s.seconds for s in own[part]) / need[part])
         own[part] += origins[name]
-    return {part: Pool(mine, spec.most_share, int(count[part])) for part, mine in own.items()}
+    return {part: DistractorPool(mine, spec.most_share, int(count[part])) for part, mine in own.items()}
 
 
-def too_few(spec: Composition, pool: Pool, part: str, needed_s: float) -> str:
+def too_few(spec: Composition, pool: DistractorPool, part: str, needed_s: float) -> str:
     """That the distractors of a part do not suffice, in words, and for what they would."""
     there = sum(s.seconds for s in pool.sources)
     one_s = there / len(pool.sources)

@@ -1,4 +1,4 @@
-"""`scs data index`: a user's own videos, FOLDER/<class>/*, as a dataset, as they are.
+"""`scs data index`: a user's own videos, FOLDER/<class>/*, as a dataset.
 
 Nothing is encoded again: what codec, size, frame rate or sound say about the class stays in, and is
 named in `notes` of dataset.json. The files are linked as `listing` says.
@@ -63,7 +63,6 @@ def index_folder(
     else:  # each file is a group of its own
         usable = [replace(source, group=source.name) for source in usable]
     test = test_groups(usable, test_share, seed)
-
     (folder / "videos").mkdir(parents=True, exist_ok=True)
     ids = video_ids(usable)
     paths = place_videos(usable, ids, folder, link=link)
@@ -71,8 +70,7 @@ def index_folder(
     for video_id, path, source in zip(ids, paths, usable, strict=True):
         split = "test" if source.group in test else "train"
         rows.append((video_id, path, source.label, split, source.group, source.name))
-    columns = ["video_id", "path", "label", "split", "group", "source"]
-    videos = pd.DataFrame(rows, columns=columns)
+    videos = pd.DataFrame(rows, columns=["video_id", "path", "label", "split", "group", "source"])
     untested = [c for c in classes if not ((videos.label == c) & (videos.split == "test")).any()]
     notes = copies_note(copies) + sources.beside_note(clips)
     notes += [f"class {name!r} has no test video: too few of its own groups" for name in untested]

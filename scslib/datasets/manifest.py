@@ -1,4 +1,4 @@
-"""The one dataset format: a folder that every maker writes and everything else reads.
+"""The dataset format: a folder that every maker writes and all else reads.
 
 dataset.json    name, classes (in the order of their labels), licence, origin
 videos.csv      video_id, path, label, split      path relative to the folder; more columns allowed
@@ -185,7 +185,7 @@ def hold_out(videos: pd.DataFrame, fraction: float) -> tuple[pd.DataFrame, pd.Da
     if not 0 < fraction < 1:
         raise ValueError(f"fraction ({fraction}) must be between 0 and 1")
     unit = _unit(videos)
-    out = set()
+    out: set[tuple[str, str]] = set()
     for _, rows in videos.groupby("label", sort=True):
         units = list(dict.fromkeys(rows[unit]))
         if len(units) < 2:

@@ -1,4 +1,4 @@
-"""A few seconds cut from a source file, as pictures and sound of a new video."""
+"""Cut a few seconds of a source file for a composed video."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from scslib.datasets.sources import Source
 from scslib.video.audio import SAMPLE_RATE, iter_samples
-from scslib.video.container import VideoError, open_video, video_stream
-from scslib.video.frames import RgbConverter, decoded
+from scslib.video.container import VideoError, decoded, open_video, tick_of, video_stream
+from scslib.video.frames import RgbConverter
 from scslib.video.probe import VideoInfo, probe
 from scslib.video.write import Encoding
 
@@ -73,7 +73,7 @@ def _frames_from(
     """
     frames = decoded(container, stream)
     if first > SEEK_FROM and container.format.name != "avi":
-        container.seek(int(first / stream.time_base), stream=stream)
+        container.seek(int(first / tick_of(stream)), stream=stream)
         landed = next(frames, None)
         if landed is not None and landed.time is not None and landed.time <= first:
             yield landed.time, landed
@@ -82,7 +82,12 @@ def _frames_from(
             frames = decoded(container, stream)
     now = -math.inf
     for frame in frames:
-        now = max(now, frame.time) if frame.time is not None else now + 1 / stream.average_rate
+        if frame.time is not None:
+            now = max(now, frame.time)
+        elif stream.average_rate:
+            now += float(1 / stream.average_rate)
+        else:
+            raise VideoError(f"{container.name}: its pictures have no times, and no rate is declared")
         yield now, frame
 
 

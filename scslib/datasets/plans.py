@@ -1,17 +1,18 @@
-"""What a composed video is made of: which seconds of which sources, and which videos share a source.
+"""Plan composed videos: which seconds of which source files each one shows.
 
 `compose` cuts and encodes what is planned here; nothing here opens a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from scslib.datasets.composition import Composition
-from scslib.datasets.distractors import Pool, pools, too_few
+from scslib.datasets.distractors import DistractorPool, pools, too_few
 from scslib.datasets.manifest import PARTS, DatasetError, training_parts
 from scslib.datasets.pieces import Piece
 from scslib.datasets.sources import Source
@@ -52,7 +53,7 @@ def deal_videos(
     actions: Sequence[Source], classes: Sequence[str], test_groups: set[str], spec: Composition
 ) -> pd.DataFrame:
     """`video_id, path, label, split, group, part` of every video: which clips it is cut from."""
-    rows = []
+    rows: list[tuple[str, str, str, str, str]] = []
     for split, count in (("train", spec.train_videos), ("test", spec.test_videos)):
         mine = [s for s in actions if (s.group in test_groups) == (split == "test")]
         for label, group in _deal(mine, classes, count, spec, split):
@@ -61,6 +62,7 @@ def deal_videos(
     videos = pd.DataFrame(rows, columns=["video_id", "path", "label", "split", "group"])
     part = pd.Series("test", videos.index)
     train = videos[videos["split"] == "train"]
+    parts: Iterable[pd.DataFrame]
     try:
         parts = training_parts(train, spec.held_out, spec.validation)
     except DatasetError:  # a class with one group, which is said of any dataset
@@ -95,11 +97,12 @@ def plan_all_composed(
     plans = {}
     lent = pools(spec, videos, distractors)
     for part, rows in videos.groupby("part", sort=False):
+        cast: dict[tuple[str, str], list[Source]]
         cast = {key: [] for key in zip(rows["label"], rows["group"], strict=True)}
         for source in actions:
             if (source.label, source.group) in cast:
                 cast[source.label, source.group].append(source)
-        hard = Pool([s for some in cast.values() for s in some], spec.most_share, len(rows))
+        hard = DistractorPool([s for some in cast.values() for s in some], spec.most_share, len(rows))
         for number, row in zip(rows.index, rows.itertuples(index=False), strict=True):
             plans[row.video_id] = plan_composed(
                 spec, number, cast[row.label, row.group], hard, lent[part], part=part
@@ -111,8 +114,8 @@ def plan_composed(
     spec: Composition,
     number: int,
     cast: Sequence[Source],
-    hard: Pool,
-    distractors: Pool,
+    hard: DistractorPool,
+    distractors: DistractorPool,
     *,
     part: str = "test",
 ) -> list[Piece]:
@@ -121,7 +124,7 @@ def plan_composed(
     Raises `DatasetError` where these cannot fill it.
     """
     rng = np.random.default_rng([spec.seed, 2, number])
-    rate = spec.encoding.frame_rate
+    rate = float(spec.encoding.frame_rate)
     frames = round(spec.duration_s * rng.uniform(1.0, 1.1) * rate)
     action = round(frames * spec.action_share)
     cuts = [(*cut, "action") for cut in _cuts(rng, spec, cast, action)]
@@ -129,7 +132,7 @@ def plan_composed(
     each = round(min((frames - action) * spec.hard_share / max(1, len(others)), action / 2))
     rest = frames - action
     for label in others if each >= spec.piece_s[0] * rate / 2 else ():
-        lent = hard.lend(rng, each / rate, lambda source, label=label: source.label == label)
+        lent = hard.lend(rng, each / rate, partial(_is_of, label))
         some = min(each, int(sum(s.seconds for s in lent) * rate))
         cuts += [(*cut, "other action") for cut in _cuts(rng, spec, lent, some)]
         rest -= some
@@ -146,12 +149,17 @@ def plan_composed(
     return pieces
 
 
+def _is_of(label: str, source: Source) -> bool:
+    return source.label == label
+
+
 def _cuts(
     rng: np.random.Generator, spec: Composition, pool: Sequence[Source], frames: int
 ) -> list[tuple[Source, float, int]]:
     """(source, start in it, frames) until `frames` are full; every file once before any comes again."""
     rate = spec.encoding.frame_rate
-    cuts, turn = [], []
+    cuts = []
+    turn: list[int] = []
     while frames > 0:
         if not turn:
             turn = rng.permutation(len(pool)).tolist()

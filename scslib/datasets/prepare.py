@@ -1,4 +1,4 @@
-"""`scs data prepare`: a dataset encoded again as the paper's was (sec. 3.1, 5.1).
+"""`scs data prepare`: encode a dataset again as in the paper (sec. 3.1, 5.1).
 
 Short side, an I-frame every `gop` frames, no B-frames, sound kept. A video that is so already is
 linked, not encoded again; one that is done is not done again, so that a broken run goes on.
@@ -25,7 +25,7 @@ from scslib.datasets.sources import Source, write_left_out
 from scslib.jobs.files import lies_in, replacing_if_other, short_file_name
 from scslib.jobs.fingerprint import code_of
 from scslib.jobs.keys import OLDER, Key
-from scslib.jobs.shards import Read, Video, run_shards
+from scslib.jobs.shards import Read, Shards, Video, run_shards
 from scslib.video.clips import ClipIndex, expected_clips, index_clips
 from scslib.video.recode import Recoding, recode
 
@@ -77,16 +77,8 @@ def prepare(
         for job, reason in zip(jobs, done.status["reason"], strict=True)
         if job.video_id not in done
     ]
-    begin = {video_id: done.get(video_id, "begin_s")[0] for video_id in videos["video_id"][good]}
-    segments = dataset.segments[dataset.segments["video_id"].isin(videos["video_id"][good])].copy()
-    for column in ("start_s", "end_s"):
-        shift = segments["video_id"].map(begin).astype(float)  # no rows have no type
-        segments[column] = (segments[column] - shift).clip(lower=0)
-    notes, same, part = [], sum(linked), int((done.status["status"] == "partial").sum())
-    if same:
-        notes.append(f"{same} of {len(rows)} videos are so already and were not encoded again")
-    if part:
-        notes.append(f"{part} of {len(rows)} videos break off and are shorter than they declare")
+    segments = _segments(dataset, done, videos["video_id"][good])
+    notes = _notes(done, len(rows), sum(linked))
     return write_dataset(
         folder,
         name=dataset.name,
@@ -99,6 +91,25 @@ def prepare(
         left_out=len(lost),
         notes=notes + copies_note(copies) + write_left_out(folder, lost),
     )
+
+
+def _segments(dataset: Dataset, done: Shards, video_ids: pd.Series) -> pd.DataFrame:
+    """The segments of these videos, from the first pictures of what was made of them."""
+    begin = {video_id: done.get(video_id, "begin_s")[0] for video_id in video_ids}
+    segments = dataset.segments[dataset.segments["video_id"].isin(video_ids)].copy()
+    for column in ("start_s", "end_s"):
+        shift = segments["video_id"].map(begin).astype(float)  # no rows have no type
+        segments[column] = (segments[column] - shift).clip(lower=0)
+    return segments
+
+
+def _notes(done: Shards, videos: int, linked: int) -> list[str]:
+    notes, part = [], int((done.status["status"] == "partial").sum())
+    if linked:
+        notes.append(f"{linked} of {videos} videos are so already and were not encoded again")
+    if part:
+        notes.append(f"{part} of {videos} videos break off and are shorter than they declare")
+    return notes
 
 
 def _without_copies(dataset: Dataset) -> tuple[pd.DataFrame, list[Source]]:

@@ -1,4 +1,4 @@
-"""Folders of video files as people keep them, FOLDER/<class>/*: what is there, and what can be read.
+"""Find and probe video files in folders, FOLDER/<class>/*.
 
 Every file that is not hidden is tried; one that cannot be used is left out *by name*, never silently.
 What downloaders leave beside videos (pictures, subtitles, descriptions, unfinished parts) is no video
@@ -130,7 +130,7 @@ def lies_beside(name: str) -> bool:
 
 def beside_note(root: Path) -> list[str]:
     """A line that counts what was passed over below `root` because it lies beside videos; or none."""
-    kinds = Counter()
+    kinds: Counter[str] = Counter()
     for _, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         kinds.update(
@@ -243,7 +243,7 @@ def _look(job: tuple[Source, bool]) -> Source:
 
 def _times(index: ClipIndex, longest_s: float) -> list[float]:
     """Presentation times in seconds of the first `longest_s` seconds of pictures, of one at least."""
-    times = []
+    times: list[float] = []
     with open_video(index.path) as container:
         for frame in decoded(container, video_stream(container)):
             times.append(len(times) * index.frame_s if frame.time is None else frame.time)

@@ -1,4 +1,4 @@
-"""Any dataset by one CSV file: `path,label[,split,video_id,group]`, a line for each video.
+"""`scs data table`: a dataset by one CSV file, a line for each video.
 
 `path` is relative to the videos' folder. Without a column `split` (train or test) it is drawn class by
 class, as `scs data index` does. Other columns are not looked at.

@@ -1,4 +1,4 @@
-"""From the scores of the chosen clips to one label for the video, without training anything.
+"""Rules that make one label for the video from the scores of K clips.
 
 Each rule takes class probabilities (K, C) and returns (C,). The classes stay apart: which clips count
 is settled for every class on its own. The order of the clips never matters; `models/aggregators.py`

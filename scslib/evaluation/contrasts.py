@@ -1,4 +1,4 @@
-"""The differences between methods that a sweep was made for, over runs that repeat each other.
+"""Paired differences between methods over the runs of a sweep, with intervals.
 
 Each run is a block: other videos, another f, other samplers. Within a block two methods answer the same
 videos, so their difference is taken video by video; how sure its mean is depends first on how many

@@ -1,4 +1,4 @@
-"""Coverage: on how much of the test videos a figure stands, and how that is said beside it.
+"""Coverage: the share of test videos behind each accuracy.
 
 It is a share, 0..1. A video counts with the share of its declared clips that could be read: 1 whole,
 less in part, 0 if there is no prediction. A method that needs features has none of a video whose

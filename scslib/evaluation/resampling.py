@@ -1,4 +1,4 @@
-"""How sure a mean over videos is: sources, then their videos, are drawn again with replacement.
+"""Bootstrap over sources and their videos, for intervals of a mean.
 
 Videos cut from one recording are alike: thirty of them out of ten recordings are ten looks at the world
 rather than thirty. So an interval draws the recordings first.

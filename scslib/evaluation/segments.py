@@ -1,4 +1,4 @@
-"""How much of each clip lies in the annotated segments of its video."""
+"""The share of each clip that lies in its video's annotated segments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals of accuracies, and whether f does better than guessing."""
+"""Intervals of accuracies, and a test whether f does better than guessing."""
 
 from __future__ import annotations
 

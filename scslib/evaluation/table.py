@@ -1,4 +1,4 @@
-"""The paper's table: which clips each method picks, how often the label is right, what it costs.
+"""The table of methods: picks, accuracy and cost of each (`results/methods.csv`).
 
 f has scored every clip once (dense scores), so that a method's prediction is the mean of the rows of
 the clips that it picks: exactly what f would say, without asking it again. Costs are measured apart,

@@ -1,4 +1,4 @@
-"""What each method costs on real files, stage by stage.
+"""Seconds and multiply-adds of each method on real files, stage by stage.
 
 Every row is charged for all that it needs and for nothing else: reading (packets, vectors, residuals,
 I-frames, sound), its own networks, decoding the clips that it shows to f, and f.

@@ -1,1 +1,1 @@
-"""Running the notebooks headless: one run, sweeps of runs, and comparison with earlier runs."""
+"""Run notebooks headless: one run, sweeps, and comparison with earlier runs."""

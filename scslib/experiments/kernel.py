@@ -1,4 +1,4 @@
-"""The kernel that notebooks run in: this Python, whatever a kernel named python3 is elsewhere.
+"""The Jupyter kernel of the notebooks: always this Python.
 
 Jupyter looks for kernels by name, in JUPYTER_PATH, in the user's folders and in others; what it finds as
 python3 may be another Python, without this package. A run does not look: it starts its own Python.

@@ -1,4 +1,4 @@
-"""`scs run`: all notebooks in order, headless, with a preset's parameters, through papermill."""
+"""`scs run`: execute the notebooks in order with papermill and a preset."""
 
 from __future__ import annotations
 

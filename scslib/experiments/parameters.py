@@ -1,4 +1,4 @@
-"""A notebook's parameters: their names, types and defaults, and values that are held against them.
+"""Notebooks' parameters: names, types, defaults, and checks of given values.
 
 Values come as text, from a command line or a YAML file. YAML alone would guess: 012 is ten, 12:30 is 750
 seconds, yes is true, and 1e-3 is text. So a value stays text until its parameter says what it must be.

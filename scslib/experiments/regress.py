@@ -1,4 +1,4 @@
-"""`scs regress`: does a preset still give what it gave? Held against benchmarks/expected/PRESET.csv.
+"""`scs regress`: compare a run with benchmarks/expected/PRESET.csv.
 
 Other threads round otherwise and train another f, so that a figure itself does not come again, and only
 what leaves its interval means something: Wilson's, of the mean over seeds, for half as many videos as

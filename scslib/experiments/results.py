@@ -1,4 +1,4 @@
-"""Runs as one table, and what may be said of the differences in it.
+"""Load many runs as one table and test the differences between methods.
 
     frame = load_runs("sweep-k-laptop")                 a row for each run, method and seed
     mean_over_seeds(frame, by=["k", "method"])          means with 95 % intervals (Student's t)

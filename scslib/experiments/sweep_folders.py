@@ -1,4 +1,4 @@
-"""The folders of a sweep's steps: each begins as a copy of the one before it."""
+"""Folders of a sweep's steps: each begins as a copy of its parent's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`scs sweep`: many runs that answer one question, each step done once, several at a time.
+"""`scs sweep`: plan many runs so that each shared step is done once.
 
 A *step* is a notebook with its parameters after the steps before it; its checksum is that of
 `notebooks.step_key`, which covers the library, sources and parameters of the whole chain. Runs that

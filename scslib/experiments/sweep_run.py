@@ -1,4 +1,4 @@
-"""The doing of a sweep: its steps as processes, under locks, each in a copy of the folder before it."""
+"""Run a sweep's steps in child processes, several at a time, under locks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All samplers of a run: what notebook 05 does, and the same on several devices, one process each:
+"""Train all samplers of a run, as notebook 05 does; on several devices with torchrun.
 
     scs run --preset full --notebooks 00-04
     torchrun --nproc-per-node 8 -m scslib.experiments.train full

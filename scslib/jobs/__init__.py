@@ -1,1 +1,1 @@
-"""How a long step is done without losing anything: shards, watched processes, engines, run folders."""
+"""Long steps that lose nothing: shards, watched processes, engines, run folders."""

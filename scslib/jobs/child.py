@@ -1,4 +1,4 @@
-"""Doing things in processes that may die of them: a crash, a hang or a glut of memory costs one video.
+"""Run a function in a watched child process; a crash costs one job.
 
 Video files come from strangers, and what decodes them is native code. So nothing but a child reads
 them: it is watched from outside, and killed when it takes too long or too much.
@@ -25,7 +25,7 @@ from threading import Lock, Thread
 from typing import Any, NamedTuple
 
 import psutil
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
+from threadpoolctl import threadpool_limits
 
 from scslib.jobs.threads import Job, Result
 

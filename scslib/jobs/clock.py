@@ -1,4 +1,4 @@
-"""A clock with stages: how long reading, sampling, decoding and classifying took.
+"""A clock with stages: seconds of reading, sampling, decoding and classifying.
 
 It can count multiply-adds, too. PyTorch's counter takes one for two operations; literature counts one
 (GMACs, often called GFLOPs), and so do we.

@@ -1,4 +1,4 @@
-"""Where networks run: this machine's processor or an accelerator, and what suits it.
+"""Choose where networks run: processor or accelerator, precision, batch sizes.
 
 device = choose("auto")                cuda where there is one, else mps, else cpu
 batch = put(batch, device)             the tensors there

@@ -1,4 +1,4 @@
-"""Where long steps are done: in processes of this machine, or on a Ray cluster of many.
+"""Execution backends for long steps: local processes or Ray.
 
 An engine is given what is to be done with each job and a child to do it in (`child.Child`), and
 gives the results as they become ready. It is chosen outside of the notebooks, by `scs run --engine`,

@@ -1,4 +1,4 @@
-"""Files: whether a path stays in its folder, whether it can be written, and writing all or nothing."""
+"""Write files completely or not at all; check paths and folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a step's result depends on besides its parameters: source code and versions of libraries.
+"""Checksums of the code and the library versions that a step's result depends on.
 
     code_of(read_features)    the modules that its module reaches by import, and the libraries
 

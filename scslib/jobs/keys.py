@@ -1,4 +1,4 @@
-"""How a kept result is known, and why it is made again.
+"""The key of a kept result, and the reason why it is made again.
 
 Beside every kept result lies a JSON file with its key: what was done, to what, standing on what, by
 which code. A result whose key differs in anything is not taken; the new one's JSON says why in `again`.

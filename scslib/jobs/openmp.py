@@ -1,4 +1,4 @@
-"""How OpenMP's threads wait for each other; set before PyTorch loads them, which is when they look.
+"""Set how OpenMP's threads wait, before PyTorch loads them.
 
 As they come, they wait by spinning. On a machine with nothing else to do that is quickest; beside other
 work a spinning thread keeps the one that it waits for from running, and a training step takes ten times

@@ -1,4 +1,4 @@
-"""Jobs on a Ray cluster, handed out by a process that can be ended.
+"""Run jobs on a Ray cluster from a driver process that can be killed.
 
 Ray's client is native code: it may wait for ever where no signal reaches it, and it ends its own process
 when the cluster is gone. So it lives in a child, the driver. Everything that the driver is asked has a

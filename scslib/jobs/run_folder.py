@@ -1,4 +1,4 @@
-"""Where things lie: the kit's root, dataset folders, and the folder of a run.
+"""The folder of a run: tables, figures, checkpoints, and other steps' results.
 
 A run is a folder that everything of one experiment goes to:
 

@@ -1,4 +1,4 @@
-"""The kept results of a step: arrays by video, read when asked for, and every video's status."""
+"""Read the kept results of a step: arrays by video, and their status."""
 
 from __future__ import annotations
 

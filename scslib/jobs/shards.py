@@ -1,4 +1,4 @@
-"""Long steps, shard by shard: a few videos at a time, resumable, every video accounted for.
+"""Run a step over many videos, shard by shard; resumable, with a status each.
 
 A step is a function from one video to arrays. Its results lie in a folder of their own:
 

@@ -1,4 +1,4 @@
-"""Reading the kit's tables: what is a name stays text, and an empty cell alone is missing.
+"""Read CSV tables: names stay text, and only an empty cell is missing.
 
 A CSV file does not say what its columns hold, and a guess turns a class 007 into a number and a class NA
 into nothing. So the columns of text are declared here, for every table that the kit writes and reads.

@@ -1,4 +1,4 @@
-"""Threads: how many there may be, and reading ahead with them. For processes see `child`."""
+"""Count cores, and read ahead with a few threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Code in a user's file, as FILE.py:FUNCTION, and which files the user has named.
+"""Functions in a user's files, FILE.py:FUNCTION; only named files are run.
 
 Code runs only from files that are named: to a command or a notebook, or in the environment variable
 SCS_CODE. That a checkpoint or another file names one does not make it run.

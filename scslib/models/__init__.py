@@ -1,1 +1,1 @@
-"""Floor 2: tensors in, tensors out. Knows nothing of files and datasets (but for checkpoints)."""
+"""Networks: tensors in, tensors out; and their weights."""

@@ -1,4 +1,4 @@
-"""From clips to one label by a trained network: the schemes before salient sampling (slides).
+"""Networks that join the features of K clips into one label (slides).
 
 Every aggregator maps f's pooled features of K clips of each video, (B, K, D) in order of time, to
 logits (B, C). K may differ from call to call. They were proposed for networks that are trained as a

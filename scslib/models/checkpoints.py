@@ -1,4 +1,4 @@
-"""Weights as safetensors, with a JSON beside them that says what they are. Loading runs no code.
+"""Save and load weights as safetensors with a JSON beside; loads no code.
 
 Classifiers that others have published are recognised and loaded, too (see `published`).
 """
@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ from scslib.models.reading import CheckpointError, bounded, fill, read_weights
 from scslib.models.resnet3d import set_eps
 from scslib.models.samplers import SamplerNetwork
 from scslib.models.views import View
+from scslib.models.width import Network
 
 log = logging.getLogger(__name__)
 
@@ -46,18 +48,24 @@ def save_classifier(
     Raises `ValueError` for a network that is not of this architecture, width and number of classes: it
     could not be loaded again.
     """
-    about = {"architecture": architecture, "width": width, "classes": list(classes)}
-    about["settings"] = settings or {}
-    code = architecture.startswith("code:")
-    size = architecture, len(about["classes"]), width, about["settings"]
-    wanted = {} if code else _shapes(lambda: build_classifier(*size))
+    names, settings = list(classes), settings or {}
+    build = partial(build_classifier, architecture, len(names), width, settings)
+    wanted = {} if architecture.startswith("code:") else _shapes(build)
     found = {key: list(value.shape) for key, value in network.state_dict().items()}
     if differing := _differing(wanted, found):
-        wide = f"width {width} and {len(about['classes'])} classes"
+        wide = f"width {width} and {len(names)} classes"
         raise ValueError(f"network does not fit {architecture} of {wide} ({differing})")
     norms = (m.eps for m in network.modules() if isinstance(m, nn.BatchNorm3d))
-    about["eps"] = next(norms, None)
-    _save(path, network, {"kind": "classifier", **about, "input": specs.view_as_json(view)})
+    about = {
+        "kind": "classifier",
+        "architecture": architecture,
+        "width": width,
+        "classes": names,
+        "settings": settings,
+        "eps": next(norms, None),
+        "input": specs.view_as_json(view),
+    }
+    _save(path, network, about)
 
 
 def load_classifier(
@@ -131,11 +139,11 @@ def _own(path: str | Path) -> tuple[nn.Module, View, list[str]]:
     family, names = _own_family(path)
     log.info("%s: a %s of the kit", path, family.architecture)
     with _complete(path):
-        size = family.architecture, len(names), family.width, family.settings
+        build = partial(build_classifier, family.architecture, len(names), family.width, family.settings)
         if family.architecture.startswith("code:"):
-            network = build_classifier(*size)
+            network = build()
         else:
-            network = _built(path, lambda: set_eps(build_classifier(*size), family.eps))
+            network = _built(path, lambda: set_eps(build(), family.eps))
     return _load(path, network), family.view, names
 
 
@@ -167,7 +175,8 @@ def _published(
     rows = next((len(state[f"{h}.weight"]) for h in HEADS if f"{h}.weight" in state), 0)
     if not rows and classes is None:
         raise CheckpointError(f"{path}: {family.architecture} without a head: `classes` must be given")
-    network = set_eps(build_classifier(family.architecture, rows or len(classes)), family.eps)
+    names = _numbers(rows) if rows or classes is None else list(classes)
+    network = set_eps(build_classifier(family.architecture, len(names)), family.eps)
     if not rows:  # only the trunk was published
         head = head_name(network)
         state |= {k: v for k, v in network.state_dict().items() if k.startswith(f"{head}.")}
@@ -179,27 +188,31 @@ def _published(
             f"{path}: has the marks of {family.name}'s {family.architecture}, but {error}"
             + own * (Path(path).suffix == ".safetensors")
         ) from error
-    return network, family.view, list(classes) if not rows else _numbers(rows)
+    return network, family.view, names
 
 
 def save_sampler(
     path: str | Path, network: SamplerNetwork, *, objective: str, classes, features: dict
 ) -> None:
     """Write PATH and its .json. `features`: how the videos were read, and the size of the pictures."""
-    about = {"objective": objective, "classes": list(classes), "features": features}
-    about |= {"outputs": network.head.out_features, **network.settings}
-    _save(path, network, {"kind": "sampler", **about})
+    about = {"kind": "sampler", "objective": objective, "classes": list(classes), "features": features}
+    _save(path, network, about | {"outputs": network.head.out_features} | network.settings)
 
 
 def load_sampler(path: str | Path) -> tuple[SamplerNetwork, dict]:
     """(network in evaluation mode, the .json's content)."""
     about = _about(path, "sampler")
     with _complete(path):
-        settings = (about["outputs"], about["width"], about["sound_width"])
-        # which earlier versions did not name
-        settings += about.get("backbone", "resnet18"), about.get("iframe_trunk", "")
-        modalities = tuple(about["modalities"])
-        network = _built(path, lambda: SamplerNetwork(modalities, *settings))
+        build = partial(
+            SamplerNetwork,
+            outputs=about["outputs"],
+            width=about["width"],
+            sound_width=about["sound_width"],
+            backbone=about.get("backbone", "resnet18"),  # which earlier versions did not name
+            iframe_trunk=about.get("iframe_trunk", ""),  # nor this
+            modalities=tuple(about["modalities"]),
+        )
+        network = _built(path, build)
         bounded(about.get("features", {}))
     return _load(path, network), about
 
@@ -236,7 +249,7 @@ def _about(path: str | Path, kind: str) -> dict:
     return about
 
 
-def _built(path: str | Path, build: Callable[[], nn.Module]) -> nn.Module:
+def _built(path: str | Path, build: Callable[[], Network]) -> Network:
     """`build()`, which takes no memory before the weights fit, whatever size is claimed."""
     try:
         wanted = _shapes(build)
@@ -267,7 +280,7 @@ def _unfit(path: str | Path, reason: str) -> CheckpointError:
     return CheckpointError(f"{path}: the weights do not fit the network ({reason})")
 
 
-def _load(path: str | Path, network: nn.Module) -> nn.Module:
+def _load(path: str | Path, network: Network) -> Network:
     try:
         load_model(network, str(path))
     except (SafetensorError, RuntimeError) as error:

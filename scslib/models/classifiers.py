@@ -1,4 +1,4 @@
-"""The clip classifier f: the costly network that should see only a few clips (paper, sec. 3.1).
+"""The kit's clip classifiers f, by name (paper, sec. 3.1).
 
 The networks have a file per family; here they stand in one registry, each with what it was made to see.
 """

@@ -1,4 +1,4 @@
-"""What a classifier costs: parameters and multiply-adds, counted and not looked up.
+"""Parameters and multiply-adds of a classifier, counted.
 
 The counter (see `clock`) runs on the meta device, where tensors have shapes and no memory.
 """

@@ -1,4 +1,4 @@
-"""ir-CSN-152 and ip-CSN-152 (Tran et al., ICCV 2019): space and time only within a channel.
+"""ir-CSN-152 and ip-CSN-152 (Tran et al., ICCV 2019).
 
 Bottlenecks [3, 8, 36, 3] whose 3 x 3 x 3 convolution is depthwise, so that channels interact in
 1 x 1 x 1 convolutions alone. Interaction-reduced (ir) leaves it at that; interaction-preserved (ip)

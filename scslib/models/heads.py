@@ -1,4 +1,4 @@
-"""The last layer of a classifier, its head: which it is, another one, and what it sees."""
+"""A classifier's last layer: find it, replace it, get its input."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ def head_name(network: nn.Module) -> str:
 
     That is the network's own `head_name`, else one of `HEADS`, else its last linear layer.
     """
-    if isinstance(getattr(network, "head_name", None), str):
-        return network.head_name
+    own = getattr(network, "head_name", None)
+    if isinstance(own, str):
+        return own
     layers = dict(network.named_modules())
     linear = [name for name, layer in layers.items() if isinstance(layer, nn.Linear)]
     for name in (*HEADS, *reversed(linear)):
@@ -23,15 +24,23 @@ def head_name(network: nn.Module) -> str:
     raise ValueError(f"network ({type(network).__name__}) must have a linear layer, its head")
 
 
+def head_of(network: nn.Module) -> nn.Linear | nn.Conv3d:
+    """The layer of that name. Raises `ValueError` if it is neither linear nor a 3D convolution."""
+    layer = network.get_submodule(head_name(network))
+    if not isinstance(layer, (nn.Linear, nn.Conv3d)):
+        raise ValueError(f"head ({type(layer).__name__}) must be linear or a 3D convolution")
+    return layer
+
+
 def replace_head(network: nn.Module, classes: int) -> nn.Module:
     """Give `network` a freshly initialised head for `classes` classes, in place."""
-    name = head_name(network)
-    old = network.get_submodule(name)
+    old = head_of(network)
+    new: nn.Module
     if isinstance(old, nn.Linear):
         new = nn.Linear(old.in_features, classes)
     else:
         new = nn.Conv3d(old.in_channels, classes, 1)
-    network.set_submodule(name, new.to(old.weight.device))
+    network.set_submodule(head_name(network), new.to(old.weight.device))
     return network
 
 

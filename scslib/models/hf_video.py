@@ -1,4 +1,4 @@
-"""Video classifiers of transformers (VideoMAE, V-JEPA 2, ...) as f: `hf:FOLDER`, `hf:ORGANISATION/NAME`.
+"""Video classifiers of transformers as f: `hf:FOLDER`, `hf:ORGANISATION/NAME`.
 
 Frames, sizes, mean and std are those of the checkpoint's own config and processor. transformers comes
 with the extra `hf`: pip install "scslib[hf]".
@@ -10,11 +10,15 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from scslib.models.views import View
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # What to read, and what to make of it: two halves of one call of the processor
 FIT = {"do_rescale": False, "do_normalize": False}
@@ -37,12 +41,12 @@ class ProcessorInput(View):
     def fit(self, clips: torch.Tensor) -> torch.Tensor:
         # ViViT moves values to -1..1 while it scales them
         steps = FIT | ({"offset": False} if hasattr(self.processor, "offset") else {})
-        return self._processed(self.some(clips).cpu(), **steps).movedim(2, -1)
+        return self._processed(self.some(clips).cpu(), steps).movedim(2, -1)
 
     def normalise(self, fitted: torch.Tensor, *, crops: int | None = None) -> torch.Tensor:
-        return self._processed(fitted.cpu(), **NORMALISE).transpose(1, 2).to(fitted.device)
+        return self._processed(fitted.cpu(), NORMALISE).transpose(1, 2).to(fitted.device)
 
-    def _processed(self, clips: torch.Tensor, **steps: bool) -> torch.Tensor:
+    def _processed(self, clips: torch.Tensor, steps: dict[str, bool]) -> torch.Tensor:
         """(B, T, H, W, 3) to the processor's (B, T, 3, h, w)."""
         name = self.processor.model_input_names[0]
         if "video_processor_type" in self.settings:
@@ -67,7 +71,7 @@ class HubNetwork(nn.Module):
 
     head_name = "model.classifier"
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: PreTrainedModel):
         super().__init__()
         self.model = model
 
@@ -96,7 +100,10 @@ def files(source: str) -> list[Path]:
     if not folder.is_dir():
         from transformers.utils import cached_file
 
-        folder = Path(cached_file(source, "config.json")).parent
+        config = cached_file(source, "config.json")
+        if config is None:
+            raise ValueError(f"hf:{source}: has no config.json")
+        folder = Path(config).parent
     return sorted([*folder.glob("*config.json"), *folder.glob("*.safetensors")])
 
 

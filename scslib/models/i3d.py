@@ -1,4 +1,4 @@
-"""I3D-RGB (Carreira and Zisserman, CVPR 2017): Inception-v1 with its filters inflated in time.
+"""I3D-RGB (Carreira and Zisserman, CVPR 2017): Inception-v1 inflated in time.
 
 Maps (B, 3, T, H, W) of any size to logits (B, classes); `logits.conv3d` is the head. With width = 64 the
 keys are those of pytorch-i3d. The networks that others call I3D with a ResNet-50 are something else.
@@ -7,25 +7,36 @@ keys are those of pytorch-i3d. The networks that others call I3D with a ResNet-5
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scslib.models.width import FULL_WIDTH, scaled_width
+from scslib.models.width import FULL_WIDTH, scaled_width, set_layout
 
-# pooling: kernel and stride; Mixed: channels of the branches 1, 1 -> 3, 1 -> 3 and pool -> 1
-LAYERS = {
-    "MaxPool3d_3a_3x3": ((1, 3, 3), (1, 2, 2)),
+Triple = tuple[int, int, int]
+
+
+class Pool(NamedTuple):
+    """The window of a max-pooling, and its steps."""
+
+    kernel: Triple
+    stride: Triple
+
+
+# Mixed: channels of the branches 1, 1 -> 3, 1 -> 3 and pool -> 1
+LAYERS: dict[str, Pool | tuple[int, ...]] = {
+    "MaxPool3d_3a_3x3": Pool((1, 3, 3), (1, 2, 2)),
     "Mixed_3b": (64, 96, 128, 16, 32, 32),
     "Mixed_3c": (128, 128, 192, 32, 96, 64),
-    "MaxPool3d_4a_3x3": ((3, 3, 3), (2, 2, 2)),
+    "MaxPool3d_4a_3x3": Pool((3, 3, 3), (2, 2, 2)),
     "Mixed_4b": (192, 96, 208, 16, 48, 64),
     "Mixed_4c": (160, 112, 224, 24, 64, 64),
     "Mixed_4d": (128, 128, 256, 24, 64, 64),
     "Mixed_4e": (112, 144, 288, 32, 64, 64),
     "Mixed_4f": (256, 160, 320, 32, 128, 128),
-    "MaxPool3d_5a_2x2": ((2, 2, 2), (2, 2, 2)),
+    "MaxPool3d_5a_2x2": Pool((2, 2, 2), (2, 2, 2)),
     "Mixed_5b": (256, 160, 320, 32, 128, 128),
     "Mixed_5c": (384, 192, 384, 48, 128, 128),
 }
@@ -34,7 +45,7 @@ LAYERS = {
 def i3d(classes: int, width: int = FULL_WIDTH) -> nn.Module:
     """Inception-v1 in 3D; the logits of all places in time are averaged."""
     first, second = scaled_width(64, width), scaled_width(192, width)
-    layers = OrderedDict(
+    layers: OrderedDict[str, nn.Module] = OrderedDict(
         Conv3d_1a_7x7=Unit(3, first, (7, 7, 7), (2, 2, 2)),
         MaxPool3d_2a_3x3=SamePool((1, 3, 3), (1, 2, 2)),
         Conv3d_2b_1x1=Unit(first, first),
@@ -42,16 +53,16 @@ def i3d(classes: int, width: int = FULL_WIDTH) -> nn.Module:
     )
     seen = second
     for name, settings in LAYERS.items():
-        if name.startswith("Mixed"):
-            layers[name] = Inception(seen, [scaled_width(c, width) for c in settings])
-            seen = layers[name].out_channels
+        if isinstance(settings, Pool):
+            layers[name] = SamePool(settings.kernel, settings.stride)
         else:
-            layers[name] = SamePool(*settings)
+            layers[name] = mixed = Inception(seen, [scaled_width(c, width) for c in settings])
+            seen = mixed.out_channels
     layers["average"] = AveragePlaces()
     layers["dropout"] = nn.Dropout(0.5)
     head = OrderedDict(conv3d=nn.Conv3d(seen, classes, 1), flat=nn.Flatten())
     layers["logits"] = nn.Sequential(head)
-    return nn.Sequential(layers).to(memory_format=torch.channels_last_3d)
+    return set_layout(nn.Sequential(layers), torch.channels_last_3d)
 
 
 def pad_same(x: torch.Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> torch.Tensor:
@@ -81,6 +92,9 @@ class Unit(nn.Module):
 
 class SamePool(nn.MaxPool3d):
     """Max-pooling with SAME padding. Zeros will do for it: what comes in has gone through a ReLU."""
+
+    kernel_size: Triple
+    stride: Triple
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(pad_same(x, self.kernel_size, self.stride))

@@ -1,4 +1,4 @@
-"""The modalities that samplers look at: their names, and the form in which networks see them.
+"""The inputs of samplers: I-frames, motion, residuals, log-mel sound.
 
 For B clips with S pictures each:
 

@@ -1,4 +1,4 @@
-"""Checkpoints that others have published: which family is this, and how does it name its weights?
+"""Recognise published checkpoints and rename their weights.
 
 A family is told by a few keys; torchvision's, VMZ's and pytorch-i3d's names are the kit's own, those of
 mmaction2 and kinetics_i3d_pytorch are rewritten. Preprocessing and the eps of batch normalisation belong
@@ -171,8 +171,8 @@ def _mmaction(state: Mapping[str, torch.Tensor], file_name: str) -> Family:
     kind = "ip" if "layer1.0.conv2.1.conv.weight" in state else "ir"
     view = LARGE_INPUT
     if "ig65m" in file_name.lower():
-        scale = (tuple(v / 255 for v in values) for values in (IMAGENET_MEAN, IMAGENET_STD))
-        view = replace(LARGE_INPUT, **dict(zip(("mean", "std"), scale, strict=True)))
+        mean, std = ((r / 255, g / 255, b / 255) for r, g, b in (IMAGENET_MEAN, IMAGENET_STD))
+        view = replace(LARGE_INPUT, mean=mean, std=std)
     else:
         log.warning("no `ig65m` in the file's name: normalising as mmaction2 does for Sports1M")
     renames = MMACTION + (MMACTION_IP if kind == "ip" else MMACTION_IR)

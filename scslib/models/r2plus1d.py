@@ -1,4 +1,4 @@
-"""R(2+1)D (Tran et al., CVPR 2018): every 3D convolution is a 2D one in space and a 1D one in time.
+"""R(2+1)D (Tran et al., CVPR 2018): 3D convolutions as 2D and 1D.
 
 Both networks map (B, 3, T, H, W) to logits (B, classes); `fc` is the head. Between the two halves of a
 convolution lie M planes, so many that it has as many weights as the 3D convolution that it replaces.

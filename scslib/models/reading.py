@@ -1,4 +1,4 @@
-"""Weights out of files that others have made: read without running code, checked before use."""
+"""Read weights from untrusted files without running code."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def named_weights(name: str) -> WeightsEnum:
     raise CheckpointError(f"{name}: no such weights; torchvision has {known}")
 
 
-def fetch_weights(name: str) -> object:
+def fetch_weights(name: str) -> dict[str, torch.Tensor]:
     """Download torchvision's weights, or take them from its cache. Raises `CheckpointError`."""
     weights = named_weights(name)
     try:
@@ -92,13 +92,13 @@ def fetch_weights(name: str) -> object:
         raise CheckpointError(f"{name}: {reason}") from error
 
 
-def fill(network: nn.Module, state: dict[str, torch.Tensor]) -> nn.Module:
+def fill(network: nn.Module, state: Mapping[str, torch.Tensor]) -> nn.Module:
     """Load `state` into `network`. Raises `ValueError` that names keys and shapes that do not fit.
 
     Only the counters of batch normalisation may be missing: weights saved before 2018 have none.
     """
     expected = network.state_dict()
-    state = {k: v for k, v in expected.items() if k.endswith("num_batches_tracked")} | state
+    state = {k: v for k, v in expected.items() if k.endswith("num_batches_tracked")} | dict(state)
     if missing := [k for k in expected if k not in state]:
         raise ValueError(f"{_some(missing)} missing")
     if unknown := [k for k in state if k not in expected]:

@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch import nn
 
-from scslib.models.width import FULL_WIDTH, set_width
+from scslib.models.width import FULL_WIDTH, set_layout, set_width
 
 
 def mc3_18(classes: int, width: int = FULL_WIDTH) -> nn.Module:
@@ -27,7 +27,7 @@ def at_width(network: nn.Module, width: int) -> nn.Module:
     """`network` with width/64 of its channels, in the memory layout that suits 3D convolutions."""
     if width != FULL_WIDTH:
         set_width(network, width)
-    return network.to(memory_format=torch.channels_last_3d)
+    return set_layout(network, torch.channels_last_3d)
 
 
 def set_eps(network: nn.Module, eps: float | None) -> nn.Module:

@@ -1,4 +1,4 @@
-"""The clip samplers: light networks on compressed features and sound (paper, sec. 3.2 and 3.3).
+"""The sampler networks: light, on compressed features and sound (sec. 3.2, 3.3).
 
 Every sampler maps a dictionary of inputs (see `modalities`) to one row per clip: logits of the C
 classes (AC) or one saliency (RANK). The scores of a clip's pictures are averaged. The network of a
@@ -9,6 +9,7 @@ one of 26 layers); sound has a VGG of 18 layers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 import torch
 import torchvision
@@ -16,9 +17,9 @@ from torch import nn
 
 from scslib.models import specs, timm_frames
 from scslib.models.modalities import CHANNELS, MODALITIES, SCALES, VISUAL
-from scslib.models.width import FULL_WIDTH, set_width
+from scslib.models.width import FULL_WIDTH, set_layout, set_width
 
-VGG_LAYERS = (64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4)
+VGG_LAYERS = (64, 64, 0, 128, 128, 0, *[256] * 4, 0, *[512] * 4, 0, *[512] * 4)  # 0: pooling
 
 
 def _resnet18(modality: str, width: int) -> tuple[nn.Module, int]:
@@ -79,6 +80,9 @@ class PretrainedTrunk(nn.Module):
     As `PictureTrunk`, but with the published network's own width and normalisation.
     """
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(self, name: str):
         super().__init__()
         self.network = timm_frames.build_trunk(name)
@@ -95,6 +99,7 @@ class PretrainedTrunk(nn.Module):
         if specs.parse(spec).kind != "timm":
             raise ValueError(f"iframe_trunk ({spec!r}) must be timm:NAME/WEIGHTS")
         whole, view, _, _ = specs.load_spec(spec)
+        assert isinstance(whole, timm_frames.FrameNetwork) and isinstance(view, timm_frames.TimmInput)
         self.network.load_state_dict(whole.trunk.state_dict())
         self.mean.copy_(torch.tensor(view.mean))
         self.std.copy_(torch.tensor(view.std))
@@ -116,9 +121,10 @@ class SoundTrunk(nn.Module):
 
     def __init__(self, width: int = FULL_WIDTH):
         super().__init__()
-        layers, seen = [], 1
+        layers: list[nn.Module] = []
+        seen = 1
         for step in VGG_LAYERS:
-            if step == "M":
+            if not step:
                 layers.append(nn.MaxPool2d(2))
                 continue
             channels = max(1, step * width // FULL_WIDTH)
@@ -134,6 +140,16 @@ class SoundTrunk(nn.Module):
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         return self.embed(self.network(pictures))
+
+
+class Settings(TypedDict):
+    """What builds a sampler's network again, but for the number of its outputs."""
+
+    modalities: tuple[str, ...]
+    width: int
+    sound_width: int
+    backbone: str
+    iframe_trunk: str
 
 
 class SamplerNetwork(nn.Module):
@@ -158,16 +174,21 @@ class SamplerNetwork(nn.Module):
             if name not in MODALITIES:
                 raise ValueError(f"modality ({name!r}) must be one of {MODALITIES}")
         self.modalities = tuple(modalities)
-        self.settings = {"modalities": self.modalities, "width": width}
-        self.settings |= {"sound_width": sound_width, "backbone": backbone, "iframe_trunk": iframe_trunk}
-        trunks = {}
+        self.settings = Settings(
+            modalities=self.modalities,
+            width=width,
+            sound_width=sound_width,
+            backbone=backbone,
+            iframe_trunk=iframe_trunk,
+        )
+        trunks: dict[str, PictureTrunk | PretrainedTrunk | SoundTrunk] = {}
         for m in modalities:
             if m == "iframes" and iframe_trunk:
                 trunks[m] = PretrainedTrunk(iframe_trunk)
             else:
                 trunks[m] = PictureTrunk(m, width, backbone) if m in VISUAL else SoundTrunk(sound_width)
         self.trunks = nn.ModuleDict(trunks)
-        self.head = nn.Linear(sum(t.features for t in self.trunks.values()), outputs)
+        self.head = nn.Linear(sum(t.features for t in trunks.values()), outputs)
         self.lay_out()
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -201,15 +222,27 @@ class SamplerNetwork(nn.Module):
     def lay_out(self) -> SamplerNetwork:
         """Put the weights into the layout in memory that is a third faster on processors."""
         safe = self.settings["width"] >= BLOCKED
-        return self.to(memory_format=torch.channels_last) if safe else self
+        return set_layout(self, torch.channels_last) if safe else self
 
     def for_ranking(self) -> SamplerNetwork:
         """A copy with a new head of one output: RANK starts from the AC network."""
-        copy = SamplerNetwork(outputs=1, **self.settings)
+        copy = _sibling(self, self.modalities, 1)
         copy.trunks.load_state_dict(self.trunks.state_dict())
         for own, theirs in zip(copy.trunks.parameters(), self.trunks.parameters(), strict=True):
             own.requires_grad_(theirs.requires_grad)
-        return copy.to(self.head.weight.device)
+        return copy
+
+
+def _sibling(network: SamplerNetwork, modalities: tuple[str, ...], outputs: int) -> SamplerNetwork:
+    """A new network of the same settings, where `network` lies, for these modalities."""
+    return SamplerNetwork(
+        modalities,
+        outputs,
+        width=network.settings["width"],
+        sound_width=network.settings["sound_width"],
+        backbone=network.settings["backbone"],
+        iframe_trunk=network.settings["iframe_trunk"],
+    ).to(network.head.weight.device)
 
 
 def joint_network(singles: Sequence[SamplerNetwork]) -> SamplerNetwork:
@@ -219,8 +252,8 @@ def joint_network(singles: Sequence[SamplerNetwork]) -> SamplerNetwork:
     of videos they would learn these by heart.
     """
     first, head = singles[0], {}
-    settings = first.settings | {"modalities": tuple(m for s in singles for m in s.modalities)}
-    network = SamplerNetwork(outputs=first.head.out_features, **settings).to(first.head.weight.device)
+    modalities = tuple(m for single in singles for m in single.modalities)
+    network = _sibling(first, modalities, first.head.out_features)
     trunks = {name: trunk for single in singles for name, trunk in single.trunks.items()}
     for name, trunk in network.trunks.items():
         trunk.load_state_dict(trunks[name].state_dict())

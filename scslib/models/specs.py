@@ -1,4 +1,4 @@
-"""Any classifier by one string, which processes that are started can read, too:
+"""Any classifier by one text, such as `timm:NAME/WEIGHTS`:
 
     torchvision:NAME[/WEIGHTS]   torchvision's video networks; WEIGHTS: a name of theirs, or a file
     timm:NAME[/WEIGHTS]          an image network over the frames of a clip; WEIGHTS: a tag of timm's, a
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -21,7 +21,7 @@ from torch import nn
 
 from scslib.jobs.user_files import allow, digest, is_code
 from scslib.models import hf_video, timm_frames, torchvision_video, user_code
-from scslib.models.heads import head_name, replace_head
+from scslib.models.heads import head_of, replace_head
 from scslib.models.published import Family, unwrap
 from scslib.models.reading import (
     CheckpointError,
@@ -124,7 +124,7 @@ def build_described(architecture: str, classes: int, settings: dict) -> nn.Modul
 def view_as_json(view: View) -> dict:
     """A view as JSON, for a checkpoint. Raises `ValueError` for one that is not of `VIEWS`."""
     kind = next((kind for kind, made in VIEWS.items() if type(view) is made), None)
-    if kind is None:
+    if kind is None or not is_dataclass(view):
         raise ValueError(f"view ({type(view).__name__}) must be one of {sorted(VIEWS)}")
     about = {name: getattr(view, name) for name in ("frames", "clip_len", "frame_rate")}
     return {"kind": kind} | about | {f.name: getattr(view, f.name) for f in fields(view)}
@@ -135,9 +135,11 @@ def view_from_json(about: Mapping) -> View:
     kind = about.get("kind", "kit")  # which earlier versions did not name
     if kind not in VIEWS:
         raise ValueError(f"input ({str(kind)[:80]!r}) must be one of {sorted(VIEWS)}")
-    known = {f.name for f in fields(VIEWS[kind])}
+    made = VIEWS[kind]
+    assert is_dataclass(made)  # as all of them are
+    known = {f.name for f in fields(made)}
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in bounded(about).items()}
-    return VIEWS[kind](**{k: v for k, v in values.items() if k in known})
+    return made(**{k: v for k, v in values.items() if k in known})
 
 
 def spec_fingerprint(text: str) -> str:
@@ -182,12 +184,7 @@ def _torchvisions_name(spec: Spec) -> str:
 
 
 def _torchvision(spec: Spec) -> tuple[nn.Module, View, list[str], dict]:
-    view = (
-        torchvision_video.torchvision_view(spec.name)
-        if spec.name in torchvision_video.VIDEO_NETWORKS
-        else None
-    )
-    if _is_file(spec.weights) and view is not None:
+    if _is_file(spec.weights) and spec.name in torchvision_video.VIDEO_NETWORKS:
         state, known = unwrap(read_weights(spec.weights)), []
     else:
         name = _torchvisions_name(spec)
@@ -195,13 +192,14 @@ def _torchvision(spec: Spec) -> tuple[nn.Module, View, list[str], dict]:
         state = fetch_weights(name)
     head = torchvision_video.VIDEO_NETWORKS[spec.name][0]
     network = torchvision_video.build_torchvision(spec.name, len(state[f"{head}.bias"]))
-    return fill(network, state), _view(view, spec), known or _numbers(network), {}
+    view = _view(torchvision_video.torchvision_view(spec.name), spec)
+    return fill(network, state), view, known or _numbers(network), {}
 
 
 def _timm(spec: Spec) -> tuple[nn.Module, View, list[str], dict]:
     import timm
 
-    settings = {"temporal": bool(spec.options.get("temporal"))}
+    temporal = bool(spec.options.get("temporal"))
     file = spec.weights == PYPI or _is_file(spec.weights)
     view = timm_frames.timm_view(spec.name, "" if file else spec.weights)
     if file:
@@ -214,9 +212,9 @@ def _timm(spec: Spec) -> tuple[nn.Module, View, list[str], dict]:
     else:
         tagged = f"{spec.name}.{spec.weights}" if spec.weights else spec.name
         state = timm.create_model(tagged, pretrained=True).state_dict()
-    network = timm_frames.from_image_network(spec.name, state, **settings)
+    network = timm_frames.from_image_network(spec.name, state, temporal=temporal)
     names = timm_frames.class_names() if network.head.out_features == 1000 else _numbers(network)
-    return network, _view(view, spec), names, settings
+    return network, _view(view, spec), names, {"temporal": temporal}
 
 
 def _hub(spec: Spec) -> tuple[nn.Module, View, list[str], dict]:
@@ -234,6 +232,7 @@ def _code(spec: Spec) -> tuple[nn.Module, View, list[str], dict]:
 def _view(view: View, spec: Spec) -> View:
     """`view` with what the options say of it."""
     options = {key: value for key, value in spec.options.items() if key != "temporal"}
+    assert is_dataclass(view)  # as all of `VIEWS` are
     return replace(view, **options)
 
 
@@ -247,4 +246,4 @@ def _package_file() -> Path:
 
 def _numbers(network: nn.Module) -> list[str]:
     """Names for the classes of weights that name none."""
-    return [str(i) for i in range(len(network.get_submodule(head_name(network)).bias))]
+    return [str(i) for i in range(len(head_of(network).weight))]

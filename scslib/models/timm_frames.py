@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import nn
 
 from scslib.models.reading import fill
 from scslib.models.views import View, scaled_levels
+from scslib.models.width import set_layout
 
 # The package's file of weights: TensorFlow's EfficientNet-Lite0, trained on ImageNet. It sees 0..255
 # minus 127, divided by 128.
@@ -82,8 +84,8 @@ class FrameNetwork(nn.Module):
         self.trunk = trunk
         self.temporal = nn.Conv1d(width, width, 3, padding=1, groups=width) if temporal else None
         if self.temporal is not None:
-            nn.init.zeros_(self.temporal.weight)
-            nn.init.zeros_(self.temporal.bias)
+            for weights in self.temporal.parameters():
+                nn.init.zeros_(weights)
         self.head = nn.Linear(width, classes)
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
@@ -97,7 +99,7 @@ class FrameNetwork(nn.Module):
 
 def feature_count(trunk: nn.Module) -> int:
     """How many pooled features an image network of timm has."""
-    return getattr(trunk, "head_hidden_size", trunk.num_features)
+    return getattr(trunk, "head_hidden_size" if hasattr(trunk, "head_hidden_size") else "num_features")
 
 
 def check_name(name: str) -> None:
@@ -120,7 +122,7 @@ def build_trunk(name: str) -> nn.Module:
 
     check_name(name)
     trunk = timm.create_model(name, pretrained=False, num_classes=0)
-    return trunk.to(memory_format=torch.channels_last)
+    return set_layout(trunk, torch.channels_last)
 
 
 def timm_view(name: str, tag: str = "", *, frames: int = 2, size: int = 0) -> TimmInput:
@@ -130,6 +132,7 @@ def timm_view(name: str, tag: str = "", *, frames: int = 2, size: int = 0) -> Ti
 
     check_name(name)
     config = timm.get_pretrained_cfg(f"{name}.{tag}" if tag else name, allow_unregistered=False)
+    assert config is not None  # for unregistered ones it raises
     settings = resolve_data_config(pretrained_cfg=config.to_dict())
     return TimmInput(
         frames=frames,
@@ -154,11 +157,13 @@ def from_image_network(
     import timm
 
     check_name(name)
-    head = timm.get_pretrained_cfg(name).classifier
+    config = timm.get_pretrained_cfg(name)
+    head = config.classifier if config else None
     if not isinstance(head, str) or f"{head}.bias" not in state:
         raise ValueError(f"weights must have a linear head {head!r}")
     rows = len(state[f"{head}.bias"])
-    whole = fill(timm.create_model(name, pretrained=False, num_classes=rows), state)
+    whole: Any = timm.create_model(name, pretrained=False, num_classes=rows)  # has methods of timm's
+    fill(whole, state)
     network = build_timm(name, whole.num_classes, temporal=temporal)
     network.head.load_state_dict(whole.get_classifier().state_dict())
     whole.reset_classifier(0)

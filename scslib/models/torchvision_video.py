@@ -1,4 +1,4 @@
-"""Torchvision's video networks as f, each with its own preprocessing: `torchvision:NAME[/WEIGHTS]`."""
+"""Torchvision's video networks as f: `torchvision:NAME[/WEIGHTS]`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import nn
 from torchvision.transforms import functional
 
 from scslib.models.views import View, scaled_levels
+from scslib.models.width import set_layout
 
 # Each network's head, and the clips on which torchvision measured its published accuracy:
 # frames, and frames a second
@@ -58,7 +59,7 @@ def build_torchvision(name: str, classes: int) -> nn.Module:
     """A freshly initialised network of torchvision, with `head_name`."""
     network = torchvision.models.get_model(name, weights=None, num_classes=classes)
     network.head_name = VIDEO_NETWORKS[name][0]
-    return network.to(memory_format=torch.channels_last_3d)
+    return set_layout(network, torch.channels_last_3d)
 
 
 def torchvision_view(name: str) -> TorchvisionInput:

@@ -1,4 +1,4 @@
-"""A classifier from a function in a user's file, `my_f.py:build`; `user_files` says when it is run."""
+"""A classifier from a user's function: `my_f.py:build`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def run_user_code(spec: str, *, sha256: str = "") -> tuple:
         raise CheckpointError(f"{file} has changed since the checkpoint was written")
     name = f"scs_code_{digest(spec)[:16]}"
     found = importlib.util.spec_from_file_location(name, file)
+    assert found is not None and found.loader is not None  # a .py has both
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
     if not hasattr(module, function):

@@ -1,4 +1,4 @@
-"""What a clip classifier sees of a clip: how decoded frames become its input.
+"""Views: how decoded frames become a classifier's input.
 
 Each source of classifiers has its own preprocessing, which is kept to the bit: published accuracies are
 met only so. `ClassifierInput` is the kit's; those of torchvision, timm and transformers stand beside the
@@ -52,7 +52,8 @@ class View(ABC):
     def shape(self) -> tuple[int, int, int]:
         """(frames, h, w) of what the network sees of a clip."""
         clip = torch.zeros(1, self.frames, *self.read_size(340, 256), 3, dtype=torch.uint8)
-        return tuple(self.prepare(clip).shape[2:])
+        _, _, frames, height, width = self.prepare(clip).shape
+        return frames, height, width
 
     def read_size(self, width: int, height: int) -> tuple[int, int]:
         """(H, W) at which frames of a video of this size are to be decoded: here their own."""
@@ -118,15 +119,7 @@ class ClassifierInput(View):
         if self.clip_len and self.clip_len < self.frames:
             raise ValueError(f"clip_len ({self.clip_len}) must be 0 or >= frames ({self.frames})")
 
-    @property
-    def random_crop(self) -> int:
-        return self.crop
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(frames, h, w) of what the network sees of a clip."""
-        clip = torch.zeros(1, self.frames, *self.read_size(340, 256), 3, dtype=torch.uint8)
-        return tuple(self.prepare(clip).shape[2:])
+    random_crop = property(lambda self: self.crop)
 
     def read_size(self, width: int, height: int) -> tuple[int, int]:
         return short_side(width, height, self.short_side)

@@ -1,8 +1,14 @@
-"""Torchvision's networks at any width, for machines without an accelerator."""
+"""Torchvision's networks at any width, for machines without an accelerator; their layout in memory."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
 from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)
 
 FULL_WIDTH = 64  # channels after the first layer of every ResNet-18-like network
 _CONV = (nn.Conv2d, nn.Conv3d)
@@ -26,7 +32,10 @@ def set_width(network: nn.Module, width: int, *, in_channels: int = 3) -> nn.Mod
         raise ValueError(f"width ({width}) must be > 0")
     for name, layer in network.named_children():
         if isinstance(layer, _CONV):
-            kind = nn.Conv3d if isinstance(layer, nn.Conv3d) else nn.Conv2d
+            # PyTorch's types keep the two apart by the lengths of their tuples
+            kind: Callable[..., nn.Conv2d | nn.Conv3d] = (
+                nn.Conv3d if isinstance(layer, nn.Conv3d) else nn.Conv2d
+            )
             seen = in_channels if layer.in_channels == 3 else scaled_width(layer.in_channels, width)
             new = kind(
                 seen,
@@ -46,3 +55,8 @@ def set_width(network: nn.Module, width: int, *, in_channels: int = 3) -> nn.Mod
         else:
             set_width(layer, width, in_channels=in_channels)
     return network
+
+
+def set_layout(network: Network, layout: torch.memory_format) -> Network:
+    """`network` with its weights in this layout in memory, in place."""
+    return network.to(memory_format=layout)  # type: ignore[call-overload]  # torch's types lack it

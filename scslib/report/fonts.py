@@ -1,4 +1,4 @@
-"""Text that strangers have written, in figures: in any script, with the fonts that this machine has.
+"""Fonts for text in any script in figures.
 
 A file is called what its owner calls it. matplotlib's own font has Latin, Greek, Cyrillic, Arabic and
 more; for other scripts the figure borrows a font of the system that has the characters. What no font

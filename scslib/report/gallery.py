@@ -1,4 +1,4 @@
-"""What is shown of one video: its saliency over time, and the clips at both ends of the ranking.
+"""Gallery entries: saliency over time, clips at both ends of the ranking.
 
 An `Entry` carries its clips with it, encoded small, so that showing it needs no dataset: `player`
 makes HTML of it, RUN/gallery/ keeps those of a run, a JSON file each.

@@ -1,4 +1,4 @@
-"""What the slides report, to stand beside what is measured here. Never used for anything else.
+"""The slides' figures, shown beside what is measured here.
 
 Torresani, "Action Recognition in Long Videos", CVPR 2019 tutorial; K = 10 throughout. MINISPORTS:
 136,000 and 133,000 videos of Sports1M, f = MC3-18. LARGE: the two full datasets with other classifiers,

@@ -1,4 +1,4 @@
-"""An `Entry` of the gallery as HTML: the same for a notebook and for the report.
+"""A gallery entry as HTML, for notebooks and the report.
 
 No script, and inline styles only: JupyterLab strips all else from a notebook that is not trusted, also
 `<svg>` as such, so that the curve is a picture. Its colours stand out from white and from black.

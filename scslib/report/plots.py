@@ -1,4 +1,4 @@
-"""Figures of numbers: each function takes arrays or tables and returns one figure that stands alone.
+"""Figures of results: accuracies, choices, saliency curves, timelines.
 
 Figures of time are in `plots_cost`, of pictures in `show`; the methods' colours are here for all.
 """

@@ -1,4 +1,4 @@
-"""Figures of time: what methods cost, stage by stage, and what that means beside their accuracy."""
+"""Figures of cost: seconds by stage, and accuracy against cost."""
 
 from __future__ import annotations
 

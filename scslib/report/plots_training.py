@@ -1,4 +1,4 @@
-"""Figures of trainings: losses by step, and what a classifier takes for what."""
+"""Figures of trainings: losses by step, and the confusion matrix."""
 
 from __future__ import annotations
 

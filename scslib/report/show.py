@@ -1,4 +1,4 @@
-"""Figures of pictures: clips, motion, residuals, sound, contact sheets. Arrays in, one figure out."""
+"""Figures of clips: frames, motion, residuals, sound, contact sheets."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a clip sampler is, which there are, and how they are used."""
+"""Clip samplers: what one is, which there are, how they are used."""

@@ -1,4 +1,4 @@
-"""What a clip sampler is, and the list of all that there are.
+"""What a clip sampler is, and the registry of all samplers.
 
 A sampler has a name, says what is read of a video for it, and gives each clip a **saliency**: the
 higher, the more worth showing to the classifier f. Everything else (`scslib.evaluation`,
@@ -95,12 +95,14 @@ class Setting:
 Maker = Callable[[Setting], Sampler]
 
 
-class _Entry(NamedTuple):
+class Registered(NamedTuple):
+    """How a sampler is made, and what its setting must have: `networks`, `targets` or nothing."""
+
     make: Maker
     needs: str
 
 
-_REGISTRY: dict[str, _Entry] = {}
+REGISTRY: dict[str, Registered] = {}
 
 
 def register(name: str, *, needs: str = "") -> Callable[[Maker], Maker]:
@@ -109,31 +111,11 @@ def register(name: str, *, needs: str = "") -> Callable[[Maker], Maker]:
     needs: `networks` or `targets`, which the setting must have. Raises `ValueError` for a name that is
     taken.
     """
-    if name in _REGISTRY:
+    if name in REGISTRY:
         raise ValueError(f"name ({name!r}) is another sampler's; take another name")
 
     def keep(make: Maker) -> Maker:
-        _REGISTRY[name] = _Entry(make, needs)
+        REGISTRY[name] = Registered(make, needs)
         return make
 
     return keep
-
-
-def sampler_names(*needs: str) -> list[str]:
-    """The names of all samplers, or of those that need one of `needs` (`""`: nothing); rules first."""
-    from scslib.samplers import cascade, learned, rules  # noqa: F401 - they register themselves
-
-    names = [name for name, entry in _REGISTRY.items() if not needs or entry.needs in needs]
-    return sorted(names, key=lambda name: _REGISTRY[name].needs == "networks")
-
-
-def make_sampler(name: str, setting: Setting) -> Sampler:
-    """The sampler of a name. Raises `ValueError` for an unknown one, or for what the setting lacks."""
-    if name not in sampler_names():
-        raise ValueError(f"sampler ({name!r}) must be one of {sampler_names()}")
-    make, needs = _REGISTRY[name]
-    if needs == "networks" and setting.networks is None:
-        raise ValueError(f"sampler ({name!r}) needs the networks of a run, and none are given")
-    if needs == "targets" and not len(setting.targets):
-        raise ValueError(f"sampler ({name!r}) needs f's scores of training videos, and none are given")
-    return make(setting)

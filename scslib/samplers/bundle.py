@@ -1,4 +1,4 @@
-"""Trained samplers as one thing: of a run, or of a file that holds all of them and goes anywhere.
+"""Trained samplers as one object, from a run or from one exported file.
 
     scs export RUN FILE.safetensors           scslib.export("laptop", "sampler.safetensors")
     scs sample VIDEO --run FILE.safetensors   scslib.sample("match.mp4", sampler="sampler.safetensors")
@@ -24,9 +24,10 @@ from scslib.jobs.run_folder import Run, WorkspaceError, resolve
 from scslib.models.checkpoints import load_sampler
 from scslib.models.reading import CheckpointError, bounded
 from scslib.models.samplers import SamplerNetwork
-from scslib.samplers.base import Sampler, Setting, make_sampler
+from scslib.samplers.base import Sampler, Setting
 from scslib.samplers.features import FeatureSpec
 from scslib.samplers.learned import NETWORK_INPUTS, LearnedSampler, sampler_checkpoint
+from scslib.samplers.registry import make_sampler
 
 OBJECTIVES = ("ac", "rank")
 KIND, FORMAT = "scslib sampler", 1
@@ -45,7 +46,7 @@ class SamplerBundle:
         return LearnedSampler(name, self.objective, tuple(self.networks[n] for n in networks))
 
     def sampler(self, name: str, *, k: int) -> Sampler:
-        """One of `base.sampler_names`; k: how many clips f will see, which the cascade asks for."""
+        """One of `registry.sampler_names`; k: how many clips f will see, which the cascade asks for."""
         return make_sampler(name, Setting(self, k))
 
 

@@ -1,4 +1,4 @@
-"""Reading the features of a dataset's videos once, with what a frozen trunk makes of their I-frames.
+"""Extract the features of a dataset's videos once, and keep them.
 
 Training a head on kept features takes a thousandth of the time of running the trunk at every step.
 """

@@ -1,4 +1,4 @@
-"""Reading a dataset once: compressed-video features and log-mel pictures of every clip, kept on disk."""
+"""Read compressed-video features and log-mel sound of every clip of a video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Joining what is seen and what is heard: two saliencies of the same N clips (paper, sec. 3.4).
+"""Late fusion of visual and audio saliency (paper, sec. 3.4).
 
 Arrays of scores in, arrays of scores or clip numbers out. The two samplers are trained apart, so their
 scores have no common unit. Each rule here answers in its own way what a video score is worth in audio:

@@ -1,4 +1,4 @@
-"""What the samplers' networks see: tensors of the features of some clips (see `modalities`)."""
+"""Tensors for the sampler networks from features of some clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The paper's samplers: the saliency of a clip is the mean over one network or several.
+"""The paper's samplers: the mean score of one trained network or several.
 
 LearnedSampler   runs its networks, on features that were read before or on a file
 ScoredSampler    looks up what the networks have said of every clip before: `network_scores`

@@ -1,4 +1,4 @@
-"""Which K of the N clips of a video are shown to the classifier. Arrays of scores in, indices out.
+"""Choose K of N clips: random, uniform, dense, top K, oracle.
 
 Every function returns a sorted or ranked array of min(K, N) different clip numbers.
 """

@@ -1,4 +1,4 @@
-"""Samplers without training: rules that are functions of what was read of a video's clips.
+"""Samplers without training: functions of what was read of a video's clips.
 
 The paper's samplers have to beat them. None looks at a label, but for `empirical`, which knows f's
 scores of the training videos. A test bed on which a rule comes near a trained sampler asks for no

@@ -26,7 +26,7 @@ def sample(
     """The K most salient clips of a video.
 
     sampler: a run's name or folder, an exported file, or what `load_trained` made of one (which saves
-    loading it for each video). method: one of `base.sampler_names` but `empirical`; a video without
+    loading it for each video). method: one of `registry.sampler_names` but `empirical`; a video without
     sound is given to the visual sampler instead of one that listens. device: where the networks run
     (see `devices.choose`), unless they are loaded already. threads: 0, one for each core. Raises
     `VideoError` for files that cannot be read, `WorkspaceError` and `CheckpointError` where there is no

@@ -1,1 +1,1 @@
-"""Training f, the samplers and the aggregators."""
+"""Train f, the samplers and the aggregators."""

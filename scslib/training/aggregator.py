@@ -1,4 +1,4 @@
-"""Training the networks that join the features of K clips (models.aggregators)."""
+"""Train the networks that join the features of K clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The batches that samplers learn from: clips with labels for AC, with scores of f for RANK."""
+"""Training batches of samplers: clips with labels (AC) or f's scores (RANK)."""
 
 from __future__ import annotations
 

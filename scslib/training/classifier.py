@@ -1,4 +1,4 @@
-"""Training the clip classifier f on decoded clips."""
+"""Train the clip classifier f on decoded clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which clips of a video f is trained on, and decoding them, in processes without PyTorch.
+"""Choose and decode the clips that f is trained on, without PyTorch.
 
 It and tables take seconds and half a gigabyte; `training.clips` asks for the clips.
 """
@@ -20,7 +20,8 @@ def drawn_clips(path: Path, params: dict) -> Read:
     index, picks = picked(path, params)
     view = params["view"]
     size = short_side(index.info.width, index.info.height, view["short_side"])
-    return read({"clips": decode_clips(index, picks, size=size, frames=view["frames"])}, index, picks)
+    clips = decode_clips(index, picks.tolist(), size=size, frames=view["frames"])
+    return read({"clips": clips}, index, picks)
 
 
 def picked(path: Path, params: dict) -> tuple[ClipIndex, np.ndarray]:

@@ -1,4 +1,4 @@
-"""What f learns from: decoded clips, or the features that its trunk has of them; kept on disk."""
+"""Training clips of f: decoded, or their features by a frozen trunk; kept on disk."""
 
 from __future__ import annotations
 
@@ -96,5 +96,5 @@ def _fitted(index: ClipIndex, picks: np.ndarray, view: dict) -> np.ndarray:
     """The picked clips (n, frames, h, w, 3) as a view, of `specs.view_as_json`, fits them."""
     made = view_from_json(view)
     size = made.read_size(index.info.width, index.info.height)
-    pixels = decode_clips(index, picks, size=size, frames=made.frames)
+    pixels = decode_clips(index, picks.tolist(), size=size, frames=made.frames)
     return made.fit(torch.from_numpy(pixels)).numpy()

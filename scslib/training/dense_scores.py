@@ -1,4 +1,4 @@
-"""The costly classifier f: its scores of some clips, and of every clip (dense)."""
+"""Dense scores: f's answer on every clip of every video."""
 
 from __future__ import annotations
 
@@ -58,9 +58,11 @@ def _dense_scores(path: Path, params: dict) -> Read:
         answer = classify_with_features(network, view, np.stack([pixels for _, pixels in clips]))
         scores.append(answer[0])
         features.append(answer[1].astype(np.float16))
-    arrays = {"probabilities": scores, "features": features}
-    arrays = {name: np.concatenate(parts[1:] or parts) for name, parts in arrays.items()}
-    arrays["clip"] = np.array(numbers, np.int64)
+    arrays: dict[str, np.ndarray] = {
+        "probabilities": np.concatenate(scores[1:] or scores),
+        "features": np.concatenate(features[1:] or features),
+        "clip": np.array(numbers, np.int64),
+    }
     return Read(arrays, len(numbers), expected_clips(index), index.missing, index.note)
 
 

@@ -1,4 +1,4 @@
-"""Training on several devices, one process each, started by torchrun; without it, nothing happens here.
+"""Training on several devices, one process each, started by torchrun.
 
 Every process draws the same batch, takes its own rows of it, and ends the step with the same weights
 as one process that had taken all rows, but for rounding. For P processes with n_p of N rows each:
@@ -62,10 +62,12 @@ def size() -> int:
 
 def once(make: Callable[[], Made]) -> Made:
     """`make()` in the first process, and then in the others, for which its files are there already."""
-    made = make() if rank() == 0 else None
+    first = rank() == 0
+    if first:
+        made = make()
     if size() > 1:
         distributed.barrier()
-    return made if rank() == 0 else make()
+    return made if first else make()
 
 
 def as_the_first(measure: Callable[[], float]) -> float:
@@ -110,18 +112,21 @@ def across(network: nn.Module) -> Iterator[nn.Module]:
     # nn.SyncBatchNorm would be another module, and is for GPUs only
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm)]
     for norm in norms:
-        norm.forward = partial(_normalise, norm)
+        vars(norm)["forward"] = partial(_normalise, norm)
     try:
         yield DistributedDataParallel(network, broadcast_buffers=False)
     finally:
         for norm in norms:
-            del norm.forward
+            del vars(norm)["forward"]
 
 
 def _normalise(norm: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
     """Batch normalisation of x (B, C, ...) in training, by the rows of all processes."""
     if not norm.training:
         return type(norm).forward(norm, x)
+    seen, means, variances = norm.num_batches_tracked, norm.running_mean, norm.running_var
+    if seen is None or means is None or variances is None or norm.momentum is None or not norm.affine:
+        raise ValueError(f"{norm} must have weights, running means and a momentum in several processes")
     shape, dims = [1, -1] + [1] * (x.ndim - 2), [d for d in range(x.ndim) if d != 1]
     var, mean = (own.double() for own in torch.var_mean(x, dims, correction=0))
     rows = mean.new_tensor([x.numel() // x.shape[1]])
@@ -131,8 +136,8 @@ def _normalise(norm: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
     var = (square - mean.square()).to(x.dtype)  # float64 until here: a small difference of large numbers
     mean = mean.to(x.dtype)
     with torch.no_grad():
-        norm.num_batches_tracked += 1
-        norm.running_mean.lerp_(mean, norm.momentum)
-        norm.running_var.lerp_(var * (count / (count - 1)).item(), norm.momentum)
+        seen.add_(1)
+        means.lerp_(mean, norm.momentum)
+        variances.lerp_(var * (count / (count - 1)).item(), norm.momentum)
     scale = norm.weight * (var + norm.eps).rsqrt()
     return x * scale.view(shape) + (norm.bias - mean * scale).view(shape)

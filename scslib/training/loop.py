@@ -1,4 +1,4 @@
-"""One plain training loop for all networks, and the file that it goes on from after a kill.
+"""The training loop of all networks.
 
 It runs where the network lies (see `devices`), in one process or, under torchrun, in several that share
 each batch (see `distributed`).
@@ -6,8 +6,9 @@ each batch (see `distributed`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from tqdm import tqdm
 from scslib.jobs import devices
 from scslib.training import distributed
 from scslib.training.losses import Batch
-from scslib.training.resume import take_up, training_key, write_down
+from scslib.training.resume import Progress, take_up, training_key, write_down
 from scslib.training.schedule import Curve, OneCycle, Plateau, Schedule
 
 LOOK_BATCHES = 8  # of validation clips, the same for every look
@@ -63,36 +64,34 @@ def fit(
     )
     pace = (Plateau if schedule.look_every else OneCycle)(optimizer, schedule)
     parts, digest = {"network": network, "optimizer": optimizer, "pace": pace}, ""
-    state = {"losses": [], "looks": [], "plateau": False, "over": False}
+    state = Progress(losses=[], looks=[], plateau=False, over=False)
     if resume:
         key = training_key(
             network, batch_of, loss_of, title, [asdict(schedule), about], stands_on or {}, loop=fit
         )
         digest, state = key.digest, take_up(resume, key, parts) or state
-    losses, looks = state["losses"], state["looks"]
+    losses = state["losses"]
     remaining = range(len(losses), len(losses) if state["over"] else schedule.steps)
     batches = _batches(batch_of, remaining, device)
-    hidden = None if distributed.rank() == 0 else True
+    look = partial(_look, network, validation, loss_of, device) if validation is not None else None
     network.train()
     with distributed.across(network) as model:
-        for batch in tqdm(
-            batches, total=len(remaining), desc=title, unit="step", disable=hidden, leave=False
-        ):
+        for batch in _with_bar(batches, len(remaining), title):
             losses.append(_step(model, devices.put(batch, device), loss_of, optimizer, device))
             pace.step()
-            if schedule.look_every and len(losses) % schedule.look_every == 0:
-                seen = distributed.as_the_first(lambda: _look(network, validation, loss_of, device))
-                looks.append([len(losses), seen])
-                state["plateau"] = pace.see(seen, network, len(losses))
-            state["over"] = state["plateau"] or len(losses) == schedule.steps
-            if state["over"]:
-                pace.settle(network)
+            _take_note(state, network, pace, schedule, look)
             if resume and (state["over"] or len(losses) % every == 0):
                 write_down(resume, digest, state, {"network": network} if state["over"] else parts)
             if state["over"]:
                 break
     network.eval()
-    return Curve(np.array(losses), np.array(looks).reshape(-1, 2), state["plateau"])
+    return Curve(np.array(losses), np.array(state["looks"]).reshape(-1, 2), state["plateau"])
+
+
+def _with_bar(batches: Iterator[Batch], steps: int, title: str) -> Iterable[Batch]:
+    """The batches with a bar that shows how many have gone by; the first process alone draws it."""
+    hidden = None if distributed.rank() == 0 else True
+    return tqdm(batches, total=steps, desc=title, unit="step", disable=hidden, leave=False)
 
 
 def _step(
@@ -112,6 +111,24 @@ def _step(
     nn.utils.clip_grad_norm_(model.parameters(), 5.0)
     optimizer.step()
     return mean
+
+
+def _take_note(
+    state: Progress,
+    network: nn.Module,
+    pace: Plateau | OneCycle,
+    schedule: Schedule,
+    look: Callable[[], float] | None,
+) -> None:
+    """After a step: look at the validation batches if it is time to, and end the training if it is."""
+    step = len(state["losses"])
+    if isinstance(pace, Plateau) and look is not None and step % schedule.look_every == 0:
+        seen = distributed.as_the_first(look)
+        state["looks"].append([step, seen])
+        state["plateau"] = pace.see(seen, network, step)
+    state["over"] = state["plateau"] or step == schedule.steps
+    if state["over"]:
+        pace.settle(network)
 
 
 def _look(network: nn.Module, validation: Callable, loss_of: Callable, device: torch.device) -> float:

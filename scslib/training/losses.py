@@ -1,4 +1,4 @@
-"""The samplers' objectives: AC is cross-entropy (torch has it), RANK orders pairs of clips (3.1)."""
+"""The losses AC (cross-entropy) and RANK (pairs of clips, sec. 3.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the samplers of a run are trained: the settings, kept beside the checkpoints that they gave."""
+"""The recipe of a run's samplers: all training settings, kept as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file that a training goes on from after a kill, and what it is known by."""
+"""Save a training to a file, and go on from it after a kill."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -18,6 +19,15 @@ from scslib.jobs.keys import OLDER, Key
 from scslib.jobs.shard_files import Shards
 from scslib.models.reading import CheckpointError, read_weights
 from scslib.training import distributed
+
+
+class Progress(TypedDict):
+    """How far a training has come: the loss of each step, [step, validation loss] of each look."""
+
+    losses: list[float]
+    looks: list[list[float]]
+    plateau: bool
+    over: bool
 
 
 def training_key(
@@ -39,7 +49,7 @@ def training_key(
     code = code_of(loop, maker, loss_of, type(network))
     what = [about, next(network.parameters()).device.type]
     stands_on = {"starting weights": weights.hexdigest()} | stands_on
-    return Key(title, _plain_json(what), code, _plain_json(stands_on))
+    return Key(title, _plain_json(what), code, {k: _plain_json(v) for k, v in stands_on.items()})
 
 
 def _plain_json(value: object) -> object:
@@ -51,7 +61,7 @@ def _plain_json(value: object) -> object:
     return json.loads(json.dumps(value, default=plain))
 
 
-def take_up(path: Path, key: Key, parts: dict) -> dict | None:
+def take_up(path: Path, key: Key, parts: dict) -> Progress | None:
     """Put `parts` into the state of the file `path`; returns how far that training has come."""
     about, again = path.with_suffix(".key.json"), ""
     if path.exists():
@@ -62,19 +72,24 @@ def take_up(path: Path, key: Key, parts: dict) -> dict | None:
             for name, part in parts.items():
                 if name in state:  # a complete training has the network only
                     part.load_state_dict(state[name])
-            return {name: state[name] for name in ("losses", "looks", "plateau", "over")}
+            return Progress(
+                losses=state["losses"],
+                looks=state["looks"],
+                plateau=state["plateau"],
+                over=state["over"],
+            )
         again = key.why_again([about]) or ("its settings changed" if about.is_file() else OLDER)
     if distributed.rank() == 0:
         key.write(about, again=again)
     return None
 
 
-def write_down(path: Path, key: str, state: dict, parts: dict) -> None:
+def write_down(path: Path, key: str, state: Progress, parts: dict) -> None:
     if distributed.rank() > 0:
         return
     states = {name: _on_cpu(part.state_dict()) for name, part in parts.items()}
     with replacing(path) as temporary:
-        torch.save({"key": key} | state | states, temporary)
+        torch.save({"key": key, **state, **states}, temporary)
 
 
 def _on_cpu(value: object) -> object:

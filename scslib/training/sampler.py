@@ -1,4 +1,4 @@
-"""Training the clip samplers with AC and RANK (paper, sec. 3.1)."""
+"""Train clip samplers with AC and RANK (paper, sec. 3.1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from scslib.jobs.shard_files import Shards
 from scslib.models import specs
-from scslib.models.samplers import SamplerNetwork, joint_network
+from scslib.models.samplers import PretrainedTrunk, SamplerNetwork, joint_network
 from scslib.training import distributed
 from scslib.training.batches import AcBatches, RankBatches
 from scslib.training.loop import fit
@@ -158,7 +158,9 @@ def train_sampler(
         specs.parse(trunk).name if trunk else "",
     )
     if trunk:
-        network.trunks["iframes"].start_from(trunk).requires_grad_(not recipe.frozen)
+        pretrained = network.trunks["iframes"]
+        assert isinstance(pretrained, PretrainedTrunk)
+        pretrained.start_from(trunk).requires_grad_(not recipe.frozen)
     network = network.to(device)
     learn = partial(_learn, features, lessons, recipe, seed=seed, resume=resume, every=every)
     networks, curves = {}, {}
@@ -209,6 +211,8 @@ def _learn(
     """Train a network as the recipe says; without validation videos, for all its steps."""
     kept = resume and resume.with_name(f"{resume.name}-{objective}.pt")
     schedule = recipe.ac if objective == "ac" else recipe.rank
+    if schedule is None:
+        raise ValueError(f"recipe ({objective}) must have a schedule, to train with")
     if not (lessons.validation_labels if objective == "ac" else lessons.validation_targets):
         schedule = replace(schedule, look_every=0)
     if objective == "ac":

@@ -1,4 +1,4 @@
-"""How long a network learns, and at which rate: a fixed number of steps, or until a plateau."""
+"""Training schedules: a fixed number of steps, or until a plateau."""
 
 from __future__ import annotations
 
@@ -92,7 +92,8 @@ class Plateau:
             optimizer, factor=0.25, patience=schedule.patience - 1, threshold=0.0
         )
         self._least = schedule.lr * 0.25 ** (DROPS - 0.5)
-        self._first, self._lowest, self._weights = schedule.least, np.inf, {}
+        self._first, self._lowest = schedule.least, np.inf
+        self._weights: dict[str, torch.Tensor] = {}
 
     def step(self) -> None:
         pass

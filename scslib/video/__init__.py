@@ -1,1 +1,1 @@
-"""Floor 1: files and frames. Knows nothing of labels, networks or datasets."""
+"""Video files: clips, frames, compressed features, sound, cutting."""

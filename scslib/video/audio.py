@@ -1,4 +1,4 @@
-"""The sound of each clip as a log-mel picture (paper, sec. 3.3).
+"""Log-mel spectrogram of the sound around each clip (paper, sec. 3.3).
 
 The window is centred on the clip and twice as long, cut into 200 time steps of 40 mel bands. The
 front end is the same group's public one: 16 kHz mono, 16 ms Hann window, 40 log-mel bins. The hop
@@ -19,7 +19,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from scslib.video.clips import Clip
-from scslib.video.container import VideoError, audio_stream, decoded, open_video, packets
+from scslib.video.container import (
+    VideoError,
+    audio_stream,
+    decoded_sound,
+    open_video,
+    packets,
+    tick_of,
+)
 from scslib.video.stamps import Join
 
 SAMPLE_RATE = 16_000  # Hz
@@ -64,7 +71,7 @@ def iter_logmel(
             while more and end < first + length:
                 chunk = next(chunks, None)
                 more = chunk is not None
-                if more:
+                if chunk is not None:
                     held.append(chunk)
                     end, holds = chunk[0] + len(chunk[1]), holds + len(chunk[1])
                     if holds > 2 * MOST_HELD:
@@ -142,8 +149,8 @@ def _samples(
     if stream is None:
         return
     if start_s > LEAD_S and not joins:
-        container.seek(int((start_s - LEAD_S) / stream.time_base), stream=stream)
-    frames = _going_on(container, stream, joins) if joins else decoded(container, stream)
+        container.seek(int((start_s - LEAD_S) / tick_of(stream)), stream=stream)
+    frames = _going_on(container, stream, joins) if joins else decoded_sound(container, stream)
     resampler, end = av.AudioResampler(format="flt", layout=layout, rate=rate), None
     for frame in itertools.chain(frames, [None]):  # None flushes
         if frame is not None and frame.sample_rate < LOWEST_RATE:
@@ -158,7 +165,7 @@ def _samples(
             resampler = av.AudioResampler(format="flt", layout=layout, rate=rate)
             resampled += resampler.resample(frame)
         for out in resampled:
-            seconds = float(out.pts * out.time_base) if out.pts is not None else 0.0
+            seconds = float(out.pts * out.time_base) if out.pts is not None and out.time_base else 0.0
             samples = out.to_ndarray()[0]
             samples = samples if layout == "mono" else samples.reshape(-1, 2)
             position = round(seconds * rate)
@@ -187,7 +194,7 @@ def _going_on(
             last = now
         with contextlib.suppress(av.FFmpegError):
             for frame in packet.decode():
-                if part and frame.pts is not None:
+                if part and frame.pts is not None and frame.time_base is not None:
                     frame.pts += round(joins[part - 1].shift_s / frame.time_base)
                 yield frame
 

@@ -1,4 +1,4 @@
-"""The clips of a video: which frames make which, and when, from the packets alone.
+"""Index a video's clips from its packets, without decoding.
 
 No frame of an ordinary file is decoded for it (`stamps` says which are not). The index is the table by
 which everything else finds frames and clips.
@@ -22,6 +22,7 @@ from scslib.video.container import (
     check_rate,
     declared_duration,
     open_video,
+    tick_of,
     video_stream,
 )
 from scslib.video.layout import Layout, clips_in, lay_out, pace_of
@@ -35,7 +36,7 @@ SAID = 3  # places that a note names
 class Clip(NamedTuple):
     """A run of consecutive frames: the half-open interval [start_s, end_s) of presentation time."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides `tuple.index`, which nobody wants of a clip
     start_s: float
     end_s: float
 
@@ -135,8 +136,8 @@ class ClipIndex:
             said.append(f"the clock goes back at {', '.join(at[:SAID])}{more}; times go on from there")
         pauses = [f"{start:.2f} to {end:.2f} s" for start, end in self.layout.pauses[:SAID]]
         if pauses:
-            more = len(self.layout.pauses) - len(pauses)
-            said.append("a pause from " + ", ".join(pauses) + (f" and {more} more" if more else ""))
+            others = len(self.layout.pauses) - len(pauses)
+            said.append("a pause from " + ", ".join(pauses) + (f" and {others} more" if others else ""))
         return "; ".join(said)
 
     def positions_at(self, stamp: int) -> set[int]:
@@ -202,7 +203,8 @@ def index_clips(
         stream, first = video_stream(container), FirstFrame()
         table = frame_table(container, stream, first)
         info = declared_info(container, stream, first.frame)
-        seconds = table.pts * float(stream.time_base)
+        tick = float(tick_of(stream))
+        seconds = table.pts * tick
         pace = pace_of(seconds, info.frame_rate)
         check_rate(container.name, pace.rate)
         layout = lay_out(pace, clip_len, clip_stride, frame_rate, heard=info.has_audio)
@@ -210,7 +212,7 @@ def index_clips(
             raise VideoError(f"{container.name}: no clip can be read, {', '.join(layout.left_out)}")
         return ClipIndex(
             path=Path(container.name),
-            time_base=float(stream.time_base),
+            time_base=tick,
             frame_s=pace.frame_s,
             declared=_declared(container, stream, table),
             info=replace(info, frame_rate=pace.rate, duration_s=pace.end_s - float(seconds[0])),
@@ -230,7 +232,7 @@ def _declared(container: av.container.InputContainer, stream: av.VideoStream, ta
     where the file is there to its end.
     """
     promised_s, exact = declared_duration(container, stream)
-    found_s = float(max(table.end - table.pts[0], table.end) * stream.time_base)
+    found_s = float(max(table.end - table.pts[0], table.end) * tick_of(stream))
     slack = 1.02 if exact else 1.15
     enough = found_s <= 0 or promised_s <= slack * found_s + 2 * found_s / len(table.pts)
     if enough or table.found > len(table.pts) or (not exact and is_whole(container, promised_s)):

@@ -1,4 +1,4 @@
-"""What a frame's numbers mean as colours: which matrix leads from Y, Cb, Cr to R, G, B.
+"""Colour matrices: from Y, Cb, Cr to R, G, B.
 
 Only the matrix and the range are undone, as FFmpeg itself does. High dynamic range (HLG, PQ) and wide
 gamuts (BT.2020) stay in R, G, B as they are: such frames look flat and pale on an ordinary screen, and

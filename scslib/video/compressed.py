@@ -1,4 +1,4 @@
-"""The compressed stream as features: I-frames, motion displacement, RGB residuals (paper, sec. 3.2).
+"""Compressed-domain features: I-frames, motion displacement, RGB residuals (paper, sec. 3.2).
 
 A P-frame is stored as "take these blocks of an earlier picture, move them, add a small correction".
 The decoder tells us the moves for nothing; the correction is the difference between the picture and
@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import av
@@ -55,6 +55,8 @@ from scslib.video.vectors import EXPORTED, estimate, vectors
 
 INTRA = (int(PictureType.I), int(PictureType.SI))
 BIDIRECTIONAL = (int(PictureType.B), int(PictureType.BI))
+
+Looked = tuple[tuple[np.ndarray, ...], np.ndarray]  # a frame's planes, and their sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,17 +106,44 @@ def iter_compressed(
     keyframes are decoded; of each clip the features of about `pictures` P-frames at equal
     distances are computed (0: of all).
     """
-    info = index.info
     wanted = range(len(index)) if clips is None else clips
     if not len(wanted):
         return
+    done = yield from _read(
+        index,
+        wanted,
+        accumulate=accumulate,
+        iframe_size=iframe_size,
+        motion=motion,
+        residuals=residuals,
+        pictures=pictures,
+    )
+    if not motion:  # broken off, or keyframes that are none to the decoder
+        for clip in iter_compressed(index, wanted[done:], iframe_size=iframe_size, residuals=False):
+            still, none = np.zeros_like(clip.motion), np.zeros_like(clip.predicted)
+            yield replace(clip, motion=still, predicted=none)
+
+
+def _read(
+    index: ClipIndex,
+    wanted: Sequence[int],
+    *,
+    accumulate: bool,
+    iframe_size: tuple[int, int] | None,
+    motion: bool,
+    residuals: bool,
+    pictures: int,
+) -> Generator[CompressedClip, None, int]:
+    """What the stream gives of the clips `wanted`, before it breaks off; returns how many are done."""
+    info = index.info
     runs = [index.frames(clip) for clip in wanted]
     with open_video(index.path) as container:
         stream = video_stream(container)
         exported = stream.codec_context.name in EXPORTED or not motion or bool(index.key.all())
         stream.codec_context.options |= _options(index, exported, motion, residuals)
         needed = runs if motion else _keyframes(index, runs)
-        due, lost = _due(index, runs, pictures), set()
+        due = _due(index, runs, pictures)
+        lost: set[int] = set()
         through = iter if exported else estimate
         frames = visit(index, container, stream, needed, through=through, lost=lost)
         tracer = _Tracer(accumulate, motion and residuals, estimated=not exported)
@@ -143,16 +172,13 @@ def iter_compressed(
                     yield _clip(index, wanted[done], runs[done], iframes, rows, shape, info.display)
                 done += 1
                 if done == len(wanted):
-                    return
+                    return done
                 _forget(runs[done][0], iframes, rows)
         if motion and position >= needed[done][0] and lost.isdisjoint(runs[done]):
             # only frames without features were to come, or it is broken off inside
             yield _clip(index, wanted[done], runs[done], iframes, rows, shape, info.display)
-            return
-    if not motion:  # broken off, or keyframes that are none to the decoder
-        for clip in iter_compressed(index, wanted[done:], iframe_size=iframe_size, residuals=False):
-            none = {"motion": np.zeros_like(clip.motion), "predicted": np.zeros_like(clip.predicted)}
-            yield replace(clip, **none)
+            return done + 1
+    return done
 
 
 def _keyframes(index: ClipIndex, runs: Sequence[range]) -> list[range]:
@@ -168,7 +194,7 @@ def _due(index: ClipIndex, runs: Sequence[range], pictures: int) -> deque[tuple[
 
     The second is the end of the clip, so that what is read of one does not depend on that before it.
     """
-    chosen = set()
+    chosen: set[tuple[int, int]] = set()
     for run in runs:
         at = [p for p in run if not (pictures and index.key[p])] or list(run)
         if pictures and len(at) > pictures:
@@ -224,9 +250,9 @@ class _Tracer:
 
     def __init__(self, accumulate: bool, residuals: bool, *, estimated: bool):
         self.accumulate, self.residuals, self.estimated = accumulate, residuals, estimated
-        self.position = -1  # of the reference; -1: there is none
+        self.position = -1  # of the reference
         self.reference: av.VideoFrame | None = None
-        self.looked: tuple | None = None  # its planes and sums, once somebody asked for them
+        self.looked: Looked | None = None  # its planes and sums, once somebody asked for them
         self.source: np.ndarray | None = None  # (H, W, 2): where each pixel was in the I-frame
 
     def is_intra(self, frame: av.VideoFrame) -> bool:
@@ -236,7 +262,7 @@ class _Tracer:
         """(motion, residual) of a P-frame; None for I- and B-frames, without a reference, unwanted."""
         if not self.estimated and frame.pict_type in BIDIRECTIONAL:
             return None
-        if self.position < 0 or intra or not (wanted or self.accumulate):
+        if self.reference is None or intra or not (wanted or self.accumulate):
             self._refer_to(position, frame, None)
             self.source = None
             return None
@@ -253,23 +279,22 @@ class _Tracer:
             self.source = trace_back(self.source, cells)
             if not wanted:
                 return None
-            now, anchor = (planes_420(frame), self.looked[0]) if self.residuals else ((), ())
+            now, anchor = (planes_420(frame), self.looked[0]) if self.looked else ((), ())
             traced_means(now, anchor, self.source, matrix_of(frame), motion, residual)
             return motion, residual
         block_motion(cells, position - self.position, motion)
         looked = None
-        if self.residuals:
+        if self.looked:
             looked, (planes, sums) = _look(frame, grid), self.looked
             size = height, width
             block_residual(looked[1], sums, planes, *size, cells, matrix_of(frame), residual)
         self._refer_to(position, frame, looked)
         return motion, residual
 
-    def _refer_to(self, position: int, frame: av.VideoFrame, looked: tuple | None) -> None:
+    def _refer_to(self, position: int, frame: av.VideoFrame, looked: Looked | None) -> None:
         self.position, self.reference, self.looked = position, frame, looked
 
 
-def _look(frame: av.VideoFrame, grid: tuple[int, int]) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """A frame's planes, and their sums."""
+def _look(frame: av.VideoFrame, grid: tuple[int, int]) -> Looked:
     planes = planes_420(frame)
     return planes, block_sums(planes, *grid)

@@ -1,4 +1,4 @@
-"""Opening a video file safely, and what its header says of the streams.
+"""Open a video file safely, and find its streams.
 
 Every file that the kit reads is opened by `open_video`. Files come from users, so the container
 formats are a whitelist, the only protocol is `file`, and a path is always made absolute: a text file
@@ -12,8 +12,10 @@ import itertools
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar, cast
 
 import av
 import av.logging
@@ -35,6 +37,8 @@ MOST_PIXELS = 8192 * 8192  # of a picture, as it is stored and as it is shown
 MOST_FRAMES = 24 * 3600 * 120  # of a file: a day at 120 a second
 MOST_RATE = 1000  # frames a second
 LIMITED = {"max_pixels": str(MOST_PIXELS)}  # for decoders, also where a stream changes its size
+
+StreamT = TypeVar("StreamT", bound=av.stream.Stream)
 
 
 class VideoError(FileError):
@@ -63,7 +67,7 @@ def open_video(path: str | Path) -> Iterator[av.container.InputContainer]:
 
 def _why(path: Path, error: av.FFmpegError) -> str:
     """Why libav does not read a file, and what to do where it is another container's fault only."""
-    _, name, words = error.log or (0, "", "")
+    _, name, words = error.log or (0, "", "")  # type: ignore[misc]  # PyAV declares another tuple
     if name == "swscaler" and (kind := re.search(r"csp:(\w+)", words)):
         return f"its colours are stored as {kind[1]}, from which libswscale knows no way to RGB"
     if not words.startswith("Format not on whitelist"):
@@ -156,18 +160,40 @@ def audio_stream(container: av.container.InputContainer) -> av.AudioStream | Non
     return known[0] if known else None
 
 
-def packets(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.Packet]:
-    """The packets of a stream, and at last an empty one."""
+def tick_of(stream: av.stream.Stream) -> Fraction:
+    """Seconds that a tick of the stream's times lasts."""
+    if stream.time_base is None:
+        raise VideoError(f"{stream.container.name}: a stream does not say what its times count")
+    return stream.time_base
+
+
+def packets(
+    container: av.container.InputContainer, stream: StreamT | Sequence[StreamT]
+) -> Iterator[av.Packet[StreamT]]:
+    """The packets of a stream, or of several, and at last an empty one."""
     try:
-        yield from container.demux(stream)
+        yield from cast("Iterator[av.Packet[StreamT]]", container.demux(stream))
     except IndexError:  # PyAV, after the last packet of a file in which another stream began later
         return
 
 
 def decoded(
-    container: av.container.InputContainer, stream: av.stream.Stream, lost: set[int] | None = None
-) -> Iterator[av.VideoFrame | av.AudioFrame]:
+    container: av.container.InputContainer, stream: av.VideoStream, lost: set[int] | None = None
+) -> Iterator[av.VideoFrame]:
     """Decode to the end, over errors; the stamps of packets that are damaged go into `lost`."""
+    return _decoded(container, stream, lost)
+
+
+def decoded_sound(
+    container: av.container.InputContainer, stream: av.AudioStream
+) -> Iterator[av.AudioFrame]:
+    """The same for sound."""
+    return _decoded(container, stream, None)
+
+
+def _decoded(
+    container: av.container.InputContainer, stream: av.stream.Stream, lost: set[int] | None
+) -> Iterator:
     for packet, *following in _with_next_two(packets(container, stream)):
         if lost is not None and _lacks_a_part(packet, following):
             lost.add(packet.pts)
@@ -199,8 +225,8 @@ def _lacks_a_part(packet: av.Packet, following: list[av.Packet | None]) -> bool:
     """
     if not packet.is_corrupt or packet.pts is None:
         return False
-    stamps = [other.dts if other is not None else None for other in following]
-    return None not in stamps and (packet.dts is None or min(stamps) > packet.dts)
+    stamps = [other.dts for other in following if other is not None and other.dts is not None]
+    return len(stamps) == len(following) and (packet.dts is None or min(stamps) > packet.dts)
 
 
 def declared_duration(
@@ -209,7 +235,7 @@ def declared_duration(
     """Seconds that the header promises, and whether of the pictures alone (else of sound, too)."""
     if stream.duration is not None:
         exact = bool({"mp4", "avi"} & set(container.format.name.split(",")))
-        return float(stream.duration * stream.time_base), exact
+        return float(stream.duration * tick_of(stream)), exact
     seconds = (container.duration or 0) / av.time_base
     if "matroska" in container.format.name:  # says when it ends
         seconds -= (container.start_time or 0) / av.time_base

@@ -1,4 +1,4 @@
-"""How a stored picture is shown: turned, mirrored, with pixels that need not be square.
+"""Rotation, mirroring and pixel shape: how a stored frame is shown.
 
 A camera stores pictures as its sensor lies and writes a matrix beside them, in the container or in the
 stream's own messages (H.264, HEVC); broadcasts store pictures narrower than they are shown. All that
@@ -81,7 +81,7 @@ def display_of(stream: av.VideoStream, frame: av.VideoFrame | None) -> Display:
 def _matrix(frame: av.VideoFrame) -> np.ndarray:
     """(2, 2): what a stored step is as shown, by the frame's side data; zero where it has none."""
     # not frame.side_data: see `vectors.vectors`
-    data = SideDataContainer(frame).get("DISPLAYMATRIX")
+    data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # the stub is wrong
     if data is None:
         return np.zeros((2, 2))
     return np.frombuffer(data, np.int32)[:9].reshape(3, 3)[:2, :2].T.astype(float)

@@ -1,4 +1,4 @@
-"""Decoding pictures for the clip classifier: every clip (dense), or only the K chosen (by seeking)."""
+"""Decode clips for the classifier: all of them, or K by seeking."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def decode_clips(
 def short_side(width: int, height: int, pixels: int) -> tuple[int, int]:
     """(H, W) of a picture scaled so that its short side has `pixels` pixels, both even."""
     scale = pixels / min(width, height)
-    return tuple(max(2, round(side * scale / 2) * 2) for side in (height, width))
+    height, width = (max(2, round(side * scale / 2) * 2) for side in (height, width))
+    return height, width
 
 
 def spread(shown: int, frames: int) -> list[int]:
@@ -91,7 +92,8 @@ def _decode(
         stream = video_stream(container)
         to_rgb = RgbConverter(index.info.display, size)
         visited = visit(index, container, stream, map(index.frames, wanted), lost=lost)
-        kept: dict[int, np.ndarray | None] = {}  # None: not shown
+        kept: dict[int, np.ndarray] = {}
+        not_shown = np.zeros(0, np.uint8)  # in the place of its picture
         reached = -1  # position of the last frame that was decoded
         for clip in wanted:
             run = index.frames(clip)
@@ -99,7 +101,8 @@ def _decode(
             while reached < run[-1]:
                 reached, frame = next(visited, (len(index.pts), None))
                 if frame is not None and reached >= run[0]:
-                    kept[reached] = to_rgb(frame) if reached in needed or not index.timed else None
+                    seen = reached in needed or not index.timed
+                    kept[reached] = to_rgb(frame) if seen else not_shown
             if all(p in kept for p in run) and lost.isdisjoint(run):
                 yield clip, np.stack([kept[p] for p in shown[clip]])
             elif kept and not index.timed:  # counted: some of its packets may hold no picture
@@ -197,6 +200,12 @@ class RgbConverter:
         self.scaler = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        how = {"interpolation": Interpolation.BILINEAR, "src_colorspace": colour.read_as(frame)}
-        picture = self.scaler.reformat(frame, self.width, self.height, "rgb24", **how)
+        picture = self.scaler.reformat(
+            frame,
+            self.width,
+            self.height,
+            "rgb24",
+            src_colorspace=colour.read_as(frame),
+            interpolation=Interpolation.BILINEAR,
+        )
         return self.display.turn(picture.to_ndarray())

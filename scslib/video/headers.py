@@ -1,4 +1,4 @@
-"""The bytes of a keyframe that say how large its picture is, so that a change shows without decoding."""
+"""Parse the frame size from a keyframe's header."""
 
 from __future__ import annotations
 

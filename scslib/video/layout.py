@@ -1,4 +1,4 @@
-"""Which frames make which clip, when each clip is, and which are left out because their times cannot be.
+"""Lay out clips over frames and times; leave out those whose times are broken.
 
 Clips are counted in frames. Where a rate is wanted and the video's own one is not constant they are made
 by time, so that each lasts equally long. A clip that is left out costs no other: those that remain are

@@ -1,4 +1,4 @@
-"""What a video file declares: sizes, rate, duration, codecs; nothing is decoded but a first picture."""
+"""Probe a file: sizes, frame rate, duration, codecs."""
 
 from __future__ import annotations
 

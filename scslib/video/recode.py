@@ -1,4 +1,4 @@
-"""Parts of a file as a file of their own: cut out, joined, or the whole encoded with another setting.
+"""Cut, join and encode parts of a video file.
 
 Pictures come out upright, with square pixels and at their own times (a variable frame rate stays one);
 sound, if there is any, at 48 kHz in stereo and cut to the sample. Nothing is held but one moment.
@@ -21,7 +21,7 @@ from scslib.jobs.files import replacing
 from scslib.video import colour
 from scslib.video.audio import iter_samples
 from scslib.video.clips import ClipIndex, index_clips
-from scslib.video.container import VideoError, decoded, open_video, packets, video_stream
+from scslib.video.container import VideoError, decoded, open_video, packets, tick_of, video_stream
 from scslib.video.frames import RgbConverter, short_side, visit
 from scslib.video.write import Encoding, add_pictures, writing
 
@@ -31,6 +31,7 @@ PLAYABLE = {"movflags": "+faststart"}  # a player need not have the end to begin
 COPIED = {"h264", "hevc", "mpeg4", "vp9", "av1"}  # an MP4 file carries them as they are
 
 Span = tuple[float, float]  # seconds of presentation time, half-open
+Track = Iterator[av.Packet | None]  # the packets of a stream; before them None, when it is set up
 
 
 @dataclass(frozen=True)
@@ -124,19 +125,17 @@ def _frames(index: ClipIndex, span: Span) -> range:
     return range(int(first), int(end))
 
 
-def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output) -> Iterator[av.Packet]:
+def _encoded(index: ClipIndex, spans: Sequence[Span], setting: Recoding, output) -> Track:
     """The packets of the pictures of all spans, one after the other."""
     info, time = index.info, index.pts * index.time_base
     height, width = short_side(
         info.width, info.height, setting.short_side or min(info.width, info.height)
     )
-    rate = max(
-        1, Fraction(1 / index.frame_s).limit_denominator(1001)
-    )  # the last frame's; all have times
-    how = Encoding(width, height, rate, setting.gop, setting.codec, setting.quality)
+    rate = Fraction(1 / index.frame_s).limit_denominator(1001)  # the last frame's; all have times
+    how = Encoding(width, height, max(Fraction(1), rate), setting.gop, setting.codec, setting.quality)
     stream = add_pictures(output, how)
     stream.codec_context.time_base = TICK
-    yield  # the output knows its stream now
+    yield None  # the output knows its stream now
     to_rgb, offset, last = RgbConverter(info.display, (height, width)), 0.0, -1
     for span in spans:
         run = _frames(index, span)
@@ -167,7 +166,7 @@ def _can_copy(index: ClipIndex, span: Span) -> bool:
     return bool(whole and index.key[run[0]] and (np.diff(index.pts[run.start : run.stop]) > 0).all())
 
 
-def _copied(index: ClipIndex, span: Span, source, output) -> Iterator[av.Packet]:
+def _copied(index: ClipIndex, span: Span, source, output) -> Track:
     """The packets of the pictures of a span, all of each frame: fields may have one each."""
     run, stream = _frames(index, span), video_stream(source)
     first, end = int(index.pts[run[0]]), math.inf
@@ -175,7 +174,7 @@ def _copied(index: ClipIndex, span: Span, source, output) -> Iterator[av.Packet]
         end = int(index.pts[run.stop])
     zero = min(first, round(span[0] / index.time_base))  # the sound begins there, too
     copy = output.add_stream_from_template(stream)
-    yield
+    yield None
     source.seek(first, stream=stream)
     for packet in packets(source, stream):
         stamp = packet.pts if packet.pts is not None else packet.dts
@@ -188,14 +187,14 @@ def _copied(index: ClipIndex, span: Span, source, output) -> Iterator[av.Packet]
         yield packet
 
 
-def _sound(index: ClipIndex, spans: Sequence[Span], kbits: int, output) -> Iterator[av.Packet]:
+def _sound(index: ClipIndex, spans: Sequence[Span], kbits: int, output) -> Track:
     """The packets of the sound of all spans; none where the file has no sound."""
     if not index.info.has_audio:
-        yield
+        yield None
         return
     stream = output.add_stream("aac", rate=SOUND_RATE, layout="stereo")
     stream.bit_rate = 1000 * kbits
-    yield
+    yield None
     position = 0
     for samples in (piece for span in spans for piece in _samples(index, span)):
         packed = np.ascontiguousarray(samples, np.float32).reshape(1, -1)
@@ -209,8 +208,10 @@ def _sound(index: ClipIndex, spans: Sequence[Span], kbits: int, output) -> Itera
 def _samples(index: ClipIndex, span: Span) -> Iterator[np.ndarray]:
     """(n, 2) float32 that fill the span without a gap: silence where the file has no sound."""
     reached, end = (round(second * SOUND_RATE) for second in span)
-    how = {"rate": SOUND_RATE, "layout": "stereo", "joins": index.joins}
-    for position, samples in iter_samples(index.path, max(0.0, span[0]), **how):
+    heard = iter_samples(
+        index.path, max(0.0, span[0]), rate=SOUND_RATE, layout="stereo", joins=index.joins
+    )
+    for position, samples in heard:
         if position + len(samples) <= reached:
             continue
         if position >= end:
@@ -231,8 +232,8 @@ def _silence(count: int) -> Iterator[np.ndarray]:
         yield np.zeros((min(SOUND_RATE, count - start), 2), np.float32)
 
 
-def _mux(output, *tracks: Iterator[av.Packet]) -> None:
-    """Write the packets of the tracks in the order of their time. Each gives None when it is set up."""
+def _mux(output, *tracks: Track) -> None:
+    """Write the packets of the tracks in the order of their time."""
     for track in tracks:
         next(track)
     ordered: Iterable = heapq.merge(*tracks, key=lambda packet: packet.dts * packet.time_base)
@@ -248,21 +249,26 @@ def lengthened(source: Path, seconds: float) -> Path:
     the same length, as in 64 s at 30 frames a second and 16 kHz, its features repeat too.
     """
     target = source.with_name(f"{source.stem}-{seconds:g}s{source.suffix}")
-    seconds = Fraction(seconds).limit_denominator(1000)
+    wanted = Fraction(seconds).limit_denominator(1000)
     with writing(target, options={"fflags": "+bitexact"}) as out:
-        offset, streams = Fraction(0), {}
-        while offset < seconds:
+        offset = Fraction(0)
+        streams: dict[int, av.stream.Stream] = {}
+        while offset < wanted:
             with open_video(source) as container:
                 video = video_stream(container)
-                period = video.duration * video.time_base
+                if video.duration is None:
+                    raise VideoError(f"{source}: does not say how long its pictures last")
+                period = video.duration * tick_of(video)
                 if not streams:
                     streams = {s.index: out.add_stream_from_template(s) for s in container.streams}
                 for packet in container.demux():
                     if packet.dts is None:
                         continue  # the end of a stream
+                    if packet.pts is None:
+                        raise VideoError(f"{source}: not all packets say when they are shown")
                     start = packet.pts * packet.time_base
                     leading = offset and start < 0  # what the sound's encoder puts before it
-                    if leading or start >= period or offset + start >= seconds:
+                    if leading or start >= period or offset + start >= wanted:
                         continue
                     packet.pts += round(offset / packet.time_base)
                     packet.dts += round(offset / packet.time_base)

@@ -1,4 +1,4 @@
-"""What motion does not explain: the difference between a picture and its moved reference.
+"""RGB residuals: a frame less its motion-compensated reference.
 
 All on the decoder's own planes Y, Cb, Cr: a residual is a difference, so the conversion of its mean to
 RGB is the mean of its conversion, and no frame needs to be converted as a whole.
@@ -30,10 +30,7 @@ def planes_420(frame: av.VideoFrame) -> tuple[np.ndarray, ...]:
     planes = frame.planes
     if frame.format.name not in ("yuv420p", "yuvj420p") or planes[0].line_size < 0:
         planes = frame.reformat(format="yuv420p").planes
-    y, cb, cr = planes
-    y = np.frombuffer(y, np.uint8).reshape(-1, y.line_size)
-    cb = np.frombuffer(cb, np.uint8).reshape(-1, cb.line_size)
-    cr = np.frombuffer(cr, np.uint8).reshape(-1, cr.line_size)
+    y, cb, cr = (np.frombuffer(memoryview(p), np.uint8).reshape(-1, p.line_size) for p in planes)
     if frame.height < BLOCK or frame.width < BLOCK:
         height, width = frame.height, frame.width
         half = (height + 1) // 2, (width + 1) // 2

@@ -1,4 +1,4 @@
-"""The frames of a stream with times that go on: the packets' stamps are checked, not believed.
+"""Check and repair the time stamps of a stream's frames.
 
 An ordinary file is only demultiplexed: a packet is a frame, its stamp the time. What is not ordinary:
 
@@ -26,6 +26,7 @@ from scslib.video.container import (
     decoded,
     open_video,
     packets,
+    tick_of,
     video_stream,
 )
 from scslib.video.headers import size_header
@@ -97,7 +98,9 @@ def _packet_rows(
     container: av.container.InputContainer, stream: av.VideoStream, first: FirstFrame
 ) -> tuple[list[StampRow], bool, set[bytes]]:
     """A row for each packet with a picture, whether stamps are missing, and the sizes' headers."""
-    rows, headers, begun, without, byte = [], set(), False, False, 0
+    rows: list[StampRow] = []
+    headers: set[bytes] = set()
+    begun, without, byte = False, False, 0
     codec, stamped = stream.codec_context.name, container.format.name != "avi"
     for packet in packets(container, stream):
         if first.looking:
@@ -127,10 +130,16 @@ def _without_leading(rows: list[StampRow], first: FirstFrame) -> list[StampRow]:
     if begins is None or first.frame is None or first.frame.pts is None:
         return rows
     shown = min(begins, first.frame.pts)
-    if min(row.stamp for row in rows) >= shown:
+    stamps = _stamps(rows)
+    if min(stamps) >= shown:
         return rows
-    part = _parts_of(rows)
-    return [row for row, number in zip(rows, part, strict=True) if row.stamp >= shown or number]
+    each = zip(rows, stamps, _parts_of(rows), strict=True)
+    return [row for row, stamp, part in each if stamp >= shown or part]
+
+
+def _stamps(rows: list[StampRow]) -> list[int]:
+    """The stamps of rows that all have one."""
+    return [row.stamp for row in rows if row.stamp is not None]
 
 
 def _check_count(name: str, rows: list) -> None:
@@ -140,8 +149,8 @@ def _check_count(name: str, rows: list) -> None:
 
 def _twice_as_many(container, stream: av.VideoStream, rows: list[StampRow]) -> bool:
     """Whether packets follow each other about twice as fast as the declared frames."""
-    apart = _typical(np.sort([row.stamp for row in rows]))
-    return 1.8 < 1 / max(1e-9, apart * float(stream.time_base) * declared_rate(stream)) < 2.2
+    apart = _typical(np.sort(_stamps(rows)))
+    return 1.8 < 1 / max(1e-9, apart * float(tick_of(stream)) * declared_rate(stream)) < 2.2
 
 
 def _decoded_rows(path: str, packet_rows: list[StampRow]) -> list[StampRow]:
@@ -162,13 +171,13 @@ def _decoded_rows(path: str, packet_rows: list[StampRow]) -> list[StampRow]:
         return _stamped(rows, packet_rows)
     packet_rows = [row for row in packet_rows if row.stamp is not None]
     parts, theirs = _parts_of(rows), _parts_of(packet_rows)
-    stamps = np.array([row.stamp for row in rows])
+    stamps = np.array(_stamps(rows))
     size, key, byte = np.zeros(len(rows), int), np.zeros(len(rows), bool), np.zeros(len(rows), int)
-    for number, packet in zip(theirs, packet_rows, strict=True):
+    for number, packet, stamp in zip(theirs, packet_rows, _stamps(packet_rows), strict=True):
         begin, end = np.searchsorted(parts, [number, number + 1])
         if begin == end:  # none of this part could be decoded
             continue
-        at = max(begin, begin + int(np.searchsorted(stamps[begin:end], packet.stamp, side="right")) - 1)
+        at = max(begin, begin + int(np.searchsorted(stamps[begin:end], stamp, side="right")) - 1)
         size[at] += packet.size
         key[at] |= packet.key
         byte[at] = byte[at] or packet.byte
@@ -244,17 +253,17 @@ def _table(rows: list[StampRow], stream: av.VideoStream) -> FrameTable:
     part = _parts_of(rows)
     order = np.lexsort((stamps, part))
     begins = np.searchsorted(part, np.arange(part[-1] + 1)).tolist()
-    sorted_stamps, apart = stamps[order], _typical(stamps[order])
+    sorted_stamps, apart, tick = stamps[order], _typical(stamps[order]), tick_of(stream)
     pts, joins = sorted_stamps.copy(), []
     for begin, end in itertools.pairwise([*begins[1:], len(rows)]):
         shift = int(pts[begin - 1]) + apart - int(sorted_stamps[begin])
         pts[begin:end] += shift
-        joins.append(Join(int(byte[begin:end].min()), float(shift * stream.time_base)))
+        joins.append(Join(int(byte[begin:end].min()), float(shift * tick)))
     shapes = [rows[i].shape for i in order]
     same = next((i for i, shape in enumerate(shapes) if shape != shapes[0]), len(rows))
     ended = ""
     if same < len(rows):
-        (width, height), at = shapes[same], float(pts[same] * stream.time_base)
+        (width, height), at = shapes[same], float(pts[same] * tick)
         was = " x ".join(map(str, shapes[0]))
         ended = f"the picture's size changes at {at:.2f} s from {was} to {width} x {height}"
     return FrameTable(

@@ -1,4 +1,4 @@
-"""The motion vectors of one decoded frame, as a grid.
+"""Motion vectors of one decoded frame, as a grid.
 
 FFmpeg exports the vectors that it has decoded for H.264 and the MPEG family (MPEG-1, -2, -4 part 2,
 H.263 and their kin). For HEVC, VP9 and AV1 it exports none: there they are estimated from the decoded
@@ -41,7 +41,7 @@ def vectors(frame: av.VideoFrame, *, estimated: bool = False) -> np.ndarray:
     cells = np.empty((-(-frame.height // CELL), -(-frame.width // CELL), 2), np.float32)
     # not frame.side_data: the frame would keep that and that the frame, until the next full garbage
     # collection, and with it half a gigabyte of pictures at 720p
-    data = SideDataContainer(frame).get("MOTION_VECTORS")
+    data = SideDataContainer(frame).get("MOTION_VECTORS")  # type: ignore[call-arg]  # the stub is wrong
     fill_cells(NONE if data is None else np.frombuffer(data, DTYPE), estimated, cells)
     return cells
 
@@ -72,18 +72,20 @@ def estimate(frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
     The search begins anew at every keyframe, so that what follows is the same after a seek. Keyframes
     come as they are, all others with 8 bits.
     """
-    graph, last = None, None
+    graph: av.filter.Graph | None = None
+    last: av.VideoFrame | None = None
     for frame in frames:
         if min(frame.width, frame.height) < SEARCHED:
             yield frame
             continue
-        if last is None or frame.key_frame or (frame.width, frame.height) != (last.width, last.height):
+        size = frame.width, frame.height
+        if graph is None or last is None or frame.key_frame or size != (last.width, last.height):
             yield from _rest(graph, last)
             graph = _graph(frame)
             if frame.key_frame:
                 yield frame
         if frame.pts is None:  # the filter would let it pass
-            frame.pts = 0 if last is None else last.pts + 1
+            frame.pts = 0 if last is None else (last.pts or 0) + 1
         graph.push(frame)
         last = frame
         yield from _pulled(graph)
@@ -92,8 +94,9 @@ def estimate(frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
 
 def _graph(frame: av.VideoFrame) -> av.filter.Graph:
     graph = av.filter.Graph()
-    size = {"width": frame.width, "height": frame.height, "format": frame.format}
-    source = graph.add_buffer(**size, time_base=frame.time_base)
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+    )
     search = graph.add("mestimate", f"method=epzs:mb_size={SEARCHED}:search_param=16")
     sink = graph.add("buffersink")
     source.link_to(search)
@@ -114,7 +117,7 @@ def _pulled(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
 
 def _rest(graph: av.filter.Graph | None, last: av.VideoFrame | None) -> Iterator[av.VideoFrame]:
     """The filter holds one frame back, and gives it only for another."""
-    if last is not None:
-        last.pts += 1
+    if graph is not None and last is not None:
+        last.pts = (last.pts or 0) + 1
         graph.push(last)
         yield from _pulled(graph)

@@ -1,4 +1,4 @@
-"""Whether a file is there to its end, where its header's duration alone does not tell.
+"""Tell whether a file ends before it should.
 
 The header counts what lasts longest: sound, subtitles or chapters may go on after the pictures.
 """

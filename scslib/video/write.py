@@ -1,4 +1,4 @@
-"""Encoding: one video file from a stream of pictures and a sound track, with one fixed setting."""
+"""Encode a video file from frames and sound."""
 
 from __future__ import annotations
 
@@ -64,21 +64,26 @@ def write_video(
         container.mux(video.encode(None))
         if audio is not None:
             samples = np.ascontiguousarray(sound, dtype=np.float32)[None]
-            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-            frame.sample_rate, frame.pts = SAMPLE_RATE, 0
-            container.mux(audio.encode(frame))
+            heard = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+            heard.sample_rate, heard.pts = SAMPLE_RATE, 0
+            container.mux(audio.encode(heard))
             container.mux(audio.encode(None))
 
 
 @contextlib.contextmanager
-def writing(path: str | Path, **options) -> Iterator[av.container.OutputContainer]:
+def writing(
+    path: str | Path, *, format: str | None = None, options: dict[str, str] | None = None
+) -> Iterator[av.container.OutputContainer]:
     """A container for `path` that is written under a temporary name and moved there when complete.
 
-    `options` are those of `av.open`.
+    `format` and `options` as in `av.open`.
     """
     path = Path(path)
     try:
-        with replacing(path) as part, av.open(str(part), "w", **options) as container:
+        with (
+            replacing(path) as part,
+            av.open(str(part), "w", format=format, options=options) as container,
+        ):
             yield container
     except (av.FFmpegError, OSError) as error:
         if error.errno in DISK:

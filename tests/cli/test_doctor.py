@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from scslib.cli import doctor
 from scslib.cli.doctor import check, judge_triple
-from scslib.cli.main import doctor
 
 FITTING = {"torch": "2.11.0", "torchvision": "0.26.0", "torchaudio": "2.11.0"}
 

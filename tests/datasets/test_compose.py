@@ -17,7 +17,7 @@ import pytest
 from scslib.datasets import compose, plans
 from scslib.datasets.compose import make_composed
 from scslib.datasets.composition import Composition
-from scslib.datasets.distractors import Pool
+from scslib.datasets.distractors import DistractorPool
 from scslib.datasets.manifest import DatasetError, training_parts
 from scslib.datasets.pieces import Piece, piece_pictures, piece_sound
 from scslib.datasets.plans import choose_test_groups, deal_videos, plan_all_composed, plan_composed
@@ -203,7 +203,7 @@ def fake(count, label="", seconds=3.0, group=""):
 
 def lent(sources):
     """As for a single video, which may have all of them."""
-    return Pool(sources, 1.0, 1)
+    return DistractorPool(sources, 1.0, 1)
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.9, 2.0, 3.3, 60.0])

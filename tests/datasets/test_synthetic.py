@@ -24,10 +24,11 @@ from scslib.datasets.synthetic.make import make_synthetic
 from scslib.datasets.synthetic.plan import FILLERS, MOVES, OTHER, SOUNDS, Shot, Synthetic, plan_video
 from scslib.datasets.synthetic.sound import sound_of
 from scslib.evaluation.segments import overlap
-from scslib.samplers.base import Setting, make_sampler, sampler_names
+from scslib.samplers.base import Setting
 from scslib.samplers.extraction import extract_features
 from scslib.samplers.features import FeatureSpec
 from scslib.samplers.policies import top_k
+from scslib.samplers.registry import make_sampler, sampler_names
 from scslib.video.audio import SAMPLE_RATE
 from scslib.video.clips import index_clips
 from scslib.video.probe import probe

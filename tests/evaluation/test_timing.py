@@ -10,9 +10,10 @@ from scslib.models.classifiers import build_classifier
 from scslib.models.costs import measure
 from scslib.models.samplers import SamplerNetwork
 from scslib.models.views import ClassifierInput
-from scslib.samplers.base import Setting, make_sampler
+from scslib.samplers.base import Setting
 from scslib.samplers.features import FeatureSpec
 from scslib.samplers.learned import LearnedSampler
+from scslib.samplers.registry import make_sampler
 from scslib.video.clips import index_clips
 
 VIEW = ClassifierInput(frames=4, short_side=32, crop=32, frame_rate=0.0)

@@ -57,7 +57,8 @@ def test_a_script_without_a_guard_is_run_once(tmp_path):
     """Processes start Python anew; the user's script, as it stands in README, is not run in each."""
     script = tmp_path / "mine.py"
     script.write_text(
-        "from scslib.datasets.synthetic import Synthetic, make_synthetic\n"
+        "from scslib.datasets.synthetic.make import make_synthetic\n"
+        "from scslib.datasets.synthetic.plan import Synthetic\n"
         "from scslib.video.write import Encoding\n"
         "print('once')\n"
         "spec = Synthetic(2, 2, 2, 10.0, encoding=Encoding(32, 32, 2))\n"

@@ -8,7 +8,7 @@ import torch
 from scslib.datasets.manifest import write_dataset
 from scslib.models.checkpoints import save_sampler
 from scslib.models.samplers import SamplerNetwork
-from scslib.samplers.base import Setting, make_sampler
+from scslib.samplers.base import Setting
 from scslib.samplers.bundle import SamplerBundle, load_trained
 from scslib.samplers.extraction import extract_features
 from scslib.samplers.features import FeatureSpec
@@ -19,6 +19,7 @@ from scslib.samplers.learned import (
     network_scores,
     saliency_of,
 )
+from scslib.samplers.registry import make_sampler
 from tests.support.streams import panning, tone, write
 
 PLAIN = {"x264-params": "crf=16:keyint=12:min-keyint=12:scenecut=0:bframes=0"}

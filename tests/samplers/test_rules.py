@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from scslib.samplers.base import Setting, make_sampler, sampler_names
+from scslib.samplers.base import Setting
 from scslib.samplers.features import FeatureSpec, VideoFeatures, read_video
+from scslib.samplers.registry import make_sampler, sampler_names
 from scslib.samplers.rules import empirical
 from scslib.video.clips import index_clips
 from tests.support.streams import encode, panning

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from typing import TypeGuard
 
 from scslib.datasets.manifest import DatasetError
 from scslib.datasets.public.listing import Listing
@@ -92,8 +93,7 @@ def _annotated(path: Path, name: str, entry: dict) -> tuple[dict[str, Segments],
     for one in given:
         segment = one.get("segment") if isinstance(one, dict) else None
         label = one.get("label") if isinstance(one, dict) else None
-        pair = isinstance(segment, list) and len(segment) == 2 and all(map(_is_time, segment))
-        if not isinstance(label, str) or not label.strip() or not pair:
+        if not isinstance(label, str) or not label.strip() or not _is_segment(segment):
             raise _wrong(path, name, f"annotation {str(one)[:80]!r} needs a label and two numbers")
         start, end = max(0.0, segment[0]), min(float(segment[1]), end_s)
         own = timed.setdefault(label.strip(), [])
@@ -115,7 +115,11 @@ def merged(segments: Segments) -> Segments:
     return out
 
 
-def _is_time(value: object) -> bool:
+def _is_segment(value: object) -> TypeGuard[list[float]]:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_time, value))
+
+
+def _is_time(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

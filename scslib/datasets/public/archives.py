@@ -1,4 +1,4 @@
-"""Unpacking an archive that nobody vouches for: everything is checked before anything is written."""
+"""Unpack an untrusted archive: check every entry before writing anything."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 from scslib.datasets.public.download import CHUNK
 from scslib.datasets.public.lists import leads_out
@@ -29,7 +30,7 @@ class _Member(NamedTuple):
     name: str
     size: int
     kind: str  # "file", "folder" or "other"
-    info: zipfile.ZipInfo | tarfile.TarInfo
+    open: Callable[[], IO[bytes]]
 
 
 def unpack(archive: str | Path, folder: str | Path, *, largest: int = LARGEST_ARCHIVE) -> list[str]:
@@ -47,11 +48,11 @@ def unpack(archive: str | Path, folder: str | Path, *, largest: int = LARGEST_AR
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as opened:
                 members = list(_checked(archive, _of_zip(opened), largest))
-                _write(members, folder, lambda member: opened.open(member.info))
+                _write(members, folder)
         elif tarfile.is_tarfile(archive):
             with tarfile.open(archive) as opened:
                 members = list(_checked(archive, _of_tar(opened), largest))
-                _write(members, folder, lambda member: opened.extractfile(member.info))
+                _write(members, folder)
         else:
             raise ArchiveError(f"{archive}: neither a zip nor a tar file (for .rar there is unrar)")
     except broken as error:
@@ -63,13 +64,19 @@ def _of_zip(opened: zipfile.ZipFile) -> Iterator[_Member]:
     for info in opened.infolist():
         mode = info.external_attr >> 28  # the type of a Unix file: 8 a regular one, 4 a folder, 0 unsaid
         kind = "folder" if info.is_dir() else "file" if mode in (0, 8) else "other"
-        yield _Member(info.filename, info.file_size, kind, info)
+        yield _Member(info.filename, info.file_size, kind, partial(opened.open, info))
 
 
 def _of_tar(opened: tarfile.TarFile) -> Iterator[_Member]:
     for info in opened:
         kind = "folder" if info.isdir() else "file" if info.isreg() else "other"
-        yield _Member(info.name, info.size, kind, info)
+        yield _Member(info.name, info.size, kind, partial(_of_regular_file, opened, info))
+
+
+def _of_regular_file(opened: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    content = opened.extractfile(info)
+    assert content is not None  # it is None for links and folders only
+    return content
 
 
 def _checked(archive: Path, members: Iterator[_Member], largest: int) -> Iterator[_Member]:
@@ -87,7 +94,7 @@ def _checked(archive: Path, members: Iterator[_Member], largest: int) -> Iterato
         yield member
 
 
-def _write(members: list[_Member], folder: Path, opened: Callable[[_Member], BinaryIO]) -> None:
+def _write(members: list[_Member], folder: Path) -> None:
     """Only contents are taken over: no owners, no rights, no times."""
     for member in members:
         target = folder / member.name
@@ -96,5 +103,5 @@ def _write(members: list[_Member], folder: Path, opened: Callable[[_Member], Bin
         if member.kind == "folder":
             target.mkdir(parents=True, exist_ok=True)
             continue
-        with replacing(target) as part, opened(member) as source, part.open("wb") as file:
+        with replacing(target) as part, member.open() as source, part.open("wb") as file:
             shutil.copyfileobj(source, file, CHUNK)  # both formats give at most the declared size

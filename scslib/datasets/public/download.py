@@ -1,4 +1,4 @@
-"""Fetching one file from the web so that a broken transfer goes on.
+"""Download one file; a broken transfer goes on where it stopped.
 
 A file under its own name is complete: what is not lies beside it as `<name>.part`, and
 `<name>.part.from` says which version of the file on the server it is a part of.

@@ -1,4 +1,4 @@
-"""Kinetics-400, -600, -700 and -700-2020 by the lists of CVDF or DeepMind, as CVDF's archives unpack.
+"""Kinetics-400, -600, -700 and -700-2020 by the lists of CVDF or DeepMind.
 
     train.csv, val.csv    label,youtube_id,time_start,time_end,split[,is_cc]      times in seconds
     train/..., val/...    [<class>/]<youtube_id>_<start, 6 digits>_<end, 6 digits>.mp4

@@ -1,4 +1,4 @@
-"""What a public dataset's own lists say, and how that becomes a dataset folder.
+"""Turn a public dataset's own lists into a dataset folder.
 
 A `Listing` is made by one reader for each dataset, without opening a video. `write_listing` looks into
 the files, links the usable ones and writes the tables. Every video that is listed ends up either in
@@ -72,16 +72,7 @@ def write_listing(
     refuse_other(folder, listing.origin)
     check_folder(folder, what="out")
     check_classes(root, [row.label for row in listing.rows])
-    of_path: dict[str, ListRow] = {}
-    lost = []
-    for row in listing.rows:
-        problem = row.problem
-        if row.path in of_path:
-            problem = f"the same file as {of_path[row.path].video_id!r}"
-        if problem:
-            lost.append(_source(root, row, problem))
-        else:
-            of_path[row.path] = row
+    of_path, lost = _by_path(listing)
     there = [_source(root, row) for row in of_path.values()]
     there, copies = without_copies(there, [row.split for row in of_path.values()])
     seen, broken = sources.survey(there, whole=False, workers=workers, title="reading headers")
@@ -125,6 +116,21 @@ def write_listing(
         left_out=len(left_out),
         notes=notes + sources.tells(usable),
     )
+
+
+def _by_path(listing: Listing) -> tuple[dict[str, ListRow], list[Source]]:
+    """(the rows that may be used by their paths, the others with their `problem`)."""
+    of_path: dict[str, ListRow] = {}
+    lost = []
+    for row in listing.rows:
+        problem = row.problem
+        if row.path in of_path:
+            problem = f"the same file as {of_path[row.path].video_id!r}"
+        if problem:
+            lost.append(_source(listing.root, row, problem))
+        else:
+            of_path[row.path] = row
+    return of_path, lost
 
 
 def place_videos(videos: Sequence[Source], ids: Sequence[str], folder: Path, *, link: bool) -> list[str]:

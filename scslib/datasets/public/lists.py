@@ -1,4 +1,4 @@
-"""What the readers of public datasets share: lists of text, CSV and JSON, and where the files lie.
+"""Read lists of text, CSV and JSON, as the readers of public datasets need.
 
 A list comes from somewhere else: a line that cannot be understood is an error that names the file, the
 line's number and its text, and no name in a list may lead out of the videos' folder.
@@ -63,7 +63,7 @@ class ListRows:
         if self._against:
             more = f" (and {len(self._against) - 1} more like it)" if len(self._against) > 1 else ""
             raise DatasetError(self._against[0] + more)
-        notes = ()
+        notes: tuple[str, ...] = ()
         if self._again:
             notes = (f"listed twice, used once: {shorten(self._again)}",)
         return tuple(self._first[key][0] for key in sorted(self._first)), notes
@@ -178,11 +178,11 @@ def read_json(path: Path) -> object:
     """The value in a JSON file. Raises `DatasetError`, also for a key that occurs twice in an object."""
 
     def once(pairs: list[tuple[str, object]]) -> dict:
-        value = dict(pairs)
-        if len(value) < len(pairs):
-            seen: set[str] = set()
-            double = next(key for key, _ in pairs if key in seen or seen.add(key))
-            raise DatasetError(f"{path}: {double!r} occurs twice in one object")
+        value: dict[str, object] = {}
+        for key, one in pairs:
+            if key in value:
+                raise DatasetError(f"{path}: {key!r} occurs twice in one object")
+            value[key] = one
         return value
 
     try:

@@ -1,4 +1,4 @@
-"""`scs data download`: what the makers of public datasets let everybody fetch, and how to go on.
+"""`scs data download`: fetch what the makers of public datasets publish.
 
 A checksum is given only where somebody published it: those of UCF101's and HMDB51's files are in
 TensorFlow Datasets and in torchvision. Where there is none, nothing but the size is checked.

@@ -133,7 +133,11 @@ def _json(path: Path) -> Iterator[tuple[int, str, list[int]]]:
     for number, entry in enumerate(entries, 1):
         name = entry.get("id") if isinstance(entry, dict) else None
         labels = entry.get("label487") if isinstance(entry, dict) else None
-        whole = isinstance(labels, list) and all(type(label) is int for label in labels)
-        if not isinstance(name, str) or not re.fullmatch(r"[\w-]+", name, re.ASCII) or not whole:
+        if (
+            not isinstance(name, str)
+            or not re.fullmatch(r"[\w-]+", name, re.ASCII)
+            or not isinstance(labels, list)
+            or not all(type(label) is int for label in labels)
+        ):
             raise wrong_line(path, number, str(entry), "needs an id and whole numbers in label487")
         yield number, name, labels

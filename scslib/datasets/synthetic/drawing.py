@@ -1,4 +1,4 @@
-"""The frames of a synthetic video: backgrounds, cameras, and two actors on their paths."""
+"""Draw the frames of a synthetic video: backgrounds, camera, two actors."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ def draw_video(spec: Synthetic, number: int, shots: list[Shot]) -> Iterator[np.n
     grain = rng.integers(-2, 3, (4, encoding.height, encoding.width, 1)).astype(np.uint8)
     grain = grain.repeat(3, axis=3)
     frames = round(shots[-1].end_s * encoding.frame_rate)
-    current, scene, cut_at = None, None, 0.0
+    scene: _Scene | None = None
+    current, cut_at = None, 0.0
     for number_of_frame in range(frames):
         now = number_of_frame / encoding.frame_rate
         shot = next((s for s in shots if s.start_s <= now < s.end_s), shots[-1])
-        if shot is not current or (shot.kind == "cuts" and now >= cut_at):
+        if scene is None or shot is not current or (shot.kind == "cuts" and now >= cut_at):
             current, cut_at = shot, now + rng.uniform(0.3, 0.8)
             scene = _Scene(rng, spec, shot)
         yield scene.draw(now - shot.start_s) + grain[rng.integers(4)]
@@ -85,7 +86,8 @@ def _paths(rng: np.random.Generator, spec: Synthetic, shot: Shot, speed: float) 
 
 def _stroll(rng: np.random.Generator, speed: float):
     """A path of its own: two swings in directions, at rates, that nobody else has."""
-    angles, rates, phases = (rng.uniform(*span, (2, 1)) for span in ((0, 6.28), (0.3, 1.0), (0, 6.28)))
+    spans = ((0.0, 6.28), (0.3, 1.0), (0.0, 6.28))
+    angles, rates, phases = (rng.uniform(low, high, (2, 1)) for low, high in spans)
     # equally fast; the mean square of both speeds together is that of one swing's highest
     reach = speed / (2 * np.pi * rates) * np.hstack([np.cos(angles), np.sin(angles)])
     return lambda t: (reach * np.sin(2 * np.pi * rates * t + phases)).sum(0)
@@ -138,8 +140,8 @@ def _sprite(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray
     """A textured disc, square, diamond or ring: colours (size, size, 3) uint8 and a mask."""
     y, x = np.mgrid[:size, :size] / (size - 1) * 2 - 1
     radius = np.hypot(x, y)
-    masks = (radius < 1, np.maximum(abs(x), abs(y)) < 0.9, abs(x) + abs(y) < 1.1)
-    masks += ((radius < 1) & (radius > 0.35),)
+    square, diamond = np.maximum(abs(x), abs(y)) < 0.9, abs(x) + abs(y) < 1.1
+    masks = [radius < 1, square, diamond, (radius < 1) & (radius > 0.35)]
     mask = masks[rng.integers(len(masks))]
     stripes = np.sin((x * rng.uniform(2, 5) + y * rng.uniform(2, 5)) * np.pi)[..., None]
     colours = rng.uniform(20, 235, 3) + stripes * rng.uniform(-90, 90, 3)

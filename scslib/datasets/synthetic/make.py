@@ -38,7 +38,7 @@ def make_synthetic(folder: str | Path, spec: Synthetic, *, workers: int = 1) -> 
     """
     folder = Path(folder)
     (folder / "videos").mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows: list[tuple[str, str, str, str]] = []
     for split, count in (("train", spec.train_videos), ("test", spec.test_videos)):
         for number in range(count):
             video_id = f"v{len(rows):04d}"
@@ -85,7 +85,7 @@ def _make_video(job: tuple[Synthetic, int, str, Path, bool]) -> list[tuple[float
 def write_drawn(path: Path, encoding: Encoding, frames: int, *, sound: bool = False) -> None:
     """Draw one video of so many frames, with or without sound, into the file `path`."""
     seconds = frames / encoding.frame_rate
-    spec = Synthetic(duration_s=max(10.0, seconds + 1), encoding=encoding)
+    spec = Synthetic(duration_s=float(max(10.0, seconds + 1)), encoding=encoding)
     shots = plan_video(spec, 0, spec.names[0])
     samples = sound_of(spec, 0, shots)[: round(seconds * SAMPLE_RATE)] if sound else None
     write_video(path, islice(draw_video(spec, 0, shots), frames), samples, encoding)

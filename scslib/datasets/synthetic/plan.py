@@ -1,4 +1,4 @@
-"""The plan of a synthetic video: its settings, its shots, the classes' movements and voices."""
+"""Plan a synthetic video: settings, shots, the classes' movements and voices."""
 
 from __future__ import annotations
 
@@ -121,6 +121,7 @@ def plan_video(spec: Synthetic, number: int, label: str) -> list[Shot]:
     action = duration * spec.action_share
     segments = max(1, round(action / rng.uniform(3.0, 5.0)))  # a clip is to find room in one
     parts = rng.dirichlet(np.full(segments, 8.0)) * action
+    shots: list[tuple[str, float, str | None, bool]]
     shots = [("action", part, label, True) for part in parts]
     others = [name for name in spec.names if name != label]
     favourite = others[rng.integers(len(others))]

@@ -1,4 +1,4 @@
-"""The sound of a synthetic video: noise, and the voices of its shots."""
+"""Make the sound of a synthetic video: noise and the voices of its shots."""
 
 from __future__ import annotations
 
