@@ -3,7 +3,7 @@ BIN := .venv/bin
 COMPOSE ?= --width 320 --height 240 --train-videos 60 --test-videos 150 --validation 0.5 --most-share 0.5 --most-times 3
 UV := $(BIN)/uv pip
 
-.PHONY: tutorial experiments real test test-library test-notebooks test-ray test-datasets soak soak-ray evidence regress lab bench lock clean
+.PHONY: tutorial experiments real test test-library test-notebooks test-types test-ray test-datasets soak soak-ray evidence regress lab bench lock clean
 
 tutorial: .venv/ready  ## notebooks 00 to 07 with the laptop preset
 	$(BIN)/scs run --preset laptop --notebooks 00-07
@@ -16,10 +16,13 @@ real: .venv/ready  ## real video: make real DATA=CLIPS (CLIPS/<class>/*) DISTRAC
 	$(BIN)/scs run --preset real --notebooks 00-10
 
 test: .venv/ready  ## units and the notebooks through papermill; beside them, nbval
-	OMP_NUM_THREADS=1 $(MAKE) -j2 --output-sync=target test-library test-notebooks
+	OMP_NUM_THREADS=1 $(MAKE) -j2 --output-sync=target test-library test-notebooks test-types
 
 test-library: .venv/ready
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+
+test-types: .venv/ready
+	$(BIN)/mypy
 
 test-notebooks: .venv/ready
 	$(BIN)/python -m pytest notebooks

@@ -24,7 +24,6 @@ SHOWN_METHODS = ("random", "uniform", "dense", "audio", "visual", "audio-visual"
     "--data", "dataset", type=click.Path(path_type=Path), help="A dataset folder; else synthetic."
 )
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter.")
-@click.option("--track", type=click.Path(path_type=Path), help="Write the runs for TensorBoard, too.")
 def sweep(
     source,
     out,
@@ -33,7 +32,6 @@ def sweep(
     preset,
     dataset: Path | None,
     parameters,
-    track: Path | None,
 ) -> None:
     """Run a sweep: many runs that answer one question. SWEEP.yaml, or a name in notebooks/sweeps."""
     from scslib.evaluation.contrasts import contrasts_of, in_words
@@ -55,8 +53,6 @@ def sweep(
     name = out or "-".join(filter(None, words))
     plan = plan_sweep(about, resolve(name, "runs"))
     at_once = workers or cores()
-    if track is not None:
-        results.summary_writer()  # says now if it is not installed
     for values in about.runs.values():
         check_data(about.fixed | values)
     if dry_run:
@@ -72,8 +68,6 @@ def sweep(
                 table.to_csv(part, index=False)
             click.echo("\n" + "\n".join(in_words(table)))
         click.echo(f"\nresults: {plan.folder / 'results.csv'}")
-        if track is not None:
-            results.track(frame, track)
     broken = [run for run in done["runs"] if run["status"] != "done"]
     if broken:
         reasons = "; ".join(sorted({run["reason"] for run in broken if run["reason"]}))

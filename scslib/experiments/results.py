@@ -221,27 +221,3 @@ def compare(
     low, high = mean_interval(both.to_numpy(), counts)
     left_out = len(both) - len(gap)
     return Comparison(gap.mean(), low, high, float(p), test, len(gap), better, worse, left_out)
-
-
-def summary_writer() -> type:
-    """TensorBoard's writer of local files. Raises `ValueError` where tensorboard is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ValueError("tracking needs the package tensorboard: pip install tensorboard") from error
-    return SummaryWriter
-
-
-def track(frame: pd.DataFrame, folder: str | Path) -> None:
-    """Write the runs of a `load_runs` table for TensorBoard (its hyperparameters page) into `folder`.
-
-    Local files, no account. Raises as `summary_writer` does.
-    """
-    of_run = list(frame.columns[: frame.columns.get_loc("method")])[2:]  # after `sweep` and `run`
-    for name, rows in frame.groupby("run", sort=False):
-        parameters = {key: value for key, value in rows[of_run].iloc[0].items() if pd.notna(value)}
-        parameters = {k: v.item() if hasattr(v, "item") else v for k, v in parameters.items()}
-        accuracy = rows.groupby("method")["accuracy"].mean()
-        with summary_writer()(str(Path(folder) / name)) as writer:
-            metrics = {f"accuracy/{method}": float(value) for method, value in accuracy.items()}
-            writer.add_hparams(parameters, metrics, run_name=".")

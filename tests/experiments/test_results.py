@@ -1,8 +1,6 @@
 """Runs as one table, means with intervals, paired tests: against numbers that are known otherwise."""
 
 import json
-import sys
-import types
 
 import nbformat
 import numpy as np
@@ -19,7 +17,6 @@ from scslib.experiments.results import (
     mean_over_seeds,
     readable_means,
     save_results,
-    track,
 )
 from scslib.jobs.run_folder import WorkspaceError, environment
 from scslib.jobs.tables import TableError
@@ -226,31 +223,3 @@ def test_a_run_is_named_by_its_folder(two):
     table = pd.concat([answers("a", [True, False]), answers("b", [False, False])])
     table.to_csv(two / "one" / "results" / "predictions.csv", index=False)
     assert compare(two / "one", "a", "b").better == 1
-
-
-def test_tracking_writes_each_run_once_or_says_what_is_missing(two, monkeypatch):
-    written = []
-
-    class Writer:
-        def __init__(self, folder):
-            self.folder = folder
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            written.append(self)
-
-        def add_hparams(self, parameters, metrics, run_name):
-            assert all(isinstance(value, (str, int, float, bool)) for value in parameters.values())
-            self.parameters, self.metrics = parameters, metrics
-
-    frame = load_runs([two / "one", two / "two"])
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(ValueError, match="pip install tensorboard"):
-        track(frame, two / "board")
-    stand_in = types.SimpleNamespace(SummaryWriter=Writer)
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", stand_in)
-    track(frame, two / "board")
-    assert [writer.folder for writer in written] == [str(two / "board" / n) for n in ("one", "two")]
-    assert written[0].metrics == {"accuracy/m": pytest.approx(0.55)} and written[1].parameters["k"] == 8
