@@ -2,6 +2,15 @@
 
 All on the decoder's own planes Y, Cb, Cr: a residual is a difference, so the conversion of its mean to
 RGB is the mean of its conversion, and no frame needs to be converted as a whole.
+
+A block of 16 x 16 pixels has one residual and four cells of 8 x 8, each with a vector of its own:
+
+    now              before
+    +----+----+      . . . . . . . .        block = mean of (now - what its cells point at)
+    | a  | b  |      . +----+ . . .
+    +----+----+      . | a  |---+ .         all four vectors alike: one sum over 16 x 16 pixels
+    | c  | d  |      . +----+ b | .         else: four sums over 8 x 8
+    +----+----+      . . . +----+ .
 """
 
 from __future__ import annotations
@@ -137,10 +146,16 @@ def _sums_at(planes, y, x, size, height, width):
 
 @njit(cache=True, nogil=True)
 def _colour(plane, size, y, x):
-    """The sum of `plane` at half of each of size x size places from (y, x).
+    """The sum of a plane of half size, Cb or Cr, under size x size pixels from (y, x).
 
-    From an odd place on, the first and the last of its rows count once and the others twice: as often
-    as in the two windows around it.
+    Four pixels share one value. Under 4 pixels in a row lie, each as often as its number says,
+
+        pixels         0 1 2 3 4 5
+        values         A A B B C C
+        from pixel 0   A A B B        2 A + 2 B         = twice the window A B
+        from pixel 1     A B B C      A + 2 B + C       = the window A B and the window B C
+
+    so that at an odd place the sum is that of the two windows around it; the same for rows.
     """
     half, top, left = np.uintp(size // 2), np.uintp(y // 2), np.uintp(x // 2)
     bottom, right = np.uintp((y + 1) // 2), np.uintp((x + 1) // 2)
