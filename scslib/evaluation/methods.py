@@ -1,14 +1,17 @@
 """The methods of the table: each picks K of a video's N clips.
 
-Random, Uniform, Dense, Oracle    need f's scores at most
-Salient                           the K most salient clips by a sampler
-Adaptive                          these, but only until the rest cannot change the answer
-Shuffled                          these, but with the saliencies given to the wrong clips: a check
+A method is an object with a name and one verb, `pick`:
+
+    Random, Uniform, Dense, Oracle    need f's scores at most
+    Salient                           the K most salient clips by a sampler
+    Adaptive                          these, but only until the rest cannot change the answer
+    ByPolicy                          K clips by a sampler's saliencies and another policy than top K
+    Shuffled                          the most salient, the saliencies given to the wrong clips: a check
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -149,14 +152,53 @@ class Shuffled:
         return _most_salient(video, self.of, k, rng, shuffled=True)
 
 
+class Policy(Protocol):
+    """From the saliencies of a video's clips to K of them; see `samplers.set_policies`."""
+
+    @property
+    def name(self) -> str: ...
+
+    def pick(self, saliency: np.ndarray, k: int) -> np.ndarray:
+        """min(K, N) different clip numbers for the saliencies (N,)."""
+
+
+@dataclass(frozen=True)
+class ByPolicy:
+    """The clips that another policy than top K takes by the sampler `of`: `audio-visual+cdf3`."""
+
+    of: str
+    policy: Policy
+    needs_features: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"{self.of}+{self.policy.name}"
+
+    def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
+        return _by_saliency(video, self.of, k, rng, self.policy.pick)
+
+
 def _most_salient(
     video: ScoredVideo, sampler: str, k: int, rng: np.random.Generator, *, shuffled: bool = False
 ) -> Picks | None:
+    def best(saliency: np.ndarray, k: int) -> np.ndarray:
+        return policies.top_k(rng.permutation(saliency) if shuffled else saliency, k)
+
+    return _by_saliency(video, sampler, k, rng, best)
+
+
+def _by_saliency(
+    video: ScoredVideo,
+    sampler: str,
+    k: int,
+    rng: np.random.Generator,
+    choose: Callable[[np.ndarray, int], np.ndarray],
+) -> Picks | None:
+    """What is chosen of the clips that could be read; uniform's clips where nothing is known of them."""
     if video.saliency is None:
         return None
     if sampler not in video.saliency:
         return Uniform().pick(video, k, rng)._replace(fell_back=True)
     saliency = video.saliency[sampler]
     known = np.flatnonzero(np.isfinite(saliency))
-    values = rng.permutation(saliency[known]) if shuffled else saliency[known]
-    return Picks(known[policies.top_k(values, k)][None])
+    return Picks(known[choose(saliency[known], k)][None])

@@ -47,13 +47,7 @@ def top_k(saliency: np.ndarray, k: int) -> np.ndarray:
 
     Raises `ValueError` where a saliency is not a finite number: such a clip has no rank.
     """
-    saliency = np.asarray(saliency, dtype=float)
-    if saliency.ndim != 1:
-        raise ValueError(f"saliency must have one number for each clip, not shape {saliency.shape}")
-    if not np.isfinite(saliency).all():
-        first = int(np.flatnonzero(~np.isfinite(saliency))[0])
-        raise ValueError(f"saliency of clip {first} ({saliency[first]}) must be finite")
-    k = _check(len(saliency), k)
+    saliency, k = checked(saliency, k)
     return np.argsort(-saliency, kind="stable")[:k]
 
 
@@ -90,3 +84,17 @@ def _check(clips: int, k: int) -> int:
     if k < 1:
         raise ValueError(f"k ({k}) must be > 0")
     return min(k, clips)
+
+
+def checked(saliency: np.ndarray, k: int) -> tuple[np.ndarray, int]:
+    """(N,) float64, and how many clips can be chosen of them.
+
+    Raises `ValueError` where a saliency is not a finite number: such a clip has no rank.
+    """
+    saliency = np.asarray(saliency, dtype=float)
+    if saliency.ndim != 1:
+        raise ValueError(f"saliency must have one number for each clip, not shape {saliency.shape}")
+    if not np.isfinite(saliency).all():
+        first = int(np.flatnonzero(~np.isfinite(saliency))[0])
+        raise ValueError(f"saliency of clip {first} ({saliency[first]}) must be finite")
+    return saliency, _check(len(saliency), k)

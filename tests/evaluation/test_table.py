@@ -8,10 +8,11 @@ import pytest
 
 from scslib.datasets.manifest import Dataset
 from scslib.evaluation.coverage import coverage_note, coverage_title, video_status
-from scslib.evaluation.methods import Adaptive, Shuffled
+from scslib.evaluation.methods import Adaptive, ByPolicy, Shuffled
 from scslib.evaluation.segments import overlap
 from scslib.evaluation.statistics import intervals, p_of_guessing, wilson
 from scslib.evaluation.table import evaluate, fused_table, over_seeds, summarise
+from scslib.samplers.set_policies import InverseCdf
 from tests.support.runs import statuses
 
 CLASSES = ("a", "b", "c", "d")
@@ -87,6 +88,17 @@ def test_adaptive_gives_its_samplers_answers_with_fewer_clips(world):
     adaptive, visual = (rows[rows["method"] == name] for name in ("adaptive", "visual"))
     pd.testing.assert_series_equal(adaptive["predicted"], visual["predicted"])
     assert (adaptive["clips"] <= visual["clips"]).all() and adaptive["clips"].mean() < 7.5
+
+
+def test_another_policy_takes_other_clips_by_the_same_saliencies(world):
+    dataset, scores, saliency = world
+    also = [ByPolicy("visual", InverseCdf(3.0)), ByPolicy("visual", InverseCdf(0.0))]
+    found = evaluate(dataset, dataset.videos, scores, scores, saliency, k=4, seeds=[0], also=also)
+    inside = found.groupby("method")["in_segments"].mean()
+    assert inside["visual"] >= inside["visual+cdf3"] > inside["visual+cdf0"]
+    # power 0 looks at no saliency
+    assert inside["visual+cdf0"] == pytest.approx(inside["uniform"], abs=0.1)
+    assert (found.loc[found["method"] == "visual+cdf3", "clips"] == 4).all()
 
 
 def test_shuffled_saliency_is_no_better_than_random(world):
