@@ -137,7 +137,7 @@ def test_synth_and_compose_say_it_before_they_encode(tmp_path, monkeypatch):
         raise ValueError("encoding began")
 
     monkeypatch.setattr("scslib.datasets.synthetic.make.map_processes", stop)
-    monkeypatch.setattr("scslib.datasets.compose.plan_videos", stop)
+    monkeypatch.setattr("scslib.datasets.compose.plan_all_composed", stop)
     counts = ["--train-videos", "2", "--test-videos", "2", "--duration-s", "10"]
     options = ["--classes", "2", *counts]
     synth = CliRunner().invoke(main, ["data", "synth", str(tmp_path / "s"), *options])

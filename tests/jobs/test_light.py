@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict
+from multiprocessing import forkserver
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from scslib.datasets.composition import Composition
 from scslib.datasets.pieces import Piece
 from scslib.datasets.sources import Source
 from scslib.datasets.synthetic.plan import Synthetic
+from scslib.jobs import child as child_module
 from scslib.jobs.child import Child
 from scslib.jobs.fingerprint import code_of
 from scslib.jobs.shards import run_shards
@@ -32,6 +34,14 @@ SPEC = asdict(FeatureSpec(clip_len=4, height=32, width=32))
 VIEW = {"kind": "kit", "frames": 4, "clip_len": 0, "frame_rate": 6.0, "short_side": 40}
 CLIPS = {"per_video": 2, "inside": 1, "view": VIEW, "seed": 0}
 SMALL = Encoding(64, 48, 8, 8)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fresh_servers():
+    """Children of processes that have not served the tests of other files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(child_module, "_servers", {n: forkserver.ForkServer() for n in (False, True)})
+        yield
 
 
 @pytest.fixture(scope="module")

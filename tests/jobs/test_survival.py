@@ -59,7 +59,7 @@ def finish(videos, run, keep) -> subprocess.CompletedProcess:
 def shards(keep: Path) -> dict[str, tuple]:
     """Of each finished shard: its bytes, its report without seconds, and when it was written."""
     found = {}
-    for path in keep.glob("saliency-*/[0-9]*.json"):
+    for path in keep.glob("picked-*/[0-9]*.json"):
         report = json.loads(path.read_text())
         rows = [{k: v for k, v in row.items() if k != "seconds"} for row in report.pop("videos")]
         del report["seconds"]
@@ -104,7 +104,7 @@ def begun(videos, run, keep, more: int):
     with open(f"{keep}.said", "w") as said:
         process = subprocess.Popen(command(videos, run, keep), stdout=said, stderr=said)
     try:
-        while len(list(keep.glob("saliency-*/*.json"))) < before + more and process.poll() is None:
+        while len(list(keep.glob("picked-*/*.json"))) < before + more and process.poll() is None:
             time.sleep(0.01)
         yield process
     finally:
