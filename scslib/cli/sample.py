@@ -38,7 +38,7 @@ One from some twenty of your recordings: docs/own_video.md; one from drawn video
 )
 @click.option("--status", type=click.Path(path_type=Path), help="A row for each video, as CSV.")
 @click.option(
-    "--keep", type=click.Path(path_type=Path), help="Keep saliencies here, and go on from them."
+    "--keep", type=click.Path(path_type=Path), help="Keep what is found here, and go on from it."
 )
 @click.option("--require-complete", is_flag=True, help="A video read only in part is an error, too.")
 @click.option("--workers", type=int, default=0, help="Processes; 0, one for each core.")

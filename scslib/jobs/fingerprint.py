@@ -89,6 +89,14 @@ def _change(name: str, before: dict[str, str], after: dict[str, str], changed: s
     return f"{name} {changed}" if before[name] != after[name] else ""
 
 
+def weights_checksum(path: str | Path) -> str:
+    """Of a checkpoint's weights and its JSON: other results must not be taken for theirs."""
+    found = hashlib.sha256(Path(path).read_bytes())
+    described = Path(path).with_suffix(".json")
+    found.update(described.read_bytes() if described.is_file() else b"")
+    return found.hexdigest()[:16]
+
+
 def code_of(*things: Callable | type) -> Code:
     """The code of functions and classes: their modules, and all that these reach by import.
 

@@ -13,7 +13,6 @@ A run is a folder that everything of one experiment goes to:
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -26,6 +25,7 @@ import pandas as pd
 import psutil
 
 from scslib.jobs.files import check_folder, lies_in, replacing
+from scslib.jobs.fingerprint import weights_checksum
 from scslib.jobs.shard_files import Shards, open_shards
 from scslib.jobs.tables import TableError, read_table
 from scslib.jobs.threads import cores
@@ -138,7 +138,7 @@ class Run:
         """
         steps = self.load_json("steps.json")
         made = {"notebook": notebook, "folders": [f.name for f in shards.folders]}
-        made |= {"names": list(getattr(shards, "names", ())), "of": _checksum(of) if of else ""}
+        made |= {"names": list(getattr(shards, "names", ())), "of": weights_checksum(of) if of else ""}
         self.save_json(steps | {name: made}, "steps.json")
 
     def kept(self, name: str, *, notebook: str, of: Path | None = None) -> Shards:
@@ -151,7 +151,7 @@ class Run:
         again = f"run notebook {notebook} again" if made else f"run notebook {notebook} first"
         if not made or not all(self.cache(folder).is_dir() for folder in made["folders"]):
             raise WorkspaceError(f"{self.folder}: {name} is not there; {again}")
-        if of is not None and made["of"] != _checksum(of):
+        if of is not None and made["of"] != weights_checksum(of):
             raise WorkspaceError(f"{self.folder}: {name} was made with another {of.stem}; {again}")
         return open_shards(*map(self.cache, made["folders"]), names=made["names"])
 
@@ -219,7 +219,3 @@ def _json(value) -> str:
 def _write(path: Path, text: str) -> None:
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
-
-
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -6,7 +6,6 @@ Classifiers that others have published are recognised and loaded, too (see `publ
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from safetensors.torch import load_model, save_file
 from torch import nn
 
 from scslib.jobs.files import replacing
+from scslib.jobs.fingerprint import weights_checksum
 from scslib.models import specs
 from scslib.models.classifiers import build_classifier
 from scslib.models.heads import HEADS, head_name, replace_head
@@ -221,10 +221,7 @@ def fingerprint(path: str | Path) -> str:
     """Of the weights, and of what is said of them: other results must not be taken for theirs."""
     if specs.is_spec(str(path)):
         return specs.spec_fingerprint(str(path))
-    found = hashlib.sha256(Path(path).read_bytes())
-    described = Path(path).with_suffix(".json")
-    found.update(described.read_bytes() if described.is_file() else b"")
-    return found.hexdigest()[:16]
+    return weights_checksum(path)
 
 
 def _save(path: str | Path, network: nn.Module, about: dict) -> None:

@@ -17,8 +17,6 @@ def make_sampler(name: str, setting: Setting) -> Sampler:
     if name not in sampler_names():
         raise ValueError(f"sampler ({name!r}) must be one of {sampler_names()}")
     make, needs = REGISTRY[name]
-    if needs == "networks" and setting.networks is None:
-        raise ValueError(f"sampler ({name!r}) needs the networks of a run, and none are given")
     if needs == "targets" and not len(setting.targets):
         raise ValueError(f"sampler ({name!r}) needs f's scores of training videos, and none are given")
     return make(setting)

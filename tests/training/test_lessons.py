@@ -59,11 +59,14 @@ def test_every_video_is_scored_by_an_f_that_was_trained_without_it(tmp_path, mon
     assert set(found[0].status["video_id"]) == {"a3", "b3", "a4"}
     folds = [set(fold["video_id"]) for fold in in_folds(PARTS.classifier, 2)]
     assert scored_by == {"classifier-fold0": folds[0], "classifier-fold1": folds[1]}
-    run.checkpoint("classifier").write_bytes(b"another f")
-    with pytest.raises(
-        WorkspaceError, match="dense-held was made with another classifier; run notebook 04"
-    ):
-        train.honest_scores(run, dataset(tmp_path), PARTS, device="cpu", workers=1)
+    checkpoint = run.checkpoint("classifier")
+    for suffix in (".json", ".safetensors"):  # another view with the same weights, and other weights
+        checkpoint.with_suffix(suffix).write_bytes(b"another f")
+        with pytest.raises(
+            WorkspaceError, match="dense-held was made with another classifier; run notebook 04"
+        ):
+            train.honest_scores(run, dataset(tmp_path), PARTS, device="cpu", workers=1)
+        checkpoint.with_suffix(".json").unlink(missing_ok=True)
 
 
 def test_ac_learns_from_all_videos_and_rank_from_those_with_honest_scores(tmp_path):
