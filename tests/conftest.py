@@ -12,7 +12,7 @@ from scslib.models.checkpoints import save_sampler
 from scslib.models.samplers import MODALITIES, VISUAL, SamplerNetwork
 from tests.support.streams import Stream, pan_stream
 
-NETWORKS = {name: (name,) for name in (*VISUAL, "logmel")} | {"joint": MODALITIES}
+NETWORKS = {name: (name,) for name in (*VISUAL, "audio")} | {"joint": MODALITIES}
 REAL = Path(__file__).resolve().parents[2] / "shared/real"
 
 

@@ -96,9 +96,9 @@ def samplers_of(sizes: dict, k: int, device: str) -> tuple[list, FeatureSpec]:
         networks = [SamplerNetwork(i, 1, sizes["sampler_width"], sizes["sound_width"]) for i in inputs]
         return LearnedSampler(name, "rank", tuple(_ready(network, device) for network in networks))
 
-    audio = sampler("audio", ("logmel",))
+    audio = sampler("audio", ("audio",))
     visual = sampler("visual", *[(name,) for name in VISUAL])
-    both = sampler("audio-visual", (*VISUAL, "logmel"))
+    both = sampler("audio-visual", (*VISUAL, "audio"))
     cascade = Cascade("cascade", (sampler("iframes", ("iframes",)), audio), both, k)
     spec = FeatureSpec(iframe_size=sizes["iframe_size"], pictures=sizes["kept_pictures"])
     rules = [make_sampler(name, Setting()) for name in ("packet-size", "motion-energy")]

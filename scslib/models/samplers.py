@@ -202,7 +202,7 @@ class SamplerNetwork(nn.Module):
         for name, trunk in self.trunks.items():
             if name + "_kept" in inputs:
                 features.append(inputs[name + "_kept"])
-            elif name == "logmel":
+            elif name == "audio":
                 features.append(trunk(inputs[name]))
             else:
                 features.append(trunk(inputs[name], inputs[name + "_mask"]))

@@ -29,7 +29,7 @@ class Features(Protocol):
     """Arrays of many videos, by the video's id and the array's name; see `features.VideoFeatures`."""
 
     def has(self, video_id: str, name: str) -> bool:
-        """Whether there is such an array of the video, such as `logmel` of one with sound."""
+        """Whether there is such an array of the video, such as `audio` of one with sound."""
 
     def get(self, video_id: str, name: str, rows: slice | None = None) -> np.ndarray:
         """The array, or some of its rows; a row is a clip."""

@@ -30,7 +30,7 @@ from scslib.samplers.learned import NETWORK_INPUTS, LearnedSampler, sampler_chec
 from scslib.samplers.registry import make_sampler
 
 OBJECTIVES = ("ac", "rank")
-KIND, FORMAT = "scslib sampler", 1
+KIND, FORMAT = "scslib sampler", 2
 
 
 @dataclass(frozen=True, eq=False)

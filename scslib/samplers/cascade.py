@@ -7,7 +7,7 @@
 
 The paper's samplers read all of every video, which costs as much as decoding it. Where the classifier
 is quick, as on today's accelerators, that is most of the whole time. The scouts are two of the paper's
-networks, each trained alone (`iframes`, `logmel`); the judge is any of its samplers.
+networks, each trained alone (`iframes`, `audio`); the judge is any of its samplers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from scslib.samplers.fusion import as_saliency
 from scslib.samplers.learned import NetworkSampler
 from scslib.video.clips import ClipIndex
 
-CASCADE_NETWORKS = ("iframes", "logmel", "joint")  # the networks
+CASCADE_NETWORKS = ("iframes", "audio", "joint")  # the networks
 # a sampler and ascending clip numbers, to (the clips that could be read, their saliencies)
 Score = Callable[[NetworkSampler, np.ndarray], FileScores]
 
@@ -65,7 +65,7 @@ class Cascade:
         def score(sampler: NetworkSampler, clips: np.ndarray) -> FileScores:
             return FileScores(clips, sampler.saliency(features, video_id, clips.tolist()))
 
-        order = self._order(features.get(video_id, "bytes"), features.has(video_id, "logmel"), score)
+        order = self._order(features.get(video_id, "bytes"), features.has(video_id, "audio"), score)
         return as_saliency(order, len(order))
 
     def score_file(
@@ -88,7 +88,7 @@ class Cascade:
         orders = [policies.top_k(size, len(size))]
         share, said = self.packets, []
         for scout in self.scouts:
-            if scout.modalities == ("logmel",) and not heard:
+            if scout.modalities == ("audio",) and not heard:
                 continue
             sent = orders[0][: max(least, round(share * len(orders[0])))]
             said.append(score(scout, np.sort(sent)))

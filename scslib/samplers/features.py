@@ -68,7 +68,7 @@ class VideoFeatures:
     Of N clips of T frames: clip (N,) int64, their numbers; times (N, 2) float64 seconds; bytes (N,)
     int64, compressed size; motion (N, T, h, w, 2) and residual (N, T, h, w, 3) float16, and predicted
     (N, T) bool, which of them are of P-frames; iframes (M, H, W, 3) uint8, those of row i at
-    iframe_start[i]..iframe_start[i + 1]; logmel (N, 200, 40) float16.
+    iframe_start[i]..iframe_start[i + 1]; audio (N, 200, 40) float16, log-mel energy.
     """
 
     arrays: dict[str, np.ndarray]
@@ -138,7 +138,7 @@ def map_chunks(
             arrays = _visual_arrays(found, info, spec, modalities) if found else {}
         if sound is not None:
             heard = [row for clip, row in zip(chunk, sound.result(), strict=True) if clip in set(read)]
-            arrays["logmel"] = np.array(heard, np.float16).reshape(-1, MEL_STEPS, MELS)
+            arrays["audio"] = np.array(heard, np.float16).reshape(-1, MEL_STEPS, MELS)
         arrays["clip"] = np.array(read, np.int64)
         arrays["times"] = np.array([times[i][1:] for i in read]).reshape(-1, 2)
         arrays["bytes"] = sizes[read]
@@ -147,7 +147,7 @@ def map_chunks(
     alone = threads == 1
     with workers(threads, alone=alone) as eyes, workers(1, alone=alone) as ear:
         ear = eyes if alone else ear  # one after the other
-        heard = "logmel" in modalities
+        heard = "audio" in modalities
         jobs = ((chunk, ear.submit(hear, chunk) if heard else None) for chunk in chunks)
         yield from ahead(eyes, work, jobs, depth=threads)
 

@@ -36,7 +36,7 @@ def sampler_inputs(
             continue
         centre, spread = SCALES[modality]
         rows = [_pictures(features, video_id, clip, modality) for video_id, clip in picks]
-        if pictures is not None and modality != "logmel":
+        if pictures is not None and modality != "audio":
             if rng is None:
                 raise ValueError(f"rng (None) must draw the {pictures} pictures of each clip")
             rows = [r[rng.integers(len(r), size=pictures)] if len(r) else r for r in rows]
@@ -47,7 +47,7 @@ def sampler_inputs(
         for i, row in enumerate(rows):
             batch[i, : len(row)] = (row.astype(np.float32) - centre) / spread
             mask[i, : len(row)] = True
-        if modality != "logmel":
+        if modality != "audio":
             batch = np.moveaxis(batch, -1, 2)
             inputs[modality + "_mask"] = torch.from_numpy(mask)
         inputs[modality] = torch.from_numpy(np.ascontiguousarray(batch))
@@ -57,10 +57,10 @@ def sampler_inputs(
 def _pictures(features: Features, video_id: str, clip: int, modality: str) -> np.ndarray:
     """The pictures (S, ...) of one clip that belong to a modality."""
     one = slice(clip, clip + 1)
-    if modality == "logmel":
-        if not features.has(video_id, "logmel"):
+    if modality == "audio":
+        if not features.has(video_id, "audio"):
             return np.full((1, MEL_STEPS, MELS), math.log(FLOOR), np.float32)
-        return features.get(video_id, "logmel", one)
+        return features.get(video_id, "audio", one)
     if modality == "iframes":
         first, last = features.get(video_id, "iframe_start", slice(clip, clip + 2))
         return features.get(video_id, "iframes", slice(int(first), int(last)))

@@ -30,7 +30,7 @@ from scslib.video.clips import ClipIndex
 
 # the networks whose scores make each sampler (paper, sec. 3.2, 3.3; "audio-visual" is joint training,
 # and "mean-of-four" what that begins with)
-LEARNED = {"audio": ("logmel",), "visual": VISUAL, "mean-of-four": MODALITIES}
+LEARNED = {"audio": ("audio",), "visual": VISUAL, "mean-of-four": MODALITIES}
 LEARNED |= {"audio-visual": ("joint",)}
 NETWORK_INPUTS = {name: (name,) for name in MODALITIES} | {"joint": MODALITIES}  # and what each looks at
 
@@ -179,8 +179,8 @@ def network_scores(
 ) -> Shards:
     """What a run's sampler networks say of every clip of the videos in `features`.
 
-    Shards of `iframes`, `motion`, `residual`, `logmel`, `joint`: (N, C) float32 each, see `outputs_of`.
-    No `logmel` of a video without sound. checkpoints: the run's folder of them.
+    Shards of `iframes`, `motion`, `residual`, `audio`, `joint`: (N, C) float32 each, see `outputs_of`.
+    No `audio` of a video without sound. checkpoints: the run's folder of them.
     """
     rows = dataset.videos[dataset.videos["video_id"].map(features.__contains__)]
     videos = [
@@ -212,8 +212,8 @@ def network_scores(
 def _network_scores(path: Path, params: dict) -> Read:
     video_id = params["video_id"]
     features = reopen(video_id, params["place"])
-    rows, heard = range(len(features.get(video_id, "times"))), features.has(video_id, "logmel")
-    names = [name for name in NETWORK_INPUTS if heard or NETWORK_INPUTS[name] != ("logmel",)]
+    rows, heard = range(len(features.get(video_id, "times"))), features.has(video_id, "audio")
+    names = [name for name in NETWORK_INPUTS if heard or NETWORK_INPUTS[name] != ("audio",)]
     checkpoints, weights, on = params["checkpoints"], params["weights"], params["on"]
     networks = [_cached_network(checkpoints[n], weights[n], on) for n in names]
     with torch.inference_mode():

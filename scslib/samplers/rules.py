@@ -74,7 +74,7 @@ class Clips:
     @property
     def audio(self) -> np.ndarray:
         """(N, 200, 40) float32: log-mel energy by time and pitch, around each clip."""
-        return self.features.get(self.video_id, "logmel").astype(np.float32)
+        return self.features.get(self.video_id, "audio").astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +153,7 @@ def still_contrast(clips: Clips) -> np.ndarray:
     return np.array([np.mean([_stands_out(frame) for frame in frames]) for frames in clips.iframes])
 
 
-@register_sampler("loudest-band", reads=("logmel",))
+@register_sampler("loudest-band", reads=("audio",))
 def loudest_band(clips: Clips) -> np.ndarray:
     """How much louder the loudest of the 40 pitches is than the median one."""
     loud = clips.audio.mean(1)  # (N, pitches), log

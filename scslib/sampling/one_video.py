@@ -37,7 +37,7 @@ def sample(
     trained = sampler if isinstance(sampler, SamplerBundle) else load_trained(sampler, device=device)
     chooser = trained.sampler(method, k=k)
     index = trained.spec.index(video)
-    if "logmel" in chooser.modalities and not index.info.has_audio:
+    if "audio" in chooser.modalities and not index.info.has_audio:
         chooser = trained.sampler("visual", k=k)
     clips, saliency = chooser.score_file(index, trained.spec, threads=threads or cores())
     if not len(clips):

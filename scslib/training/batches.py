@@ -13,7 +13,7 @@ from scslib.training import distributed
 from scslib.training.losses import Batch
 
 DROPPED = 0.25  # of the modalities of a clip in joint training
-UNSHARED = "logmel", "heard", "iframes_kept"  # one of a clip, and not one of each picture
+UNSHARED = "audio", "heard", "iframes_kept"  # one of a clip, and not one of each picture
 
 
 @dataclass(frozen=True)

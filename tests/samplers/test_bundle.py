@@ -68,11 +68,11 @@ def refused(path, *words) -> None:
 
 
 MADE_OF = {
-    "audio": ["logmel"],
+    "audio": ["audio"],
     "visual": ["iframes", "motion", "residual"],
-    "mean-of-four": ["iframes", "motion", "residual", "logmel"],
+    "mean-of-four": ["iframes", "motion", "residual", "audio"],
     "audio-visual": ["joint"],
-    "cascade": ["iframes", "logmel", "joint"],
+    "cascade": ["iframes", "audio", "joint"],
 }
 
 
@@ -203,7 +203,7 @@ def header(**values):
         (header(features=None), ""),
         (header(networks=[]), ""),
         (header(kind="classifier"), "scs export"),
-        (header(format=2), "scs export"),
+        (header(format=1), "scs export"),
         (settings(width=8), "broken"),
         (settings(width="wide"), ""),
         (settings(width=-4), ""),
@@ -219,7 +219,7 @@ def test_settings_that_do_not_fit(file, tmp_path, change, word):
 
 @pytest.mark.parametrize(
     "claim",
-    [{"width": 256}, {"width": 10**6}, {"network": "logmel", "sound_width": 10**6}, {"outputs": 10**9}],
+    [{"width": 256}, {"width": 10**6}, {"network": "audio", "sound_width": 10**6}, {"outputs": 10**9}],
     ids=str,
 )
 def test_a_claimed_size_takes_no_memory(file, tmp_path, claim):

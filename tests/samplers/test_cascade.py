@@ -26,7 +26,7 @@ class Says:
 
 def video(size, sound=True) -> VideoFeatures:
     arrays = {"bytes": np.asarray(size), "times": np.zeros((len(size), 2))}
-    return VideoFeatures(arrays | ({"logmel": np.zeros(1)} if sound else {}))
+    return VideoFeatures(arrays | ({"audio": np.zeros(1)} if sound else {}))
 
 
 def by_hand(size, scouts, judge, k, packets, scouted, candidates):
@@ -69,7 +69,7 @@ def test_order_equals_sorting_by_hand(settings):
 
 
 def test_a_scout_that_needs_sound_stays_at_home_where_there_is_none():
-    sound, sight = Says([5, 1, 1, 9], ("logmel",)), Says([4, 3, 2, 1], ("iframes",))
+    sound, sight = Says([5, 1, 1, 9], ("audio",)), Says([4, 3, 2, 1], ("iframes",))
     cascade = Cascade("c", (sight, sound), Says([1, 2, 3, 4]), 1, 1.0, 1.0, 2.0)
     assert top_k(cascade.saliency(video([1, 1, 1, 1], sound=False), "v"), 2).tolist() == [1, 0]
     assert sound.shown is None
@@ -95,7 +95,7 @@ def sampler(*modalities) -> LearnedSampler:
 def test_a_file_read_in_stages_gives_the_order_of_features_read_at_once(movie, threads):
     index = index_clips(movie.path, clip_len=4)
     spec = FeatureSpec(clip_len=4)
-    scouts = sampler("iframes"), sampler("logmel")
+    scouts = sampler("iframes"), sampler("audio")
     cascade = Cascade("c", scouts, sampler(*MODALITIES), 2, 0.7, 0.5, 2.0)
     clock = Clock()
     found = cascade.score_file(index, spec, threads=threads, clock=clock)

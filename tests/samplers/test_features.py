@@ -72,7 +72,7 @@ def test_what_the_file_declares_costs_no_opening_more(movie, opens, tmp_path):
 def test_some_clips_are_those_rows_of_the_whole(index, whole):
     clips = [1, 2, 6, 9]
     some = read_video(index, SPEC, MODALITIES, clips, threads=2).arrays
-    for name in ("clip", "times", "bytes", "motion", "residual", "predicted", "logmel"):
+    for name in ("clip", "times", "bytes", "motion", "residual", "predicted", "audio"):
         np.testing.assert_array_equal(some[name], whole[name][clips], err_msg=name)
     start = whole["iframe_start"]
     pictures = [whole["iframes"][start[c] : start[c + 1]] for c in clips]
@@ -80,7 +80,7 @@ def test_some_clips_are_those_rows_of_the_whole(index, whole):
 
 
 @pytest.mark.parametrize(
-    "modality, absent", [("iframes", {"motion", "residual", "logmel"}), ("logmel", {"iframes"})]
+    "modality, absent", [("iframes", {"motion", "residual", "audio"}), ("audio", {"iframes"})]
 )
 def test_what_is_not_asked_for_is_not_there(index, whole, modality, absent):
     found = read_video(index, SPEC, (modality,)).arrays

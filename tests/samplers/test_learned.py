@@ -81,7 +81,7 @@ def test_every_network_is_there_but_for_the_one_that_hears_where_nothing_sounds(
     for name, network in load_trained(tiny_run, **WHICH).networks.items():
         assert network.modalities == NETWORK_INPUTS[name]
         assert scores.get("loud", name).shape == (10, 1)
-        assert scores.has("silent", name) == (name != "logmel")
+        assert scores.has("silent", name) == (name != "audio")
 
 
 def test_they_are_kept_and_those_of_other_weights_or_features_are_others(

@@ -87,7 +87,7 @@ def test_the_loudest_band_is_above_the_median_one():
     logmel = np.full((3, 200, 40), -5.0, np.float32)
     logmel[1, :, 7] += 3  # one pitch
     logmel[2] += 4  # everything is louder
-    found = rule("loudest-band").saliency(VideoFeatures({"logmel": logmel}), "")
+    found = rule("loudest-band").saliency(VideoFeatures({"audio": logmel}), "")
     assert found.tolist() == [0, 3, 0]
 
 

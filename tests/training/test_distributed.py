@@ -39,7 +39,7 @@ CASES = {
     "ac": (("motion",), "resnet18", 8),
     "ac-odd": (MODALITIES, "resnet18", 7),
     "rank": (("motion",), "resnet18", 8),
-    "rank-odd": (("residual", "logmel"), "shufflenet", 12),
+    "rank-odd": (("residual", "audio"), "shufflenet", 12),
 }
 PARAMETERS = {"seeds": [0], "ac_steps": 2, "rank_steps": 2, "sampler_batch": 8, "clips_per_ranking": 4}
 PARAMETERS |= {"look_every": 1, "patience": 1}
@@ -57,7 +57,7 @@ class Videos:
                 "iframe_start": 2 * np.arange(CLIPS + 1),
                 "motion": rng.normal(number % 3, 4, (CLIPS, 5, 6, 6, 2)).astype(np.float16),
                 "residual": rng.normal(number % 3, 9, (CLIPS, 5, 6, 6, 3)).astype(np.float16),
-                "logmel": rng.normal(-6, 3, (CLIPS, 200, 40)).astype(np.float16),
+                "audio": rng.normal(-6, 3, (CLIPS, 200, 40)).astype(np.float16),
                 "predicted": np.arange(CLIPS)[:, None] * np.ones(5) > 0,
                 "times": np.zeros((CLIPS, 2)),
             }

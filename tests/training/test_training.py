@@ -288,10 +288,10 @@ def test_i_frames_are_no_p_frames_and_silence_is_silence():
     predicted = np.array([[False, True, True]])
     motion = np.arange(3, dtype=np.float16).reshape(1, 3, 1, 1, 1).repeat(2, axis=4)
     video = VideoFeatures({"motion": motion, "predicted": predicted, "times": np.zeros((1, 2))})
-    inputs = sampler_inputs(video, [("v", 0)], ["motion", "logmel"])
+    inputs = sampler_inputs(video, [("v", 0)], ["motion", "audio"])
     assert inputs["motion"].shape == (1, 2, 2, 1, 1)
     assert inputs["motion"][0, :, 0, 0, 0].tolist() == [1 / 8, 2 / 8]
-    assert np.allclose(inputs["logmel"], (np.log(1e-6) + 6) / 3)
+    assert np.allclose(inputs["audio"], (np.log(1e-6) + 6) / 3)
 
 
 def test_full_width_is_torchvisions_network_and_narrow_keeps_its_names():

@@ -138,7 +138,7 @@ def test_joined_recordings_are_encoded_whole_and_cut_where_they_are(tmp_path, na
     assert shown(out) == list(range(108, 116))
     arrays = read_video(index, FeatureSpec(clip_len=CLIP), MODALITIES).arrays
     assert arrays["clip"].tolist() == list(range(12))
-    assert arrays["logmel"].astype(float).std(axis=(1, 2)).min() > 1
+    assert arrays["audio"].astype(float).std(axis=(1, 2)).min() > 1
 
 
 def test_scs_sample_says_where_the_clock_goes_back_and_what_is_left_out(tmp_path, tiny_run):
@@ -214,7 +214,7 @@ def test_a_pause_costs_the_clip_across_it(tmp_path, name, codec, options, coding
     assert held(index) == {clip: list(range(8 * n, 8 * n + 8)) for clip, n in enumerate(numbers)}
     assert max(clip.end_s - clip.start_s for clip in index.clips) < 0.7
     arrays = read_video(index, FeatureSpec(clip_len=CLIP), MODALITIES).arrays
-    assert arrays["logmel"].shape[0] == arrays["motion"].shape[0] == 9
+    assert arrays["audio"].shape[0] == arrays["motion"].shape[0] == 9
     by_time = index_clips(path, clip_len=CLIP, frame_rate=10)
     assert len(by_time) == expected_clips(by_time) == 4 + 3 and "a pause from 3.6" in by_time.note
     assert all(0 <= n - clip[0] <= 11 for clip in held(by_time).values() for n in clip)
