@@ -26,7 +26,15 @@ One from some twenty of your recordings: docs/own_video.md; one from drawn video
     "--sampler",
     default="audio-visual",
     show_default=True,
-    help="Or audio, visual, cascade (which reads as little of a video as it can).",
+    help="Or audio, visual, cascade (which reads as little of a video as it can), one of a plugin; "
+    "with a policy: audio-visual+cdf3.",
+)
+@click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A file of yours with samplers, policies or readers; its code is run.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Which of the run's samplers.")
 @click.option("--csv", type=click.Path(path_type=Path), help="The table, instead of printing it.")
@@ -49,6 +57,7 @@ def sample_command(
     run,
     k,
     sampler,
+    plugins,
     seed,
     csv,
     lines,
@@ -70,7 +79,7 @@ def sample_command(
     from scslib.jobs.files import write_text
     from scslib.sampling.many_videos import Wanted, sample_files
 
-    if not run:
+    if not run and _needs_run(sampler, plugins):
         raise click.ClickException(NO_RUN)
     if k < 1:
         raise ValueError(f"k ({k}) must be > 0")
@@ -83,7 +92,9 @@ def sample_command(
     _check_tables({name: path for name, path in outputs.items() if path}, files)
     named = list(zip(files, _names(files), strict=True))
     with _folder(keep) as folder:
-        sampled = sample_files(named, run, folder, wanted, seed=seed, device=device, workers=workers)
+        sampled = sample_files(
+            named, run, folder, wanted, seed=seed, plugins=plugins, device=device, workers=workers
+        )
         made = list(sampled)
     for one in made:
         _say(one, sampler)
@@ -112,6 +123,15 @@ def export_command(run: str, path: Path, seed: int) -> None:
     import scslib
 
     click.echo(f"wrote {scslib.export(run, path, seed=seed)}")
+
+
+def _needs_run(sampler: str, plugins: Sequence[Path]) -> bool:
+    from scslib.samplers.plugins import load_plugins
+    from scslib.samplers.registry import sampler_names
+    from scslib.samplers.set_policies import split_method
+
+    load_plugins(plugins)
+    return split_method(sampler)[0] in sampler_names("networks", "targets", "fitted")
 
 
 def _files(videos: Sequence[Path]) -> Iterator[Path]:

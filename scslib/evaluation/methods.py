@@ -11,13 +11,15 @@ A method is an object with a name and one verb, `pick`:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from scslib.samplers import policies
+from scslib.samplers.names import OURS
+from scslib.samplers.set_policies import POLICIES, Policy, split_method
 
 DRAWS_OF_RANDOM, SHIFTS_OF_UNIFORM = 200, 60  # over which a mean is taken: both depend on luck
 
@@ -28,12 +30,15 @@ class ScoredVideo:
 
     probabilities: (N, C) of f, of every clip. label: the class, 0..C-1; for the oracle. saliency: (N,)
     by each sampler's name, NaN for clips that could not be read; no sampler's name where it had nothing
-    to go by; None where the video could not be read at all.
+    to go by; None where the video could not be read at all. times: (N, 2) seconds, NaN likewise.
+    embeddings: (N, D) by a sampler's name, or None where it has none; asked for by some policies only.
     """
 
     probabilities: np.ndarray
     label: int
     saliency: Mapping[str, np.ndarray] | None
+    times: np.ndarray
+    embeddings: Callable[[str], np.ndarray | None]
 
     def __len__(self) -> int:
         return len(self.probabilities)
@@ -152,16 +157,6 @@ class Shuffled:
         return _most_salient(video, self.of, k, rng, shuffled=True)
 
 
-class Policy(Protocol):
-    """From the saliencies of a video's clips to K of them; see `samplers.set_policies`."""
-
-    @property
-    def name(self) -> str: ...
-
-    def pick(self, saliency: np.ndarray, k: int) -> np.ndarray:
-        """min(K, N) different clip numbers for the saliencies (N,)."""
-
-
 @dataclass(frozen=True)
 class ByPolicy:
     """The clips that another policy than top K takes by the sampler `of`: `audio-visual+cdf3`."""
@@ -175,13 +170,33 @@ class ByPolicy:
         return f"{self.of}+{self.policy.name}"
 
     def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
-        return _by_saliency(video, self.of, k, rng, self.policy.pick)
+        def choose(saliency: np.ndarray, known: np.ndarray) -> np.ndarray:
+            embeddings = video.embeddings(self.of) if self.policy.needs_embeddings else None
+            some = embeddings if embeddings is None else embeddings[known]
+            return self.policy.pick(saliency, some, video.times[known], k, rng)
+
+        return _by_saliency(video, self.of, k, rng, choose)
+
+
+def policy_rows(names: Sequence[str]) -> list[ByPolicy]:
+    """The rows SAMPLER+POLICY that are asked for, and `audio-visual` with each policy of a plugin.
+
+    Raises `ValueError` for a name without `+`, and for an unknown policy.
+    """
+    own = [f"audio-visual+{name}" for name in POLICIES if POLICIES.origin(name) != OURS]
+    rows = []
+    for name in dict.fromkeys([*names, *own]):
+        sampler, policy = split_method(name)
+        if policy is None:
+            raise ValueError(f"method ({name!r}) must be SAMPLER+POLICY, such as audio-visual+cdf3")
+        rows.append(ByPolicy(sampler, policy))
+    return rows
 
 
 def _most_salient(
     video: ScoredVideo, sampler: str, k: int, rng: np.random.Generator, *, shuffled: bool = False
 ) -> Picks | None:
-    def best(saliency: np.ndarray, k: int) -> np.ndarray:
+    def best(saliency: np.ndarray, known: np.ndarray) -> np.ndarray:
         return policies.top_k(rng.permutation(saliency) if shuffled else saliency, k)
 
     return _by_saliency(video, sampler, k, rng, best)
@@ -192,13 +207,16 @@ def _by_saliency(
     sampler: str,
     k: int,
     rng: np.random.Generator,
-    choose: Callable[[np.ndarray, int], np.ndarray],
+    choose: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> Picks | None:
-    """What is chosen of the clips that could be read; uniform's clips where nothing is known of them."""
+    """What is chosen of the clips that could be read; uniform's clips where nothing is known of them.
+
+    choose: of their saliencies (n,) and clip numbers (n,), positions among these.
+    """
     if video.saliency is None:
         return None
     if sampler not in video.saliency:
         return Uniform().pick(video, k, rng)._replace(fell_back=True)
     saliency = video.saliency[sampler]
     known = np.flatnonzero(np.isfinite(saliency))
-    return Picks(known[choose(saliency[known], k)][None])
+    return Picks(known[choose(saliency[known], known)][None])

@@ -7,7 +7,7 @@ on real files, stage by stage: see `timing`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -79,11 +79,13 @@ def evaluate(
     k: int,
     seeds: Sequence[int],
     also: Sequence[Method] = (),
+    samplers: Mapping[int, Sequence[Sampler]] | None = None,
 ) -> pd.DataFrame:
     """One row per method, seed and video: `method, seed, video_id, source, label, predicted, correct,
     clips, of, in_segments, read, fell_back`.
 
     The methods are `methods.REFERENCES`, the samplers of the table `saliency`, and those of `also`.
+    samplers: by seed; policies that want embeddings get them from these.
 
     `correct` is 0 or 1; of `random` and `uniform`, right or wrong by luck, the mean over many draws.
     `in_segments` is the share of the picked clips' time that lies in annotated segments (NaN where
@@ -113,9 +115,13 @@ def evaluate(
         scores = dense.get(video_id, "probabilities")
         numbers = clip_numbers(dense, video_id, len(scores))
         inside = inside_segments(dataset, video_id, features, numbers)
+        times = np.full((len(numbers), 2), np.nan)
+        if video_id in features:
+            times = _aligned(features.get(video_id, "times"), features, video_id, numbers)
         for seed in seeds:
             known = _by_method(tables.get((video_id, seed)), numbers) if video_id in features else None
-            video = ScoredVideo(scores, int(label), known)
+            embeddings = _embeddings((samplers or {}).get(seed, ()), features, video_id, numbers)
+            video = ScoredVideo(scores, int(label), known, times, embeddings)
             for method in methods:
                 picked = method.pick(video, k, policies.draws(seed, video_id, method.name))
                 if picked is None:
@@ -154,6 +160,27 @@ def _by_method(table: pd.DataFrame | None, numbers: np.ndarray) -> dict[str, np.
                 raise ValueError(f"saliency of {method} ({by_clip.min()}) must be finite")
             found[str(method)] = by_clip.reindex(numbers).to_numpy()
     return found
+
+
+def _aligned(rows: np.ndarray, features: Shards, video_id: str, numbers: np.ndarray) -> np.ndarray:
+    """Rows of the clips that were read, as rows of f's clips `numbers`; NaN for the others."""
+    place = pd.Index(clip_numbers(features, video_id, len(rows))).get_indexer(pd.Index(numbers))
+    found = np.asarray(rows, float)[place]
+    found[place < 0] = np.nan
+    return found
+
+
+def _embeddings(
+    samplers: Sequence[Sampler], features: Shards, video_id: str, numbers: np.ndarray
+) -> Callable[[str], np.ndarray | None]:
+    """From a sampler's name to the embeddings of f's clips `numbers`, if it has any."""
+    by_name = {sampler.name: sampler for sampler in samplers}
+
+    def embeddings(name: str) -> np.ndarray | None:
+        found = by_name[name].embeddings(features, video_id) if name in by_name else None
+        return None if found is None else _aligned(found, features, video_id, numbers)
+
+    return embeddings
 
 
 def summarise(predictions: pd.DataFrame, costs: pd.DataFrame, *, k: int, videos: int) -> pd.DataFrame:

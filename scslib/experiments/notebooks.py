@@ -22,7 +22,7 @@ from scslib.jobs.files import check_folder
 from scslib.jobs.fingerprint import code_of_text
 from scslib.jobs.keys import OLDER, Key, made_again
 from scslib.jobs.run_folder import Run, open_run, resolve, root
-from scslib.jobs.user_files import code_in, digest, whole
+from scslib.jobs.user_files import code_in, digest, whole, whole_plugin
 
 PRESETS = ("smoke", "laptop", "full")
 CELL_TIMEOUT_S = 24 * 3600
@@ -84,7 +84,9 @@ def plan(params: dict) -> list[tuple[Path, dict]]:
 
 
 def _whole(name: str, value: object) -> object:
-    """Of classifiers, files with their whole paths: kernels work in another folder."""
+    """Of classifiers and plugins, files with their whole paths: kernels work in another folder."""
+    if name == "plugins" and isinstance(value, list):
+        return [whole_plugin(item) for item in value]
     if name == "checkpoint" and isinstance(value, str):
         return whole(value)
     if name == "checkpoints" and isinstance(value, list):

@@ -12,134 +12,25 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 
 import click
-import numpy as np
-import pandas as pd
 import torch
 
-from scslib.datasets.manifest import Dataset, Parts, in_folds, load_dataset, training_parts
+from scslib.datasets.manifest import load_dataset
+from scslib.experiments.material import Material, read_material
 from scslib.jobs import devices
 from scslib.jobs.run_folder import Run, WorkspaceError, resolve
-from scslib.jobs.shard_files import Shards
-from scslib.models.checkpoints import load_classifier, save_sampler
-from scslib.samplers.extraction import extract_features
-from scslib.samplers.features import FeatureSpec
+from scslib.models.checkpoints import save_sampler
+from scslib.samplers.clips import Clips
+from scslib.samplers.fitted import FITTERS, fit_own, fitted_checkpoint, save_fitted
 from scslib.samplers.learned import NETWORK_INPUTS, sampler_checkpoint
+from scslib.samplers.plugins import load_plugins
 from scslib.training import distributed
-from scslib.training.dense_scores import dense_scores
 from scslib.training.recipe import Recipe, make_recipe, save_recipe
-from scslib.training.sampler import Lessons, TrainedNetworks, train_joint, train_sampler
+from scslib.training.sampler import TrainedNetworks, train_joint, train_sampler
 from scslib.training.schedule import Curve
-from scslib.video.probe import probe
-
-
-@dataclass(frozen=True, eq=False)
-class Material:
-    """What the samplers of a run learn from.
-
-    parts: which videos; spec, features: how they were read, and what came out.
-    """
-
-    classes: tuple[str, ...]
-    parts: Parts
-    spec: FeatureSpec
-    features: Shards
-    lessons: Lessons
-
-
-def read_material(
-    run: Run,
-    dataset: Dataset,
-    *,
-    accumulate: bool,
-    iframe_size: int,
-    kept_pictures: int,
-    device: str,
-    workers: int,
-    iframe_trunk: str = "",
-    frozen_trunk: bool = True,
-) -> Material:
-    """Read the training videos, or take them from the run's cache; see notebook 05 for the arguments.
-
-    AC learns from all of them but those of validation, RANK from those with `honest_scores`.
-
-    Raises `WorkspaceError` where notebook 03 has not been run.
-    """
-    checkpoint = run.need(run.checkpoint("classifier"), "03")
-    notes = run.notes()
-    parts = training_parts(dataset.split("train"), notes["held_out"], notes["validation"])
-    view = load_classifier(checkpoint)[1]
-    first = probe(next(p for p in map(dataset.path, parts.held["video_id"]) if p.is_file()))
-    spec = FeatureSpec(
-        clip_len=view.length,
-        accumulate=accumulate,
-        iframe_size=iframe_size,
-        height=first.height,
-        width=first.width,
-        frame_rate=view.frame_rate,
-        pictures=kept_pictures,
-        iframe_trunk=iframe_trunk if frozen_trunk else "",
-    )
-    videos, cache = pd.concat(parts, ignore_index=True), run.cache("features")
-    features = extract_features(dataset, videos, cache, spec, device=device, workers=workers)
-    dense = honest_scores(run, dataset, parts, device=device, workers=workers)
-    return Material(dataset.classes, parts, spec, features, lessons_of(dataset, parts, features, dense))
-
-
-def honest_scores(
-    run: Run, dataset: Dataset, parts: Parts, *, device: str, workers: int
-) -> list[Shards]:
-    """The scores of training videos by a classifier that has not learnt from them.
-
-    First f's of the held-out videos. Then, where notebook 03 has cross-fitted f in folds, those of each
-    fold of f's own videos by the f that was trained on the other folds.
-    """
-    folds = in_folds(parts.classifier, run.notes().get("folds", 0))
-    crossed = [
-        dense_scores(
-            dataset,
-            videos,
-            run.need(run.checkpoint(f"classifier-fold{number}"), "03"),
-            run.cache("dense"),
-            device=device,
-            workers=workers,
-        )
-        for number, videos in enumerate(folds)
-    ]
-    return [run.kept("dense-held", notebook="04", of=run.checkpoint("classifier")), *crossed]
-
-
-def lessons_of(dataset: Dataset, parts: Parts, features: Shards, dense: Sequence[Shards]) -> Lessons:
-    """What the videos that could be read teach; dense: their `honest_scores`."""
-
-    def labels(videos: pd.DataFrame) -> dict[str, int]:
-        rows = zip(videos["video_id"], map(int, dataset.label_index(videos)), strict=True)
-        return {video_id: label for video_id, label in rows if video_id in features}
-
-    def targets(videos: pd.DataFrame) -> dict[str, np.ndarray]:
-        return {
-            v: scores.get(v, "probabilities")[:, c]
-            for v, c in labels(videos).items()
-            for scores in dense
-            if v in scores and _same_clips(scores, features, v)
-        }
-
-    return Lessons(
-        labels=labels(parts.classifier) | labels(parts.samplers),
-        targets=targets(parts.samplers) | targets(parts.classifier),
-        validation_labels=labels(parts.validation),
-        validation_targets=targets(parts.validation),
-    )
-
-
-def _same_clips(dense: Shards, features: Shards, video_id: str) -> bool:
-    """Whether rows of both are the same clips, as far as both go: else something inside is damaged."""
-    seen, read = (shards.get(video_id, "clip") for shards in (dense, features))
-    both = min(len(seen), len(read))
-    return bool((seen[:both] == read[:both]).all())
 
 
 def train_samplers(
@@ -198,6 +89,24 @@ def train_samplers(
     }
 
 
+def train_own_samplers(run: Run, material: Material, *, seed: int) -> list[str]:
+    """Fit every sampler of a plugin that has `fit`, and save it in RUN/checkpoints; their names.
+
+    They learn from the training videos that RANK learns from, see `honest_scores`.
+    """
+    features, lessons, scores = material.features, material.lessons, {}
+    for video_id, target in lessons.targets.items():
+        shards = next(shards for shards in material.dense if video_id in shards)
+        if len(target) == len(features.get(video_id, "times")):  # else some of its clips are damaged
+            scores[video_id] = shards.get(video_id, "probabilities")
+    videos = [Clips(features, video_id) for video_id in scores]
+    labels = [lessons.labels[video_id] for video_id in scores]
+    for name in FITTERS:
+        learnt = fit_own(name, videos, labels, list(scores.values()), seed=seed)
+        save_fitted(fitted_checkpoint(run.folder / "checkpoints", name, seed=seed), name, learnt)
+    return list(FITTERS)
+
+
 def parameters_of(run: Run) -> dict:
     """The parameters of notebook 05 as `scs run` has been given them for this run, else its defaults."""
     # papermill comes with them, which notebook 05 itself can do without
@@ -233,11 +142,13 @@ def _train(run: Run, seeds: tuple[int, ...], every: int) -> None:
     if distributed.rank() == 0:
         save_recipe(run, recipe)
     dataset = load_dataset(resolve(parameters["data"], "data"))
+    load_plugins(parameters["plugins"])
     options, device = _wanted(read_material, parameters), devices.choose()
     material = distributed.once(lambda: read_material(run, dataset, **options))
     for seed in seeds or parameters["seeds"]:
         train_samplers(run, material, recipe, seed=seed, device=device, every=every)
         if distributed.rank() == 0:
+            train_own_samplers(run, material, seed=seed)
             click.echo(f"seed {seed}: {len(NETWORK_INPUTS)} networks, AC and RANK")
 
 

@@ -137,8 +137,9 @@ class Run:
         notebook: whose step it is. of: a checkpoint that the results stand on.
         """
         steps = self.load_json("steps.json")
-        made = {"notebook": notebook, "folders": [f.name for f in shards.folders]}
-        made |= {"names": list(getattr(shards, "names", ())), "of": weights_checksum(of) if of else ""}
+        made: dict[str, object] = {"notebook": notebook, "folder": shards.folder.name}
+        made |= {"of": weights_checksum(of) if of else ""}
+        made |= {"joined": {array: other.folder.name for array, other in shards.joined.items()}}
         self.save_json(steps | {name: made}, "steps.json")
 
     def kept(self, name: str, *, notebook: str, of: Path | None = None) -> Shards:
@@ -147,13 +148,18 @@ class Run:
         Raises `WorkspaceError`, which says what to run, where it is not there, or stands on another
         checkpoint than `of`.
         """
-        made = self.load_json("steps.json").get(name)
+        made = self.load_json("steps.json").get(name) or {}
         again = f"run notebook {notebook} again" if made else f"run notebook {notebook} first"
-        if not made or not all(self.cache(folder).is_dir() for folder in made["folders"]):
+        try:
+            folder, made_of = self.cache(made["folder"]), made["of"]
+            joined = {array: self.cache(other) for array, other in made["joined"].items()}
+        except (TypeError, KeyError, AttributeError):  # nothing, or of another version of the kit
+            folder, made_of, joined = None, "", {}
+        if folder is None or not all(path.is_dir() for path in (folder, *joined.values())):
             raise WorkspaceError(f"{self.folder}: {name} is not there; {again}")
-        if of is not None and made["of"] != weights_checksum(of):
+        if of is not None and made_of != weights_checksum(of):
             raise WorkspaceError(f"{self.folder}: {name} was made with another {of.stem}; {again}")
-        return open_shards(*map(self.cache, made["folders"]), names=made["names"])
+        return open_shards(folder, joined)
 
     def save_environment(self, params: dict) -> None:
         """Write params.json and env.json; where earlier steps ran stays there."""

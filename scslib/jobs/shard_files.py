@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,11 +23,13 @@ HAS_ARRAYS = ("ok", "partial")  # the statuses of videos that have arrays
 class Shards:
     """The results of a step: arrays by video, read when asked for, and the status of every video.
 
-    status: rows `video_id, shard, status, reason, clips_expected, clips, note, seconds`.
+    status: rows `video_id, shard, status, reason, clips_expected, clips, note, seconds`. joined: other
+    steps of the same videos, by the array that is read from them.
     """
 
     folder: Path
     status: pd.DataFrame
+    joined: Mapping[str, Shards] = field(default_factory=dict)
 
     def __contains__(self, video_id: str) -> bool:
         return video_id in self._shard_of
@@ -44,30 +46,31 @@ class Shards:
         lost = pd.concat([other.failed for other in others]).drop_duplicates("video_id")
         lost, status = lost.set_index("video_id"), self.status.set_index("video_id")
         status.loc[lost.index, ["status", "reason", "clips"]] = lost[["status", "reason", "clips"]]
-        return Shards(self.folder, status.reset_index())
+        return replace(self, status=status.reset_index())
 
     def has(self, video_id: str, name: str) -> bool:
         """Whether there is such an array of a video."""
+        if name in self.joined:
+            return video_id in self.joined[name] and self.joined[name].has(video_id, name)
         return f"{video_id}/{name}" in self._open(video_id).names
 
     def get(self, video_id: str, name: str, rows: slice | int | None = None) -> np.ndarray:
         """An array of one video, or only some of its rows. Raises `KeyError` for failed videos."""
+        if name in self.joined:
+            return self.joined[name].get(video_id, name, rows)
         file = self._open(video_id).file
         if rows is None:
             return file.get_tensor(f"{video_id}/{name}")
         return file.get_slice(f"{video_id}/{name}")[rows]
 
-    @property
-    def folders(self) -> list[Path]:
-        """Where the arrays lie."""
-        return [self.folder]
-
     def place(self, video_id: str) -> dict:
         """Where the arrays of one video lie, as JSON, for another process; see `reopen`."""
-        return {"folder": str(self.folder), "shard": int(self._shard_of[video_id])}
+        joined = {n: other.place(video_id) for n, other in self.joined.items() if video_id in other}
+        shard = int(self._shard_of[video_id])
+        return {"folder": str(self.folder), "shard": shard, "joined": joined}
 
     def __reduce__(self):
-        return Shards, (self.folder, self.status)  # open files stay here
+        return Shards, (self.folder, self.status, self.joined)  # open files stay here
 
     @cached_property
     def _shard_of(self) -> dict[str, int]:
@@ -95,31 +98,9 @@ class _File(NamedTuple):
     names: frozenset[str]
 
 
-@dataclass(frozen=True, eq=False)
-class JoinedShards(Shards):
-    """The results of a step, and the arrays `names` of another step on the same videos, `others`."""
-
-    others: Shards
-    names: tuple[str, ...]
-
-    @property
-    def folders(self) -> list[Path]:
-        return [self.folder, self.others.folder]
-
-    def has(self, video_id: str, name: str) -> bool:
-        return video_id in self.others if name in self.names else super().has(video_id, name)
-
-    def get(self, video_id: str, name: str, rows: slice | int | None = None) -> np.ndarray:
-        if name in self.names:
-            return self.others.get(video_id, name, rows)
-        return super().get(video_id, name, rows)
-
-    def place(self, video_id: str) -> dict:
-        others = {"others": self.others.place(video_id), "names": list(self.names)}
-        return super().place(video_id) | others
-
-    def __reduce__(self):
-        return JoinedShards, (self.folder, self.status, self.others, self.names)
+def join(shards: Shards, name: str, other: Shards) -> Shards:
+    """`shards`, and the array `name` that another step has made of the same videos."""
+    return replace(shards, joined={**shards.joined, name: other})
 
 
 def reopen(video_id: str, place: dict) -> Shards:
@@ -127,23 +108,16 @@ def reopen(video_id: str, place: dict) -> Shards:
     import pandas as pd
 
     status = pd.DataFrame([{"video_id": video_id, "shard": place["shard"], "status": "ok"}])
-    if "others" not in place:
-        return Shards(Path(place["folder"]), status)
-    others = reopen(video_id, place["others"])
-    return JoinedShards(Path(place["folder"]), status, others, tuple(place["names"]))
+    joined = {name: reopen(video_id, other) for name, other in place["joined"].items()}
+    return Shards(Path(place["folder"]), status, joined)
 
 
-def open_shards(folder: Path, *others: Path, names: Sequence[str] = ()) -> Shards:
-    """All results in the folder of a finished step; with another step's folder, both as one.
-
-    names: the arrays that are the other step's.
-    """
+def open_shards(folder: Path, joined: Mapping[str, Path] | None = None) -> Shards:
+    """All results in the folder of a finished step; joined: folders of other steps, by their arrays."""
     import pandas as pd
 
     rows = []
     for report in sorted(folder.glob("[0-9]*.json")):
         rows += json.loads(report.read_text(encoding="utf-8"))["videos"]
-    status = pd.DataFrame(rows)
-    if not others:
-        return Shards(folder, status)
-    return JoinedShards(folder, status, open_shards(others[0]), tuple(names))
+    others = {name: open_shards(other) for name, other in (joined or {}).items()}
+    return Shards(folder, pd.DataFrame(rows), others)

@@ -45,13 +45,22 @@ def is_allowed(text: str) -> bool:
 
 def digest(text: str) -> str:
     """The SHA-256 of the file's content. Raises `OSError` where it cannot be read."""
-    return hashlib.sha256(parts(text)[0].read_bytes()).hexdigest()
+    file = Path(text) if text.endswith(".py") else parts(text)[0]
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def code_in(parameters: Iterable[object]) -> list[str]:
-    """What of the values of parameters, texts or lists of them, is code."""
+    """What of the values of parameters, texts or lists of them, is code: FILE.py:FUNCTION or FILE.py."""
     values = [v for p in parameters for v in (p if isinstance(p, (list, tuple)) else [p])]
-    return [value for value in values if isinstance(value, str) and is_code(value)]
+    return [v for v in values if isinstance(v, str) and (is_code(v) or Path(v).suffix == ".py")]
+
+
+def whole_plugin(text: str) -> str:
+    """The whole path of a file of plugins. Raises `ValueError` where it is none."""
+    path = Path(text).expanduser().resolve()
+    if path.suffix != ".py" or not path.is_file():
+        raise ValueError(f"plugins ({text}) must be files that end in .py")
+    return str(path)
 
 
 def whole(text: str) -> str:

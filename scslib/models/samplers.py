@@ -192,7 +192,11 @@ class SamplerNetwork(nn.Module):
         self.lay_out()
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Scores (B, outputs). A linear head makes the mean of features the mean of logits.
+        """Scores (B, outputs). A linear head makes the mean of features the mean of logits."""
+        return self.head(self.embed(inputs))
+
+    def embed(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The trunks' pooled features (B, D), which the head sees.
 
         `<modality>_kept` (B, D), if it is there, are the features of a trunk that stays as it is (see
         `extraction`). In training `heard` (B, modalities), if it is there, says which modalities of each
@@ -210,7 +214,7 @@ class SamplerNetwork(nn.Module):
             share = inputs["heard"].to(features[0].dtype)
             share = share / share.mean(1, keepdim=True)
             features = [part * share[:, n : n + 1] for n, part in enumerate(features)]
-        return self.head(torch.cat(features, 1))
+        return torch.cat(features, 1)
 
     def train(self, mode: bool = True) -> SamplerNetwork:
         """As for any module; trunks that do not learn keep what their batch norms have seen."""

@@ -7,16 +7,18 @@ higher, the more worth showing to the classifier f. Everything else (`scslib.eva
     make_sampler("visual", Setting(load_trained("laptop"), k=10)).score_file(index, spec)
 
 Rules without training are in `rules`, the paper's networks in `learned`, the three-stage sampler in
-`cascade`. Each is registered there by its name.
+`cascade`. Each is registered there by its name. One of your own: `register`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
+
+from scslib.samplers.names import Registry
 
 if TYPE_CHECKING:
     from scslib.jobs.clock import Clock
@@ -36,10 +38,14 @@ class Features(Protocol):
 
 
 class FileScores(NamedTuple):
-    """Ascending clip numbers (n,) that could be read, and their saliencies (n,)."""
+    """Ascending clip numbers (n,) that could be read, and their saliencies (n,).
+
+    embeddings: (n, D), if they were asked for and the sampler has any.
+    """
 
     clips: np.ndarray
     saliency: np.ndarray
+    embeddings: np.ndarray | None = None
 
 
 class Sampler(Protocol):
@@ -51,16 +57,26 @@ class Sampler(Protocol):
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """What is read for it, of `models.modalities`; empty: times and sizes of the packets only."""
+        """What is read for it, of `models.modalities` and `readers`; empty: packets alone."""
 
     def saliency(self, features: Features, video_id: str) -> np.ndarray:
         """(N,) float64: of every clip of one video, from features that were read before."""
 
+    def embeddings(self, features: Features, video_id: str) -> np.ndarray | None:
+        """(N, D): of every clip, for policies that want clips unlike each other; or None."""
+
     def score_file(
-        self, index: ClipIndex, spec: FeatureSpec, *, threads: int = 1, clock: Clock | None = None
+        self,
+        index: ClipIndex,
+        spec: FeatureSpec,
+        *,
+        threads: int = 1,
+        clock: Clock | None = None,
+        embed: bool = False,
     ) -> FileScores:
         """The same of a file, of which nothing is read that the sampler does not need.
 
+        embed: with embeddings.
         `clock` is charged with the seconds of its stages `read_s` and `sampler_s`.
         """
 
@@ -72,18 +88,31 @@ class Networks(Protocol):
         """The sampler `name` whose saliency is the mean over these networks."""
 
 
+class Fitted(NamedTuple):
+    """What a trained sampler of a user has learnt: see `fitted`.
+
+    arrays: by name. plain: numbers, texts, and lists and dictionaries of them, by name. version: of the
+    code that has learnt it.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    plain: Mapping[str, object]
+    version: str
+
+
 @dataclass(frozen=True)
 class Setting:
     """What samplers are made from.
 
     networks: of a run (`bundle.load_trained`) or their kept scores (`learned.NetworkScores`).
     k: how many clips f will see. targets: f's probability of the true class of every clip, (N,) for
-    each training video.
+    each training video. fitted: what samplers of yours have learnt, by their names.
     """
 
     networks: Networks | None = None
     k: int = 10
     targets: Sequence[np.ndarray] = ()
+    fitted: Mapping[str, Fitted] = field(default_factory=dict)
 
     def averaged(self, name: str, networks: tuple[str, ...]) -> NetworkSampler:
         """See `Networks`. Raises `ValueError` where there are none."""
@@ -96,26 +125,24 @@ Maker = Callable[[Setting], Sampler]
 
 
 class Registered(NamedTuple):
-    """How a sampler is made, and what its setting must have: `networks`, `targets` or nothing."""
+    """How a sampler is made; needs: what its setting must have, see `register_maker`."""
 
     make: Maker
     needs: str
 
 
-REGISTRY: dict[str, Registered] = {}
+SAMPLERS: Registry[Registered] = Registry("sampler")
 
 
-def register(name: str, *, needs: str = "") -> Callable[[Maker], Maker]:
-    """Let a function that makes a sampler from a `Setting` be found by the sampler's `name`.
+def register_maker(name: str, *, needs: str = "") -> Callable[[Maker], Maker]:
+    """Let the function below make the sampler `name` from a `Setting`.
 
-    needs: `networks` or `targets`, which the setting must have. Raises `ValueError` for a name that is
-    taken.
+    needs: `networks`, `targets` or `fitted`, which the setting must have. Raises `ValueError` for a
+    name that is taken.
     """
-    if name in REGISTRY:
-        raise ValueError(f"name ({name!r}) is another sampler's; take another name")
 
     def keep(make: Maker) -> Maker:
-        REGISTRY[name] = Registered(make, needs)
+        SAMPLERS.add(name, Registered(make, needs))
         return make
 
     return keep

@@ -4,14 +4,14 @@
     scs sample VIDEO --run FILE.safetensors   scslib.sample("match.mp4", sampler="sampler.safetensors")
 
 The file is a safetensors file: weights named NETWORK.LAYER, and one JSON of settings in its header.
-Loading it runs no code.
+Loading it runs no code. What samplers of yours have learnt is in it, too; their code is not.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -24,30 +24,41 @@ from scslib.jobs.run_folder import Run, WorkspaceError, resolve
 from scslib.models.checkpoints import load_sampler
 from scslib.models.reading import CheckpointError, bounded
 from scslib.models.samplers import SamplerNetwork
-from scslib.samplers.base import Sampler, Setting
+from scslib.samplers.base import Fitted, Sampler, Setting
 from scslib.samplers.features import FeatureSpec
+from scslib.samplers.fitted import as_fitted, load_fitted
 from scslib.samplers.learned import NETWORK_INPUTS, LearnedSampler, sampler_checkpoint
 from scslib.samplers.registry import make_sampler
 
 OBJECTIVES = ("ac", "rank")
+OWN = "own:"  # before the arrays of samplers of yours: own:NAME:ARRAY
 KIND, FORMAT = "scslib sampler", 2
 
 
 @dataclass(frozen=True, eq=False)
 class SamplerBundle:
-    """The samplers of one seed, ready for any video: `networks` by name, and how videos are read."""
+    """The samplers of one seed, ready for any video: `networks` by name, and how videos are read.
+
+    fitted: what samplers of yours have learnt, by their names.
+    """
 
     networks: Mapping[str, SamplerNetwork]
     objective: str
     spec: FeatureSpec
+    fitted: Mapping[str, Fitted] = field(default_factory=dict)
 
     def averaged(self, name: str, networks: tuple[str, ...]) -> LearnedSampler:
-        """See `base.Networks`."""
+        """See `base.Networks`. Raises `ValueError` where there are none."""
+        if not self.networks:
+            raise ValueError(f"sampler ({name!r}) needs a run or an exported file, and none is given")
         return LearnedSampler(name, self.objective, tuple(self.networks[n] for n in networks))
 
     def sampler(self, name: str, *, k: int) -> Sampler:
         """One of `registry.sampler_names`; k: how many clips f will see, which the cascade asks for."""
-        return make_sampler(name, Setting(self, k))
+        return make_sampler(name, Setting(self, k, fitted=self.fitted))
+
+
+NO_RUN = SamplerBundle({}, "", FeatureSpec())  # enough for samplers that have not been trained
 
 
 def load_trained(
@@ -75,7 +86,7 @@ def load_trained(
         networks[name], about = load_sampler(path)
         networks[name].to(where)
         read_as = about["features"]
-    return SamplerBundle(networks, objective, FeatureSpec(**read_as))
+    return SamplerBundle(networks, objective, FeatureSpec(**read_as), load_fitted(folder, seed=seed))
 
 
 def export(source: str | Path, path: str | Path, *, seed: int = 0) -> Path:
@@ -89,8 +100,12 @@ def export(source: str | Path, path: str | Path, *, seed: int = 0) -> Path:
     for name, network in trained.networks.items():
         networks[name] = network.settings | {"outputs": network.head.out_features}
         weights |= {f"{name}.{key}": value.contiguous() for key, value in network.state_dict().items()}
+    fitted: dict[str, dict] = {}
+    for name, learnt in trained.fitted.items():
+        fitted[name] = {"version": learnt.version, "plain": learnt.plain}
+        weights |= {f"{OWN}{name}:{k}": torch.from_numpy(v.copy()) for k, v in learnt.arrays.items()}
     about = {"kind": KIND, "format": FORMAT, "objective": trained.objective}
-    about |= {"features": asdict(trained.spec), "networks": networks}
+    about |= {"features": asdict(trained.spec), "networks": networks, "fitted": fitted}
     with replacing(path) as temporary:
         save_file(weights, temporary, {"scslib": json.dumps(about)})
     return path
@@ -110,13 +125,21 @@ def _read(path: Path, device: torch.device) -> SamplerBundle:
         networks = {name: _network(name, about["networks"][name], weights) for name in NETWORK_INPUTS}
         networks = {name: network.to(device) for name, network in networks.items()}
         bounded(about["features"])
-        return SamplerBundle(networks, about["objective"], FeatureSpec(**about["features"]))
+        fitted = {name: _fitted(name, own, weights) for name, own in about["fitted"].items()}
+        return SamplerBundle(networks, about["objective"], FeatureSpec(**about["features"]), fitted)
     except (SafetensorError, json.JSONDecodeError, RuntimeError) as error:  # RecursionError is one
         raise CheckpointError(f"{path}: broken ({str(error).splitlines()[0]})") from error
     except CheckpointError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise CheckpointError(f"{path}: its settings are incomplete or wrong ({error})") from error
+
+
+def _fitted(name: str, about: dict, weights: Mapping[str, torch.Tensor]) -> Fitted:
+    mine = f"{OWN}{name}:"
+    return as_fitted(
+        about, {k[len(mine) :]: v.numpy() for k, v in weights.items() if k.startswith(mine)}
+    )
 
 
 def _network(name: str, settings: dict, weights: Mapping[str, torch.Tensor]) -> SamplerNetwork:

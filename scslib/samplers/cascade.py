@@ -19,7 +19,7 @@ import numpy as np
 
 from scslib.jobs.clock import Clock
 from scslib.samplers import policies
-from scslib.samplers.base import Features, FileScores, Setting, register
+from scslib.samplers.base import Features, FileScores, Setting, register_maker
 from scslib.samplers.features import FeatureSpec
 from scslib.samplers.fusion import as_saliency
 from scslib.samplers.learned import NetworkSampler
@@ -68,10 +68,19 @@ class Cascade:
         order = self._order(features.get(video_id, "bytes"), features.has(video_id, "audio"), score)
         return as_saliency(order, len(order))
 
+    def embeddings(self, features: Features, video_id: str) -> None:
+        """None: not all clips reach a network."""
+
     def score_file(
-        self, index: ClipIndex, spec: FeatureSpec, *, threads: int = 1, clock: Clock | None = None
+        self,
+        index: ClipIndex,
+        spec: FeatureSpec,
+        *,
+        threads: int = 1,
+        clock: Clock | None = None,
+        embed: bool = False,
     ) -> FileScores:
-        """The same of a file, reading of it only what each stage needs."""
+        """The same of a file, reading of it only what each stage needs; it has no embeddings."""
         clock = clock or Clock()
 
         def score(sampler: NetworkSampler, clips: np.ndarray) -> FileScores:
@@ -103,7 +112,7 @@ class Cascade:
         return order[np.sort(np.unique(order, return_index=True)[1])]
 
 
-@register("cascade", needs="networks")
+@register_maker("cascade", needs="networks")
 def make_cascade(
     setting: Setting, *, packets: float = 0.75, scouted: float = 0.25, candidates: float = 2.0
 ) -> Cascade:

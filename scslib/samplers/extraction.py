@@ -5,6 +5,7 @@ Training a head on kept features takes a thousandth of the time of running the t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,12 +16,14 @@ import torch
 
 from scslib.datasets.manifest import Dataset, videos_of
 from scslib.jobs import devices
-from scslib.jobs.shard_files import JoinedShards, Shards, reopen
-from scslib.jobs.shards import Read, run_shards
+from scslib.jobs.shard_files import Shards, join, reopen
+from scslib.jobs.shards import Read, Video, run_shards
 from scslib.models import specs
 from scslib.models.samplers import PretrainedTrunk
 from scslib.samplers.features import FeatureSpec, read_features
 from scslib.samplers.inputs import sampler_inputs
+from scslib.samplers.plugins import load_plugins
+from scslib.samplers.readers import READERS, read_input
 
 
 def extract_features(
@@ -29,27 +32,27 @@ def extract_features(
     folder: str | Path,
     spec: FeatureSpec,
     *,
+    readers: Sequence[str] = (),
     device: str = "auto",
     workers: int = 0,
 ) -> Shards:
     """Read the features of `videos` (rows of `dataset.videos`) into shards; see `VideoFeatures`.
 
-    With `spec.iframe_trunk` they have `iframes_kept`, too, which is computed on the `device`.
+    With `spec.iframe_trunk` they have `iframes_kept`, too, which is computed on the `device`. readers:
+    names of registered ones (see `readers`), of each of which they have an array.
     """
     params = asdict(replace(spec, iframe_trunk=""))
     rows = videos_of(dataset, videos)
     features = run_shards(read_features, rows, folder, params=params, workers=workers, title="reading")
+    found = features
+    for name in readers:
+        found = join(found, name, _own_input(name, rows, features, folder, spec, workers))
     if not spec.iframe_trunk:
-        return features
+        return found
     where = devices.choose(device)
-    read = [
-        row._replace(own={"video_id": row.video_id, "place": features.place(row.video_id)})
-        for row in rows
-        if row.video_id in features
-    ]
     kept = run_shards(
         _kept,
-        read,
+        _beside(rows, features),
         folder,
         params={"trunk": spec.iframe_trunk, "device": where.type},
         stands_on={
@@ -60,7 +63,46 @@ def extract_features(
         workers=workers,
         title="features of I-frames",
     )
-    return JoinedShards(features.folder, features.status, kept, ("iframes_kept",))
+    return join(found, "iframes_kept", kept)
+
+
+def _beside(rows: Sequence[Video], features: Shards) -> list[Video]:
+    """Those of the videos that could be read, each with its place in the features."""
+    return [
+        row._replace(own={"video_id": row.video_id, "place": features.place(row.video_id)})
+        for row in rows
+        if row.video_id in features
+    ]
+
+
+def _own_input(
+    name: str,
+    rows: Sequence[Video],
+    features: Shards,
+    folder: str | Path,
+    spec: FeatureSpec,
+    workers: int,
+) -> Shards:
+    """What the registered reader `name` reads of the clips in `features`."""
+    file, version = READERS.origin(name)
+    return run_shards(
+        _read_own,
+        _beside(rows, features),
+        folder,
+        params={"reader": name, "spec": asdict(spec)},
+        stands_on={"plugin": version, "features": features.folder.name},
+        given={"file": file},
+        workers=workers,
+        title=f"reading {name}",
+    )
+
+
+def _read_own(path: Path, params: dict) -> Read:
+    name, file = params["reader"], params["file"]
+    load_plugins({file: params["plugin"]} if file.endswith(".py") else {})
+    clips = reopen(params["video_id"], params["place"]).get(params["video_id"], "clip").tolist()
+    array = read_input(name, FeatureSpec(**params["spec"]).index(path), clips)
+    return Read({name: array}, len(clips), len(clips))
 
 
 def _kept(path: Path, params: dict) -> Read:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from scslib.jobs.shards import Read, run_shards
 from scslib.models.checkpoints import fingerprint, load_sampler
 from scslib.models.modalities import MODALITIES, VISUAL
 from scslib.models.samplers import SamplerNetwork
-from scslib.samplers.base import Features, FileScores, register
+from scslib.samplers.base import Features, FileScores, register_maker
 from scslib.samplers.features import FeatureSpec, VideoFeatures, map_chunks
 from scslib.samplers.inputs import sampler_inputs
 from scslib.video.clips import ClipIndex
@@ -35,24 +36,36 @@ LEARNED |= {"audio-visual": ("joint",)}
 NETWORK_INPUTS = {name: (name,) for name in MODALITIES} | {"joint": MODALITIES}  # and what each looks at
 
 
-def outputs_of(
-    networks: Sequence[SamplerNetwork],
-    features: Features,
-    video_id: str,
-    rows: Sequence[int],
-) -> list[torch.Tensor]:
-    """What each network says of a video's clips `rows`: (n, C) float32, on the processor.
+class Said(NamedTuple):
+    """What a network says of n clips: outputs (n, C), embeddings (n, D); float32, on the processor.
 
-    C = 1 for RANK, the number of classes for AC.
+    C = 1 for RANK, the number of classes for AC. The embeddings are what its head sees.
     """
+
+    outputs: torch.Tensor
+    embeddings: torch.Tensor
+
+
+def said_of(
+    networks: Sequence[SamplerNetwork], features: Features, video_id: str, rows: Sequence[int]
+) -> list[Said]:
+    """What each network says of a video's clips `rows`."""
     device, modalities = next(networks[0].parameters()).device, _union(n.modalities for n in networks)
-    found: list[list[torch.Tensor]] = [[] for _ in networks]
+    found: list[list[Said]] = [[Said(torch.zeros(0, 1), torch.zeros(0, 1))] for _ in networks]
     for some in devices.in_batches(iter(rows), device):
         picks = [(video_id, int(i)) for i in some]
         inputs = devices.put(sampler_inputs(features, picks, modalities), device)
         for network, parts in zip(networks, found, strict=True):
-            parts.append(network(inputs).cpu())
-    return [torch.cat(parts) if parts else torch.zeros(0, 1) for parts in found]
+            embeddings = network.embed(inputs)
+            parts.append(Said(network.head(embeddings).cpu(), embeddings.cpu()))
+    return [Said(*map(torch.cat, zip(*(parts[1:] or parts), strict=True))) for parts in found]
+
+
+def outputs_of(
+    networks: Sequence[SamplerNetwork], features: Features, video_id: str, rows: Sequence[int]
+) -> list[torch.Tensor]:
+    """The outputs (n, C) of each network for a video's clips `rows`; see `Said`."""
+    return [said.outputs for said in said_of(networks, features, video_id, rows)]
 
 
 def saliency_of(outputs: Sequence[torch.Tensor], objective: str) -> np.ndarray:
@@ -91,6 +104,14 @@ class LearnedSampler:
         outputs = outputs_of(asked or self.networks, features, video_id, rows)
         return saliency_of(outputs, self.objective)
 
+    @torch.inference_mode()
+    def embeddings(self, features: Features, video_id: str) -> np.ndarray:
+        """(N, D) float64: what the networks' heads see, each of length one; see `_side_by_side`."""
+        rows = range(len(features.get(video_id, "times")))
+        asked = [n for n in self.networks if any(features.has(video_id, m) for m in n.modalities)]
+        found = said_of(asked or self.networks, features, video_id, rows)
+        return _side_by_side([said.embeddings.numpy() for said in found])
+
     def score_file(
         self,
         index: ClipIndex,
@@ -99,27 +120,37 @@ class LearnedSampler:
         *,
         threads: int = 1,
         clock: Clock | None = None,
+        embed: bool = False,
     ) -> FileScores:
         """The saliency of a file's clips, read and scored a few hundred at a time.
 
-        Of ascending numbers `clips`, or of all. `clock` is charged `read_s` and `sampler_s`; several
-        threads read and score at once, and the time is charged as they spent it.
+        Of ascending numbers `clips`, or of all; embed: with embeddings. `clock` is charged `read_s` and
+        `sampler_s`; several threads read and score at once, and the time is charged as they spent it.
         """
-        clock, found = clock or Clock(), [FileScores(np.zeros(0, int), np.zeros(0))]
+        clock = clock or Clock()
         begin, busy = time.perf_counter(), []
 
         def score(chunk: VideoFeatures) -> FileScores:
             start = time.perf_counter()
             with clock.counting():
                 saliency = self.saliency(chunk, "")
+                embeddings = self.embeddings(chunk, "") if embed else np.zeros((len(saliency), 0))
             busy.append(time.perf_counter() - start)
-            return FileScores(chunk.get("", "clip"), saliency)
+            return FileScores(chunk.get("", "clip"), saliency, embeddings)
 
-        found += map_chunks(score, index, spec, self.modalities, clips, threads=threads)
+        found = list(map_chunks(score, index, spec, self.modalities, clips, threads=threads))
         took, networks = time.perf_counter() - begin, sum(busy) / threads
         clock.seconds["sampler_s"] += networks
         clock.seconds["read_s"] += took - networks
-        return FileScores(*(np.concatenate(column) for column in zip(*found, strict=True)))
+        numbers, saliency, embeddings = (np.concatenate(c) for c in zip(*found, strict=True))
+        return FileScores(numbers, saliency, embeddings if embed else None)
+
+
+def _side_by_side(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """(N, D) of embeddings (N, d), each stretched to length one first, so that each counts the same."""
+    parts = [np.asarray(part, float) for part in parts]
+    lengths = [np.linalg.norm(part, axis=1, keepdims=True) for part in parts]
+    return np.hstack([p / np.maximum(n, 1e-12) for p, n in zip(parts, lengths, strict=True)])
 
 
 def sampler_checkpoint(folder: Path, network: str, *, objective: str, seed: int) -> Path:
@@ -150,6 +181,11 @@ class ScoredSampler:
             outputs = [output[np.asarray(clips)] for output in outputs]
         return saliency_of(outputs, self.objective)
 
+    def embeddings(self, features: Features, video_id: str) -> np.ndarray:
+        """(N, D) float64; `features` is not looked at. See `LearnedSampler`."""
+        asked = [name for name in self.networks if self.scores.has(video_id, name)]
+        return _side_by_side([self.scores.get(video_id, f"{name}-embedding") for name in asked])
+
     def score_file(
         self,
         index: ClipIndex,
@@ -158,6 +194,7 @@ class ScoredSampler:
         *,
         threads: int = 1,
         clock: Clock | None = None,
+        embed: bool = False,
     ) -> FileScores:
         """Raises `NotImplementedError`."""
         raise NotImplementedError(f"sampler ({self.name!r}) has kept scores, and cannot read a file")
@@ -179,8 +216,9 @@ def network_scores(
 ) -> Shards:
     """What a run's sampler networks say of every clip of the videos in `features`.
 
-    Shards of `iframes`, `motion`, `residual`, `audio`, `joint`: (N, C) float32 each, see `outputs_of`.
-    No `audio` of a video without sound. checkpoints: the run's folder of them.
+    Shards of `iframes`, `motion`, `residual`, `audio`, `joint`: (N, C) float32 each, see `Said`; and of
+    `iframes-embedding` and so on, (N, D) float16. Nothing of `audio` in a video without sound.
+    checkpoints: the run's folder of them.
     """
     rows = dataset.videos[dataset.videos["video_id"].map(features.__contains__)]
     videos = [
@@ -217,8 +255,10 @@ def _network_scores(path: Path, params: dict) -> Read:
     checkpoints, weights, on = params["checkpoints"], params["weights"], params["on"]
     networks = [_cached_network(checkpoints[n], weights[n], on) for n in names]
     with torch.inference_mode():
-        outputs = outputs_of(networks, features, video_id, rows)
-    arrays = {name: output.numpy() for name, output in zip(names, outputs, strict=True)}
+        found = dict(zip(names, said_of(networks, features, video_id, rows), strict=True))
+    arrays = {name: said.outputs.numpy() for name, said in found.items()}
+    for name, said in found.items():
+        arrays[f"{name}-embedding"] = said.embeddings.numpy().astype(np.float16)
     return Read(arrays, len(rows), len(rows))
 
 
@@ -240,7 +280,7 @@ class NetworkScores:
 
 
 def _register(name: str, networks: tuple[str, ...]) -> None:
-    register(name, needs="networks")(lambda setting: setting.averaged(name, networks))
+    register_maker(name, needs="networks")(lambda setting: setting.averaged(name, networks))
 
 
 for _name, _networks in LEARNED.items():

@@ -12,109 +12,22 @@ learning.
     still-contrast   how much a spot stands out in an I-frame     I-frames only
     loudest-band     the loudest pitch above the median one       sound only
 
-A rule of your own is a function with `@register_sampler` before it, as below.
+One of your own: `register`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 from scipy import ndimage
 
-from scslib.jobs.clock import Clock
-from scslib.samplers.base import Features, FileScores, Setting, register
-from scslib.samplers.features import FeatureSpec, read_video
-from scslib.video.clips import ClipIndex
+from scslib.samplers.base import Setting, register_maker
+from scslib.samplers.clips import Clips
+from scslib.samplers.register import Rule, register_sampler
 
 
-@dataclass(frozen=True, eq=False)
-class Clips:
-    """What was read of the N clips of one video; see `features.VideoFeatures` for shapes and units."""
-
-    features: Features
-    video_id: str
-
-    def __len__(self) -> int:
-        return len(self.times)
-
-    @property
-    def times(self) -> np.ndarray:
-        """(N, 2) float64: start and end in seconds."""
-        return self.features.get(self.video_id, "times")
-
-    @property
-    def bytes(self) -> np.ndarray:
-        """(N,) int64: compressed size."""
-        return self.features.get(self.video_id, "bytes")
-
-    @property
-    def motion(self) -> np.ndarray:
-        """(N, T, h, w, 2) float32: where the blocks of each frame came from, in pixels a frame."""
-        return self.features.get(self.video_id, "motion").astype(np.float32)
-
-    @property
-    def residual(self) -> np.ndarray:
-        """(N, T, h, w, 3) float32: what was left to correct, in levels of 0..255."""
-        return self.features.get(self.video_id, "residual").astype(np.float32)
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """(N, T) bool: which frames are P-frames; the others have no vectors and no residual."""
-        return self.features.get(self.video_id, "predicted")
-
-    @property
-    def iframes(self) -> list[np.ndarray]:
-        """N arrays (S, H, W, 3) uint8 RGB: the I-frames of each clip, or the last one before it."""
-        first = self.features.get(self.video_id, "iframe_start")
-        frames = self.features.get(self.video_id, "iframes")
-        return [frames[a:b] for a, b in zip(first, first[1:], strict=False)]
-
-    @property
-    def audio(self) -> np.ndarray:
-        """(N, 200, 40) float32: log-mel energy by time and pitch, around each clip."""
-        return self.features.get(self.video_id, "audio").astype(np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class Rule:
-    """A sampler that is a function from `Clips` to a saliency (N,)."""
-
-    name: str
-    modalities: tuple[str, ...]
-    rule: Callable[[Clips], np.ndarray]
-
-    def saliency(self, features: Features, video_id: str) -> np.ndarray:
-        """(N,) float64; see `base.Sampler`."""
-        return np.asarray(self.rule(Clips(features, video_id)), float)
-
-    def score_file(
-        self, index: ClipIndex, spec: FeatureSpec, *, threads: int = 1, clock: Clock | None = None
-    ) -> FileScores:
-        """The same of a file; see `base.Sampler`."""
-        clock = clock or Clock()
-        features = clock("read_s", read_video, index, spec, self.modalities, threads=threads)
-        saliency = clock("sampler_s", self.saliency, features, "")
-        return FileScores(features.get("", "clip"), saliency)
-
-
-def register_sampler(
-    name: str, *, reads: tuple[str, ...] = ()
-) -> Callable[[Callable[[Clips], np.ndarray]], Callable[[Clips], np.ndarray]]:
-    """Make a function from `Clips` to a saliency (N,) the sampler `name`.
-
-    reads: what it looks at, of `models.modalities.MODALITIES`; empty: times and bytes only.
-    """
-
-    def keep(rule: Callable[[Clips], np.ndarray]) -> Callable[[Clips], np.ndarray]:
-        register(name)(lambda setting: Rule(name, tuple(reads), rule))
-        return rule
-
-    return keep
-
-
-@register("empirical", needs="targets")
+@register_maker("empirical", needs="targets")
 def _empirical(setting: Setting) -> Rule:
     return empirical(setting.targets)
 

@@ -1,22 +1,57 @@
 """Policies that came after the paper: K of N clips, spread over time or unlike each other.
 
-    InverseCdf    K levels of the cumulated saliency    BOLT, MGSampler, Uni-AdaFocus
-    Aks           halves of the video until one part stands out, top K in each    AKS
-    Mdp3          salient and unlike each other, by determinants    mDP3
+    cdf3, cdf0.5, ...   K levels of the cumulated saliency    BOLT, MGSampler, Uni-AdaFocus
+    aks                 halves of the video until one part stands out, top K in each    AKS
+    mdp3                salient and unlike each other, by determinants    mDP3
 
-`pick` gives min(K, N) different clip numbers, whatever the saliencies are. Saliencies have no unit;
-`stretch` puts those of a video into 0..1.
+A policy goes with every sampler: `audio-visual+cdf3` is a row of the table, and a `--sampler` of
+`scs sample`. `pick` gives min(K, N) different clip numbers, whatever the saliencies are. Saliencies have
+no unit; `stretch` puts those of a video into 0..1. One of your own, in a file that you name:
+
+    @register_policy("best-and-next")
+    def best_and_next(saliency, embeddings, times, k, rng):
+        ...
 """
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
+from scslib.samplers.names import Registry
 from scslib.samplers.policies import checked, top_k
 
 BANDWIDTHS = (1 / 8, 1 / 4, 1 / 2, 1, 2)  # of mDP3's kernel
+
+
+class Policy(Protocol):
+    """From the saliencies of a video's clips to K of them."""
+
+    @property
+    def name(self) -> str:
+        """What stands behind the `+`."""
+
+    @property
+    def needs_embeddings(self) -> bool:
+        """Whether it looks at them: they cost another look at every clip."""
+
+    def pick(
+        self,
+        saliency: np.ndarray,
+        embeddings: np.ndarray | None,
+        times: np.ndarray,
+        k: int,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """min(K, N) different clip numbers, for the finite saliencies (N,).
+
+        embeddings: (N, D), or None of a sampler that has none. times: (N, 2) seconds. rng: the same for
+        the same seed and video.
+        """
 
 
 def stretch(saliency: np.ndarray) -> np.ndarray:
@@ -39,6 +74,7 @@ class InverseCdf:
     """
 
     power: float = 3.0
+    needs_embeddings: bool = False
 
     def __post_init__(self):
         if not 0 <= self.power < np.inf:
@@ -48,8 +84,15 @@ class InverseCdf:
     def name(self) -> str:
         return f"cdf{self.power:g}"
 
-    def pick(self, saliency: np.ndarray, k: int) -> np.ndarray:
-        """The chosen clips in order of time."""
+    def pick(
+        self,
+        saliency: np.ndarray,
+        embeddings: np.ndarray | None,
+        times: np.ndarray,
+        k: int,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """The chosen clips in order of time; of the saliencies and k alone."""
         saliency, k = checked(saliency, k)
         mass = np.cumsum(stretch(saliency) ** self.power)
         levels = (np.arange(k) + 0.5) / k * mass[-1]
@@ -76,9 +119,17 @@ class Aks:
     threshold: float = 0.8
     depth: int = 5
     name: str = "aks"
+    needs_embeddings: bool = False
 
-    def pick(self, saliency: np.ndarray, k: int) -> np.ndarray:
-        """The chosen clips in order of time."""
+    def pick(
+        self,
+        saliency: np.ndarray,
+        embeddings: np.ndarray | None,
+        times: np.ndarray,
+        k: int,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """The chosen clips in order of time; of the saliencies and k alone."""
         saliency, k = checked(saliency, k)
         return np.sort(self._of_part(stretch(saliency), 0, k, self.depth))
 
@@ -110,10 +161,20 @@ class Mdp3:
 
     balance: float = 0.2
     name: str = "mdp3"
+    needs_embeddings: bool = True
 
-    def pick(self, saliency: np.ndarray, k: int, embeddings: np.ndarray) -> np.ndarray:
-        """The chosen clips, the first taken first. embeddings: (N, D) of the clips."""
+    def pick(
+        self,
+        saliency: np.ndarray,
+        embeddings: np.ndarray | None,
+        times: np.ndarray,
+        k: int,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """The chosen clips, the first taken first. Raises `ValueError` without embeddings (N, D)."""
         saliency, k = checked(saliency, k)
+        if embeddings is None:
+            raise ValueError("embeddings (None): mdp3 needs a sampler that has them, such as visual")
         if embeddings.shape[:1] != saliency.shape:
             raise ValueError(
                 f"embeddings {embeddings.shape} must have a row for each of {len(saliency)}"
@@ -136,3 +197,72 @@ def alikeness(embeddings: np.ndarray) -> np.ndarray:
     points = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
     squared = ((points[:, None] - points[None]) ** 2).sum(2)
     return sum(np.exp(-squared / (2 * a)) for a in BANDWIDTHS)
+
+
+@dataclass(frozen=True, eq=False)
+class OwnPolicy:
+    """A policy that is a function of a user's, whose answer is checked."""
+
+    name: str
+    choose: Callable[..., Any]
+    needs_embeddings: bool = True
+
+    def pick(
+        self,
+        saliency: np.ndarray,
+        embeddings: np.ndarray | None,
+        times: np.ndarray,
+        k: int,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """See `Policy`. Raises `ValueError` for anything but min(K, N) different clip numbers."""
+        found = np.asarray(self.choose(saliency, embeddings, times, k, rng))
+        clips, wanted = len(saliency), min(k, len(saliency))
+        fits = found.dtype.kind in "iu" and found.shape == (wanted,)
+        if not fits or len({*found.tolist()} & {*range(clips)}) < wanted:
+            numbers = f"{wanted} different whole numbers in 0..{clips - 1}"
+            raise ValueError(f"policy ({self.name!r}) must give {numbers}, not {found.tolist()}")
+        return found
+
+
+POLICIES: Registry[Policy] = Registry("policy")
+POLICIES.add("aks", Aks())
+POLICIES.add("mdp3", Mdp3())
+
+
+def register_policy(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make the function below the policy `name`, or the class below with its method `pick`.
+
+    It is called as `pick(saliency, embeddings, times, k, rng)`, see `Policy`. Raises `ValueError` for a
+    name that is taken.
+    """
+
+    def keep(own: Callable[..., Any]) -> Callable[..., Any]:
+        choose: Any = own() if inspect.isclass(own) else None
+        POLICIES.add(name, OwnPolicy(name, own if choose is None else choose.pick))
+        return own
+
+    return keep
+
+
+def make_policy(name: str) -> Policy:
+    """The policy of a name; `cdf` with a number behind it is `InverseCdf` with this power.
+
+    Raises `ValueError` for an unknown one.
+    """
+    power = name.removeprefix("cdf")
+    if name not in POLICIES and power != name:
+        try:
+            return InverseCdf(float(power))
+        except ValueError:
+            raise ValueError(f"policy ({name!r}): {power!r} must be a number >= 0, as in cdf3") from None
+    return POLICIES[name]
+
+
+def split_method(name: str) -> tuple[str, Policy | None]:
+    """A sampler's name and its policy, of `audio-visual+cdf3`; None where no `+` is in it: top K.
+
+    Raises `ValueError` for an unknown policy.
+    """
+    sampler, plus, policy = name.partition("+")
+    return sampler, make_policy(policy) if plus else None

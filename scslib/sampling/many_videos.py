@@ -18,7 +18,9 @@ from scslib.jobs import devices
 from scslib.jobs.files import check_folder
 from scslib.jobs.shards import Read, Video, run_shards
 from scslib.jobs.threads import cores
-from scslib.samplers.bundle import SamplerBundle, load_trained
+from scslib.samplers.bundle import NO_RUN, SamplerBundle, load_trained
+from scslib.samplers.plugins import load_plugins
+from scslib.samplers.set_policies import split_method
 from scslib.sampling.one_video import sample
 from scslib.sampling.picked import file_names
 from scslib.video.clips import expected_clips
@@ -52,25 +54,29 @@ class Sampled(NamedTuple):
 
 def sample_files(
     videos: Sequence[tuple[Path, str]],
-    sampler: str | Path,
+    sampler: str | Path | None,
     folder: str | Path,
     wanted: Wanted,
     *,
     seed: int = 0,
+    plugins: Sequence[str | Path] = (),
     device: str = "auto",
     workers: int = 0,
 ) -> Iterator[Sampled]:
     """`sample` of each (path, name), in order; what is made of a video is named after its name.
 
     Tables are kept in `folder`, shard by shard, and what is done is not done again. sampler: a run's
-    name or folder, or an exported file; seed: which of a run's. Raises `OSError` where files cannot be
+    name or folder, or an exported file, where the method needs one; seed: which of a run's. plugins:
+    files of yours (see `samplers.plugins`). Raises `OSError` where files cannot be
     written, and `ValueError` where one would take the place of a video or of another, before anything
     is read.
     """
     _check_targets(videos, wanted)
     where = devices.choose(device)
-    trained = load_trained(sampler, seed=seed, device="cpu")
-    trained.sampler(wanted.method, k=wanted.k)  # a wrong name is found before anything is read
+    own = load_plugins(plugins)
+    trained = NO_RUN if sampler is None else load_trained(sampler, seed=seed, device="cpu")
+    name, _ = split_method(wanted.method)
+    trained.sampler(name, k=wanted.k)  # a wrong name is found before anything is read
     params = {"seed": seed, "device": where.type, **asdict(wanted)}
     params["threads"] = cores() if len(videos) == 1 else 1
     rows = [
@@ -82,8 +88,8 @@ def sample_files(
         rows,
         folder,
         params=params,
-        stands_on={"weights": _weights(trained)},
-        given={"run": str(sampler), "on": str(where)},
+        stands_on={"weights": _weights(trained), "plugins": own},
+        given={"run": None if sampler is None else str(sampler), "on": str(where)},
         workers=workers,
         title="sampling",
         made=_made,
@@ -102,6 +108,7 @@ def sample_files(
 
 def _sample(path: Path, params: dict) -> Read:
     """All that is made of one video, in a child."""
+    load_plugins(params["plugins"])
     trained = _loaded(params["run"], params["seed"], params["weights"], params["on"])
     picked = sample(
         path, k=params["k"], sampler=trained, method=params["method"], threads=params["threads"]
@@ -161,8 +168,8 @@ def _check_targets(videos: Sequence[tuple[Path, str]], wanted: Wanted) -> None:
 
 
 @lru_cache(maxsize=1)
-def _loaded(run: str, seed: int, weights: str, on: str) -> SamplerBundle:
-    return load_trained(run, seed=seed, device=on)
+def _loaded(run: str | None, seed: int, weights: str, on: str) -> SamplerBundle:
+    return NO_RUN if run is None else load_trained(run, seed=seed, device=on)
 
 
 def _weights(trained: SamplerBundle) -> str:
@@ -171,6 +178,9 @@ def _weights(trained: SamplerBundle) -> str:
     for network in trained.networks.values():
         for value in network.state_dict().values():
             found.update(value.contiguous().numpy().tobytes())
+    for name, learnt in trained.fitted.items():
+        found.update(repr((name, learnt.version, learnt.plain)).encode())
+        found.update(b"".join(array.tobytes() for array in learnt.arrays.values()))
     return found.hexdigest()[:16]
 
 

@@ -23,6 +23,7 @@ import torch
 from click.testing import CliRunner
 
 from scslib.experiments import train as command
+from scslib.experiments.material import Material
 from scslib.jobs.run_folder import Run
 from scslib.models.checkpoints import load_sampler
 from scslib.models.reading import CheckpointError
@@ -114,13 +115,13 @@ def same(one: dict, other: dict, tolerance: float = 0.0) -> bool:
     return all(torch.allclose(a.double(), b.double(), rtol=0, atol=tolerance) for a, b in pairs)
 
 
-def material(folder: Path) -> command.Material:
+def material(folder: Path) -> Material:
     """Stands for `read_material`; whoever comes first writes down that it has read."""
     if not (folder / "read").exists():
         time.sleep(0.5)  # in which the other would come, too
         with (folder / "read").open("a") as file:
             file.write(f"by {distributed.rank()}")
-    return command.Material(tuple("abc"), (), FeatureSpec(clip_len=5), Videos(), LESSONS)
+    return Material(tuple("abc"), (), FeatureSpec(clip_len=5), Videos(), [], LESSONS)
 
 
 def fake_material(monkeypatch) -> None:

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from scslib.datasets.manifest import Dataset, Parts, in_folds
-from scslib.experiments import train
+from scslib.experiments import material
+from scslib.experiments.material import honest_scores, lessons_of
 from scslib.jobs.run_folder import WorkspaceError, open_run
 from scslib.jobs.shard_files import Shards
 
@@ -52,9 +53,9 @@ def test_every_video_is_scored_by_an_f_that_was_trained_without_it(tmp_path, mon
     held = Shards(kept, pd.DataFrame(status))
     run.keep("dense-held", held, notebook="04", of=run.checkpoint("classifier"))
     monkeypatch.setattr(
-        train, "dense_scores", lambda data, videos, path, *_, **__: asked.append((path.stem, videos))
+        material, "dense_scores", lambda data, videos, path, *_, **__: asked.append((path.stem, videos))
     )
-    found = train.honest_scores(run, dataset(tmp_path), PARTS, device="cpu", workers=1)
+    found = honest_scores(run, dataset(tmp_path), PARTS, device="cpu", workers=1)
     scored_by = {name: set(videos["video_id"]) for name, videos in asked}
     assert set(found[0].status["video_id"]) == {"a3", "b3", "a4"}
     folds = [set(fold["video_id"]) for fold in in_folds(PARTS.classifier, 2)]
@@ -65,7 +66,7 @@ def test_every_video_is_scored_by_an_f_that_was_trained_without_it(tmp_path, mon
         with pytest.raises(
             WorkspaceError, match="dense-held was made with another classifier; run notebook 04"
         ):
-            train.honest_scores(run, dataset(tmp_path), PARTS, device="cpu", workers=1)
+            honest_scores(run, dataset(tmp_path), PARTS, device="cpu", workers=1)
         checkpoint.with_suffix(".json").unlink(missing_ok=True)
 
 
@@ -73,7 +74,7 @@ def test_ac_learns_from_all_videos_and_rank_from_those_with_honest_scores(tmp_pa
     features = scored(pd.concat(PARTS), 0.0)
     folds = in_folds(PARTS.classifier, 2)
     dense = [scored(PARTS.held, 0.9), scored(folds[0], 0.6)]
-    lessons = train.lessons_of(dataset(tmp_path), PARTS, features, dense)
+    lessons = lessons_of(dataset(tmp_path), PARTS, features, dense)
     assert lessons.labels == {"a1": 0, "a2": 0, "b1": 1, "b2": 1, "a3": 0, "b3": 1}
     assert lessons.validation_labels == {"a4": 0}
     targets = {video_id: round(float(scores[0]), 3) for video_id, scores in lessons.targets.items()}
@@ -86,5 +87,5 @@ def test_ac_learns_from_all_videos_and_rank_from_those_with_honest_scores(tmp_pa
 def test_a_video_whose_clips_are_not_the_same_ones_teaches_rank_nothing(tmp_path):
     features, dense = scored(pd.concat(PARTS), 0.0), scored(PARTS.held, 0.9)
     dense["a3"]["clip"] = np.array([0, 2, 3])
-    lessons = train.lessons_of(dataset(tmp_path), PARTS, features, [dense])
+    lessons = lessons_of(dataset(tmp_path), PARTS, features, [dense])
     assert set(lessons.targets) == {"b3"} and "a3" in lessons.labels

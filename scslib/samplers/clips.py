@@ -1,0 +1,72 @@
+"""Clips: what was read of the clips of one video, as samplers see it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from scslib.samplers.base import Features
+from scslib.video.audio import FLOOR, MEL_STEPS, MELS
+
+
+@dataclass(frozen=True, eq=False)
+class Clips:
+    """What was read of the N clips of one video; see `features.VideoFeatures` for shapes and units.
+
+    Inputs that a reader of yours has read (see `readers`) are had by name: `clips["flow"]`.
+    """
+
+    features: Features
+    video_id: str
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """(N, ...) array of an input, as it was read."""
+        return self.features.get(self.video_id, name)
+
+    @property
+    def times(self) -> np.ndarray:
+        """(N, 2) float64: start and end in seconds."""
+        return self["times"]
+
+    @property
+    def bytes(self) -> np.ndarray:
+        """(N,) int64: compressed size."""
+        return self["bytes"]
+
+    @property
+    def motion(self) -> np.ndarray:
+        """(N, T, h, w, 2) float32: where the blocks of each frame came from, in pixels a frame."""
+        return self["motion"].astype(np.float32)
+
+    @property
+    def residual(self) -> np.ndarray:
+        """(N, T, h, w, 3) float32: what was left to correct, in levels of 0..255."""
+        return self["residual"].astype(np.float32)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """(N, T) bool: which frames are P-frames; the others have no vectors and no residual."""
+        return self["predicted"]
+
+    @property
+    def iframes(self) -> list[np.ndarray]:
+        """N arrays (S, H, W, 3) uint8 RGB: the I-frames of each clip, or the last one before it."""
+        first, frames = self["iframe_start"], self["iframes"]
+        return [frames[a:b] for a, b in zip(first, first[1:], strict=False)]
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the video has a sound track."""
+        return self.features.has(self.video_id, "audio")
+
+    @property
+    def audio(self) -> np.ndarray:
+        """(N, 200, 40) float32: log-mel energy by time and pitch, around each clip; silence without."""
+        if not self.has_audio:
+            return np.full((len(self), MEL_STEPS, MELS), math.log(FLOOR), np.float32)
+        return self["audio"].astype(np.float32)

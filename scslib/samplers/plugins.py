@@ -1,0 +1,81 @@
+"""Load the samplers, policies and readers that files of yours register.
+
+Code runs only from files that you name, and from installed packages that say in the entry point group
+`scslib.samplers` which module of theirs registers something.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from scslib.samplers.names import Origin, registering
+
+GROUP = "scslib.samplers"
+_loaded: dict[str, Origin] = {}
+
+
+class PluginError(ValueError):
+    """A plugin that cannot be loaded; the message names the file and what is wrong."""
+
+
+def load_plugins(files: Iterable[str | Path] | Mapping[str, str] = ()) -> dict[str, str]:
+    """Run these files once, and again when they have changed; what they register can be had by name.
+
+    Installed packages' plugins are loaded first. files: paths; or, in a child process, the paths with
+    the SHA-256 that the parent has seen. Returns that: paths and SHA-256. Raises `PluginError` for a
+    file that is not there, breaks, or is not the one that the parent has seen.
+    """
+    importlib.import_module("scslib.samplers.registry")  # names of the kit are taken first
+    _load_installed()
+    expected = dict(files) if isinstance(files, Mapping) else {}
+    found = {}
+    for file in files:
+        path = Path(file).expanduser().resolve()
+        origin = Origin(str(path), _digest(path))
+        if expected.get(str(file), origin.version) != origin.version:
+            raise PluginError(f"{path}: was changed while the command ran; give it again")
+        if _loaded.get(origin.place) != origin:
+            with registering(origin):
+                _run(path, origin)
+            _loaded[origin.place] = origin
+        found[origin.place] = origin.version
+    return found
+
+
+def _digest(path: Path) -> str:
+    if path.suffix != ".py" or not path.is_file():
+        raise PluginError(f"plugin ({path}) must be a file that ends in .py")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _run(path: Path, origin: Origin) -> None:
+    _loaded.pop(origin.place, None)
+    name = f"scs_plugin_{path.stem}_{hashlib.sha256(origin.place.encode()).hexdigest()[:8]}"
+    found = importlib.util.spec_from_file_location(name, path)
+    assert found is not None and found.loader is not None  # a .py has both
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module  # dataclasses look there
+    try:
+        found.loader.exec_module(module)
+    except Exception as error:
+        sys.modules.pop(name)
+        raise PluginError(f"{path}: {type(error).__name__}: {error}") from error
+
+
+@lru_cache(maxsize=1)
+def _load_installed() -> None:
+    for point in entry_points(group=GROUP):
+        version = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+        with registering(Origin(point.value, version)):
+            try:
+                point.load()
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"
+                raise PluginError(f"{version}, {point.value}: {why}") from error
