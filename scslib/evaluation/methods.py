@@ -126,7 +126,7 @@ class Salient:
     needs_features: bool = True
 
     def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
-        return _most_salient(video, self.name, k, rng)
+        return most_salient(video, self.name, k, rng)
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Adaptive:
     needs_features: bool = True
 
     def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
-        picked = _most_salient(video, self.of, k, rng)
+        picked = most_salient(video, self.of, k, rng)
         if picked is None:
             return None
         shown = policies.until_settled(video.probabilities[picked.clips[0]])
@@ -154,7 +154,7 @@ class Shuffled:
     needs_features: bool = True
 
     def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
-        return _most_salient(video, self.of, k, rng, shuffled=True)
+        return most_salient(video, self.of, k, rng, shuffled=True)
 
 
 @dataclass(frozen=True)
@@ -193,9 +193,11 @@ def policy_rows(names: Sequence[str]) -> list[ByPolicy]:
     return rows
 
 
-def _most_salient(
+def most_salient(
     video: ScoredVideo, sampler: str, k: int, rng: np.random.Generator, *, shuffled: bool = False
 ) -> Picks | None:
+    """The K most salient clips by a sampler, best first; shuffled: as if the saliencies were others'."""
+
     def best(saliency: np.ndarray, known: np.ndarray) -> np.ndarray:
         return policies.top_k(rng.permutation(saliency) if shuffled else saliency, k)
 

@@ -77,7 +77,9 @@ class Rule:
         return FileScores(features.get("", "clip"), saliency, embeddings)
 
     def _read(self, index: ClipIndex, spec: FeatureSpec, threads: int) -> VideoFeatures:
-        features = read_video(index, spec, self.modalities, threads=threads)
+        heard = index.info.has_audio
+        reads = [name for name in self.modalities if heard or name != "audio"]
+        features = read_video(index, spec, reads, threads=threads)
         for name in registered_readers(self.modalities):
             features.arrays[name] = read_input(name, index, features.get("", "clip").tolist())
         return features

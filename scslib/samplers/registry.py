@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scslib.samplers import cascade, learned, rules  # noqa: F401 - they register themselves
+from scslib.samplers import cascade, focus, learned, rules  # noqa: F401 - they register themselves
 from scslib.samplers.base import SAMPLERS, Sampler, Setting
 
 
@@ -14,6 +14,8 @@ def sampler_names(*needs: str) -> list[str]:
 
 def make_sampler(name: str, setting: Setting) -> Sampler:
     """The sampler of a name. Raises `ValueError` for an unknown one, or for what the setting lacks."""
+    if name not in SAMPLERS:
+        raise ValueError(f"sampler ({name!r}) must be one of {sampler_names()}")
     make, needs = SAMPLERS[name]
     if needs == "targets" and not len(setting.targets):
         raise ValueError(f"sampler ({name!r}) needs f's scores of training videos, and none are given")

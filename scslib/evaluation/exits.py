@@ -1,0 +1,92 @@
+"""A learned exit: show clips to f, the best first, until a small gate says that its answer stands.
+
+After FrameExit (Ghodrati et al., CVPR 2021), beside `methods.Adaptive`, which stops only where the rest
+cannot change the answer. FrameExit has a fixed order of frames, max-pools their features, and a gate
+after each; here the order is a sampler's, what is pooled are f's class probabilities, and one gate
+serves all steps: a logistic regression on what f has said so far. It learns from training videos
+whether the answer of that moment is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from scslib.evaluation.methods import Picks, ScoredVideo, most_salient
+
+RIDGE = 1e-4  # times the squared weights: some states are almost the same
+
+
+@dataclass(frozen=True, eq=False)
+class Gate:
+    """The probability that the answer so far is right: of `state`, by weights (S,) and a bias."""
+
+    weights: np.ndarray
+    bias: float
+
+    def says(self, state: np.ndarray) -> np.ndarray:
+        """(n,) in 0..1, for states (n, S)."""
+        return 1 / (1 + np.exp(-(state @ self.weights + self.bias)))
+
+
+def state(probabilities: np.ndarray) -> np.ndarray:
+    """What the gate sees after each of K clips, (K, 5), of f's probabilities (K, C) in that order.
+
+    The highest class of the mean so far and how far the next one is behind; the same of the maxima so
+    far (FrameExit's pooling); the share of the K clips that has been shown.
+    """
+    shown = np.arange(1, len(probabilities) + 1)
+    mean = np.cumsum(probabilities, 0) / shown[:, None]
+    pooled = np.maximum.accumulate(probabilities, 0)
+    columns = []
+    for values in (mean, pooled):
+        ordered = np.sort(values, axis=1)
+        columns += [ordered[:, -1], ordered[:, -1] - ordered[:, -2]]
+    return np.stack([*columns, shown / len(shown)], axis=1)
+
+
+def fit_gate(shown: Sequence[np.ndarray], labels: Sequence[int]) -> Gate:
+    """The gate from training videos: f's probabilities (K, C) of each, in the order in which they are
+    shown, and its class.
+
+    Raises `ValueError` where the answers are all right or all wrong: there is nothing to tell apart.
+    """
+    states = np.concatenate([state(probabilities) for probabilities in shown])
+    right = np.concatenate([answers(p) == label for p, label in zip(shown, labels, strict=True)])
+    if right.all() or not right.any():
+        raise ValueError(f"labels: f's answers to {len(shown)} training videos are all alike")
+    sign = np.where(right, 1.0, -1.0)
+
+    def cost(weights: np.ndarray) -> float:
+        margin = sign * (states @ weights[:-1] + weights[-1])
+        return float(np.logaddexp(0, -margin).mean() + RIDGE * (weights[:-1] ** 2).sum())
+
+    found = minimize(cost, np.zeros(states.shape[1] + 1)).x
+    return Gate(found[:-1], float(found[-1]))
+
+
+def answers(probabilities: np.ndarray) -> np.ndarray:
+    """(K,) the class of the mean after each of the clips (K, C)."""
+    return probabilities.cumsum(0).argmax(1)
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedExit:
+    """The most salient clips by the sampler `of`, the best first, until the gate is so sure."""
+
+    of: str
+    gate: Gate
+    sure: float = 0.9
+    name: str = "learned-exit"
+    needs_features: bool = True
+
+    def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
+        picked = most_salient(video, self.of, k, rng)
+        if picked is None:
+            return None
+        stands = self.gate.says(state(video.probabilities[picked.clips[0]])) >= self.sure
+        shown = int(stands.argmax()) + 1 if stands.any() else picked.clips.shape[1]
+        return picked._replace(clips=picked.clips[:, :shown])

@@ -1,0 +1,113 @@
+"""Plugins: only named files run, once, and again when they have changed."""
+
+import subprocess
+import sys
+from importlib.metadata import Distribution
+
+import numpy as np
+import pytest
+
+from scslib.samplers.base import SAMPLERS, Setting
+from scslib.samplers.features import VideoFeatures
+from scslib.samplers.names import OURS, REGISTRIES
+from scslib.samplers.plugins import PluginError, load_plugins
+from scslib.samplers.registry import make_sampler, sampler_names
+from scslib.samplers.set_policies import POLICIES
+
+VIDEO = VideoFeatures({"times": np.zeros((3, 2)), "bytes": np.array([5, 9, 7])})
+CODE = """
+from scslib.samplers import register_sampler
+
+@register_sampler("mine")
+def mine(clips):
+    return clips.bytes * FACTOR
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(CODE.replace("FACTOR", "1"))
+    yield path
+    for registry in REGISTRIES:
+        registry.forget(str(path))
+
+
+def test_a_named_file_registers_its_sampler(plugin):
+    assert "mine" not in sampler_names()
+    (path, digest), *_ = load_plugins([plugin]).items()
+    assert make_sampler("mine", Setting()).saliency(VIDEO, "").tolist() == [5, 9, 7]
+    assert SAMPLERS.origin("mine") == (path, digest) and SAMPLERS.origin("visual") == OURS
+
+
+def test_a_changed_file_takes_the_place_of_the_old_one(plugin):
+    load_plugins([plugin])
+    plugin.write_text(CODE.replace("FACTOR", "-1"))
+    load_plugins([plugin])
+    assert make_sampler("mine", Setting()).saliency(VIDEO, "").tolist() == [-5, -9, -7]
+    plugin.write_text(CODE.replace('"mine"', '"other"').replace("FACTOR", "1"))
+    load_plugins([plugin])
+    assert "mine" not in sampler_names() and "other" in sampler_names()
+
+
+def test_a_file_that_changed_since_the_parent_saw_it_is_refused(plugin):
+    seen = load_plugins([plugin])
+    plugin.write_text(CODE.replace("FACTOR", "2"))
+    with pytest.raises(PluginError, match=r"mine\.py: was changed while the command ran"):
+        load_plugins(seen)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("1 / 0", r"mine\.py: ZeroDivisionError"),
+        ("def", r"mine\.py: SyntaxError"),
+        (CODE.replace('"mine"', '"visual"'), "name .'visual'. is another sampler's"),
+        (CODE.replace('"mine"', '"a+b"'), r"name \('a\+b'\) must have letters"),
+        (CODE.replace('"mine"', '"mine", reads=("flow",)'), r"reads \('flow'\) must be one of"),
+        (CODE.replace("FACTOR", "1") + "\nraise OSError('late')", r"mine\.py: OSError: late"),
+    ],
+)
+def test_a_broken_file_says_why_and_leaves_nothing(plugin, text, message):
+    plugin.write_text(text)
+    with pytest.raises(PluginError, match=message):
+        load_plugins([plugin])
+    assert "mine" not in sampler_names()
+
+
+def test_what_is_no_file_of_code_is_named(tmp_path):
+    for path in (tmp_path / "none.py", tmp_path):
+        with pytest.raises(PluginError, match="must be a file that ends in .py"):
+            load_plugins([path])
+
+
+def test_an_installed_package_registers_by_an_entry_point(tmp_path):
+    (tmp_path / "their_samplers.py").write_text(CODE.replace("FACTOR", "3").replace("mine", "theirs"))
+    about = tmp_path / "theirs-1.2.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.2\n")
+    (about / "entry_points.txt").write_text("[scslib.samplers]\ntheirs = their_samplers\n")
+    assert Distribution.at(about).version == "1.2"
+    code = f"""
+import sys; sys.path.insert(0, {str(tmp_path)!r})
+from scslib.samplers.plugins import load_plugins
+from scslib.samplers.base import SAMPLERS
+load_plugins()
+print(SAMPLERS.origin("theirs"))
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Origin(place='their_samplers', version='theirs 1.2')" in found.stdout
+
+
+def test_a_policy_of_a_plugin_goes_with_every_sampler(tmp_path):
+    path = tmp_path / "policy.py"
+    path.write_text(
+        "from scslib.samplers import register_policy\n"
+        "@register_policy('last')\n"
+        "def last(saliency, embeddings, times, k, rng):\n"
+        "    return list(range(len(saliency)))[-k:]\n"
+    )
+    load_plugins([path])
+    assert POLICIES["last"].pick(np.ones(5), None, np.zeros((5, 2)), 2, None).tolist() == [3, 4]
+    for registry in REGISTRIES:
+        registry.forget(str(path))
