@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from scslib.models.torchvision_video import torchvision_view
 from tests.support.runs import example_tables
 
 ROOT = Path(__file__).resolve().parents[2]
+PLUGIN = ROOT / "tests" / "support" / "own_plugin.py"
 NEEDED = "01,03-06,08,10"  # for a second run: without slow ones that no other needs
 FEW = dict.fromkeys(("trimmed_steps", "mixed_steps", "ac_steps", "rank_steps", "aggregator_steps"), 2)
 FEW |= {"other_etas": "[]", "other_rankings": "[]"}  # where only what is counted matters
@@ -112,6 +114,42 @@ def test_running_again_does_nothing_and_a_changed_parameter_starts_where_it_matt
     assert stdout.count("done before") == len(list((ROOT / "notebooks").glob("*.ipynb")))
     stdout, _ = scs("run", "--preset", "smoke", "--notebooks", "00-01,05", work=work)
     assert "[3/3] 05_" in stdout and stdout.count("done before") == 3
+
+
+def test_samplers_of_ones_own_have_rows_and_leave_the_others_as_they_were(smoke, work):
+    folder, _ = smoke
+    shutil.copytree(folder, work / "runs" / "own")
+    own = ("-p", "plugins", f'["{PLUGIN}"]', "-p", "extra_methods", '["probe+cdf3", "visual+mdp3"]')
+    scs("run", "--preset", "smoke", "--out", "own", "--notebooks", "05-06", *own, work=work)
+    before, after = (
+        pd.read_csv(work / "runs" / name / "results" / "methods.csv").set_index("method")
+        for name in ("smoke", "own")
+    )
+    new = ["loudest", "brightest", "probe", "probe+cdf3", "visual+mdp3", "audio-visual+best-of-each"]
+    assert set(after.index) == {*before.index, *new}
+    counted = ["seed", "k", "clips", "videos", "coverage", "accuracy", "covered", "in_segments", "gmacs"]
+    pd.testing.assert_frame_equal(after.loc[before.index, counted], before[counted])
+    assert after.loc[new, ["accuracy", "seconds_per_video", "gmacs"]].notna().all(axis=None)
+    assert (after.loc[new, "clips"] == 4).all() and (after.loc[new, "coverage"] == 1).all()
+    assert all(f">{name}<" in (work / "runs/own/report.html").read_text() for name in new)
+
+
+def test_a_trained_sampler_of_ones_own_goes_on_in_an_exported_file(smoke, work, tmp_path):
+    kept = pd.read_csv(work / "runs" / "own" / "results" / "saliency.csv")
+    kept = kept[kept["method"] == "probe"]
+    video = work / "data" / "smoke" / "videos" / f"{kept['video_id'].iloc[0]}.mp4"
+    file, tables = tmp_path / "all.safetensors", []
+    scs("export", "own", file, work=work)
+    for run in ("own", file):
+        tables.append(tmp_path / f"{len(tables)}.csv")
+        options = ("--plugin", PLUGIN, "--sampler", "probe", "-k", 3, "--csv", tables[-1])
+        scs("sample", video, "--run", run, *options, work=work)
+    one, other = map(pd.read_csv, tables)
+    pd.testing.assert_frame_equal(one, other)
+    kept = kept[kept["video_id"] == video.stem].sort_values("saliency", ascending=False, kind="stable")
+    assert one["clip"].tolist() == kept["clip"].head(3).tolist()
+    line = one_line("sample", video, "--run", work / "runs/own", "--sampler", "nobody", work=work)
+    assert "sampler ('nobody') must be one of" in line
 
 
 def test_report_is_one_page_without_a_network(smoke, work):
