@@ -11,8 +11,9 @@ of any K clips is the mean of its dense scores.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import permutations
 
 import numpy as np
@@ -22,6 +23,7 @@ from torch import nn
 from scslib.models.temporal import TemporalHead
 from scslib.samplers import policies
 
+ROUNDS = 5  # of Uni-AdaFocus
 ALL_ORDERS = 8  # the largest K of which OCSampler sums over all orders of drawing
 
 
@@ -67,18 +69,21 @@ def learn_by_reward(lessons: Sequence[SetLesson], recipe: SetRecipe, *, seed: in
     -(reward log pi + entropy), where pi is the probability of the set. The published network looks at 10
     glances; ours at all clips, and one video is one step.
     """
-    head, rng = _head(lessons, seed), torch.Generator().manual_seed(seed)
+    draws = torch.Generator().manual_seed(seed)
+    return _fit(lessons, partial(reward_loss, recipe=recipe, draws=draws), recipe, seed)
 
-    def loss(logits: torch.Tensor, lesson: SetLesson) -> torch.Tensor:
-        p = logits.softmax(0)
-        k = min(recipe.k, len(p))
-        drawn = torch.multinomial(p.detach() + 1e-12, k, generator=rng)
-        gain = reward_of(lesson, drawn.numpy(), recipe.reward)
-        gain -= reward_of(lesson, policies.uniform(len(p), k), recipe.reward)
-        entropy = -(p * p.clamp(min=1e-12).log()).sum()
-        return -(gain * log_probability(p, drawn) + recipe.entropy * entropy)
 
-    return _fit(head, lessons, loss, recipe, seed)
+def reward_loss(
+    logits: torch.Tensor, lesson: SetLesson, *, recipe: SetRecipe, draws: torch.Generator
+) -> torch.Tensor:
+    """OCSampler's loss for one draw of K clips; logits: (N,)."""
+    p = logits.softmax(0)
+    k = min(recipe.k, len(p))
+    drawn = torch.multinomial(p.detach() + 1e-12, k, generator=draws)
+    gain = reward_of(lesson, drawn.numpy(), recipe.reward)
+    gain -= reward_of(lesson, policies.uniform(len(p), k), recipe.reward)
+    entropy = -(p * p.clamp(min=1e-12).log()).sum()
+    return -(gain * log_probability(p, drawn) + recipe.entropy * entropy)
 
 
 def reward_of(lesson: SetLesson, clips: np.ndarray, reward: str) -> float:
@@ -116,32 +121,35 @@ def learn_by_weights(lessons: Sequence[SetLesson], recipe: SetRecipe, *, seed: i
     left out, so that not one clip is all that counts. Published are 128 draws over these rounds; here
     each step of a video is one draw, and f's own answers take the place of a second classifier's.
     """
-    head, rng = _head(lessons, seed), torch.Generator().manual_seed(seed)
-
-    def loss(logits: torch.Tensor, lesson: SetLesson) -> torch.Tensor:
-        answers = torch.from_numpy(np.ascontiguousarray(lesson.probabilities[:, lesson.label])).float()
-        costs = []
-        for left_out in range(min(5, len(logits))):
-            w = logits.softmax(0)
-            if left_out:
-                gone = torch.multinomial(w.detach() + 1e-12, left_out, generator=rng)
-                w = w.index_fill(0, gone, 0.0)
-                w = w / w.sum().clamp(min=1e-12)
-            costs.append(-(w @ answers).clamp(min=1e-6).log())
-        return torch.stack(costs).mean()
-
-    return _fit(head, lessons, loss, recipe, seed)
+    draws = torch.Generator().manual_seed(seed)
+    return _fit(lessons, partial(weights_loss, draws=draws), recipe, seed)
 
 
-def _head(lessons: Sequence[SetLesson], seed: int) -> TemporalHead:
+def weights_loss(logits: torch.Tensor, lesson: SetLesson, *, draws: torch.Generator) -> torch.Tensor:
+    """Uni-AdaFocus's loss of the temporal policy, one draw a round; logits: (N,)."""
+    truth = torch.from_numpy(np.ascontiguousarray(lesson.probabilities[:, lesson.label])).float()
+    costs = []
+    for left_out in range(min(ROUNDS, len(logits))):
+        weights = logits.softmax(0)
+        if left_out:
+            gone = torch.multinomial(weights.detach() + 1e-12, left_out, generator=draws)
+            weights = weights.index_fill(0, gone, 0.0)
+            weights = weights / weights.sum().clamp(min=1e-12)
+        costs.append(-(weights @ truth).clamp(min=1e-6).log())
+    return torch.stack(costs).mean()
+
+
+def _fit(
+    lessons: Sequence[SetLesson],
+    loss: Callable[[torch.Tensor, SetLesson], torch.Tensor],
+    recipe: SetRecipe,
+    seed: int,
+) -> TemporalHead:
+    """SGD, a video a step, the learning rate on a cosine over all steps."""
     if not lessons:
         raise ValueError("lessons (0) must have at least one video")
     torch.manual_seed(seed)
-    return TemporalHead(lessons[0].embeddings.shape[1])
-
-
-def _fit(head: TemporalHead, lessons: Sequence[SetLesson], loss, recipe: SetRecipe, seed: int):
-    """SGD, a video a step, the learning rate on a cosine over all steps."""
+    head = TemporalHead(lessons[0].embeddings.shape[1])
     optimizer = torch.optim.SGD(head.parameters(), recipe.lr, recipe.momentum)
     steps = recipe.passes * len(lessons)
     order = np.random.default_rng(seed)
