@@ -64,7 +64,7 @@ def test_the_reward_is_what_f_says_of_the_clips(reward):
 
 
 def test_its_gradient_is_on_average_that_of_the_expected_reward():
-    one, recipe = lesson(2), SetRecipe(k=2, entropy=0.0, reward="truth")
+    one, recipe = lesson(1), SetRecipe(k=2, entropy=0.0, reward="truth")
     logits = torch.tensor([0.3, -0.5, 0.8, 0.0, 0.1], requires_grad=True)
     draws, found = torch.Generator().manual_seed(0), torch.zeros(5)
     for _ in range(2000):
@@ -76,7 +76,7 @@ def test_its_gradient_is_on_average_that_of_the_expected_reward():
         chance = p[order[0]] * p[order[1]] / (1 - p[order[0]])
         expected_reward = expected_reward + chance * reward_of(one, np.array(order), "truth")
     (expected,) = torch.autograd.grad(-expected_reward, logits)
-    assert torch.allclose(found, expected, atol=0.02) and expected.abs().max() > 0.08
+    assert torch.allclose(found, expected, atol=0.02) and expected.abs().max() > 0.2
 
 
 def test_the_weights_cost_is_the_cross_entropy_of_the_weighted_mean():
