@@ -31,6 +31,7 @@ COLOURS = {
     "mean-of-four": "#3f8fa8",
     "audio-visual": "#8250df",
     "cascade": "#cf222e",
+    "focus": "#d4572a",
     "adaptive": "#e85aad",
     "shuffled": "#d8dee4",
     "oracle": TRUE,

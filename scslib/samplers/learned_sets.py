@@ -16,7 +16,7 @@ from scslib.video.clips import ClipIndex
 
 @dataclass(frozen=True, eq=False)
 class SetSampler:
-    """The head's logits over the embeddings of the sampler `of`; top K of them is the learnt set."""
+    """The head's softmax over the clips, from embeddings of the sampler `of`; top K: the learnt set."""
 
     name: str
     of: Sampler
@@ -28,7 +28,7 @@ class SetSampler:
 
     def saliency(self, features: Features, video_id: str) -> np.ndarray:
         """(N,) float64; see `base.Sampler`. Raises `ValueError` for a sampler without embeddings."""
-        return self._logits(self.of.embeddings(features, video_id))
+        return self._softmax(self.of.embeddings(features, video_id))
 
     def embeddings(self, features: Features, video_id: str) -> np.ndarray | None:
         """Those of `of`."""
@@ -46,13 +46,13 @@ class SetSampler:
         """The same of a file; see `base.Sampler`."""
         clock = clock or Clock()
         found = self.of.score_file(index, spec, threads=threads, clock=clock, embed=True)
-        saliency = clock("sampler_s", self._logits, found.embeddings)
+        saliency = clock("sampler_s", self._softmax, found.embeddings)
         return FileScores(found.clips, saliency, found.embeddings if embed else None)
 
     @torch.inference_mode()
-    def _logits(self, embeddings: np.ndarray | None) -> np.ndarray:
+    def _softmax(self, embeddings: np.ndarray | None) -> np.ndarray:
         if embeddings is None:
             raise ValueError(f"sampler ({self.name!r}): {self.of.name} has no embeddings")
         if not len(embeddings):
             return np.zeros(0)
-        return self.head(torch.from_numpy(embeddings).float()).double().numpy()
+        return self.head(torch.from_numpy(embeddings).float()).double().softmax(0).numpy()
