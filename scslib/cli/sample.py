@@ -39,6 +39,12 @@ One from some twenty of your recordings: docs/own_video.md; one from drawn video
 @click.option("--seed", type=int, default=0, show_default=True, help="Which of the run's samplers.")
 @click.option("--csv", type=click.Path(path_type=Path), help="The table, instead of printing it.")
 @click.option("--json", "lines", type=click.Path(path_type=Path), help="A JSON object a line and video.")
+@click.option(
+    "--frames",
+    nargs=2,
+    type=(click.IntRange(1), click.Path(path_type=Path)),
+    help="N FILE: numbers and seconds of N frames of the K clips, a JSON object a line and video.",
+)
 @click.option("--sheet", type=click.Path(path_type=Path), help="Contact sheet: F.png, or a folder.")
 @click.option("--clips", type=click.Path(path_type=Path), help="Cut the K clips out, into this folder.")
 @click.option(
@@ -61,6 +67,7 @@ def sample_command(
     seed,
     csv,
     lines,
+    frames,
     sheet,
     clips,
     highlights,
@@ -87,8 +94,9 @@ def sample_command(
     for option, path, suffix in (("--sheet", sheet, ".png"), ("--highlights", highlights, ".mp4")):
         if path and path.suffix == suffix and len(files) > 1:
             raise ValueError(f"{option} ({path}) must be a folder for {len(files)} videos")
-    wanted = Wanted(k, sampler, _whole(clips), _whole(sheet), _whole(highlights))
-    outputs = {"csv": csv, "json": lines, "status": status}
+    shown, frames_file = frames or (0, None)
+    wanted = Wanted(k, sampler, _whole(clips), _whole(sheet), _whole(highlights), shown)
+    outputs = {"csv": csv, "json": lines, "status": status, "frames": frames_file}
     _check_tables({name: path for name, path in outputs.items() if path}, files)
     named = list(zip(files, _names(files), strict=True))
     with _folder(keep) as folder:
@@ -101,6 +109,8 @@ def sample_command(
     tables = [one.table for one in made if one.table is not None]
     if tables:
         _write(tables, csv, lines)
+    if frames_file:
+        _put(frames_file, "".join(_frames_line(one) for one in made if one.frames))
     if status:
         rows = [(str(one.video), one.status, one.reason) for one in made]
         table = pd.DataFrame(rows, columns=["video", "status", "reason"])
@@ -239,3 +249,8 @@ def _line(table) -> str:
     about = table[["video", "sampler"]].iloc[0].to_dict()
     clips = table.drop(columns=list(about)).round(4).to_dict("records")
     return json.dumps(about | {"clips": clips}, ensure_ascii=False) + "\n"
+
+
+def _frames_line(one) -> str:
+    """One video's frames as a line of JSON, in the words of transformers' `VideoMetadata`."""
+    return json.dumps({"video": str(one.video)} | one.frames, ensure_ascii=False) + "\n"

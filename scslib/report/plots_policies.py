@@ -34,7 +34,7 @@ def picks_by_policy(
     middle = times.mean(1)
     curve.plot(middle, saliency, color=INK, linewidth=1.2)
     curve.set(ylabel="saliency", yticks=[])
-    for number, (name, clips) in enumerate(picks.items()):
+    for number, clips in enumerate(picks.values()):
         rows.plot(middle[clips], np.full(len(clips), -number), "|", color=LINES[0], markersize=11, mew=2)
     for start, end in segments:
         for axis in (curve, rows):

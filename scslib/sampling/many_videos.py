@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from scslib.jobs.threads import cores
 from scslib.samplers.bundle import NO_RUN, SamplerBundle, load_trained
 from scslib.samplers.plugins import load_plugins
 from scslib.samplers.set_policies import split_method
+from scslib.sampling.frames_for_models import frame_places, metadata_of, numbers_and_seconds
 from scslib.sampling.one_video import sample
 from scslib.sampling.picked import file_names
 from scslib.video.clips import expected_clips
@@ -33,6 +35,7 @@ class Wanted:
     """What is made of each of many videos: the K clips that `method` picks, and files of them.
 
     clips: a folder that they are cut into. sheet, highlights: a folder, or of a single video the file.
+    frames: of how many frames of the clips the numbers and seconds are given.
     """
 
     k: int = 10
@@ -40,16 +43,21 @@ class Wanted:
     clips: str = ""
     sheet: str = ""
     highlights: str = ""
+    frames: int = 0
 
 
 class Sampled(NamedTuple):
-    """One of many videos: its table as `Picked.table`, or None, and its status as `shards` has it."""
+    """One of many videos: its table as `Picked.table`, or None, and its status as `shards` has it.
+
+    frames: if they were wanted, `metadata_of` some of its frames, and their `numbers` and `seconds`.
+    """
 
     video: Path
     table: pd.DataFrame | None
     status: str
     reason: str
     note: str = ""
+    frames: dict | None = None
 
 
 def sample_files(
@@ -103,7 +111,10 @@ def sample_files(
             if wanted.clips:
                 table["file"] = file_names(name, table)
                 table["copied"] = done.get(row.video_id, "copied")
-        yield Sampled(path, table, row.status, row.reason, row.note)
+        frames = None
+        if table is not None and wanted.frames:
+            frames = json.loads(_as_text(done.get(row.video_id, "frames")))
+        yield Sampled(path, table, row.status, row.reason, row.note, frames)
 
 
 def _sample(path: Path, params: dict) -> Read:
@@ -116,6 +127,12 @@ def _sample(path: Path, params: dict) -> Read:
     name, table = params["name"], picked.table
     arrays = {column: table[column].to_numpy() for column in COLUMNS_KEPT}
     arrays["sampler"] = np.frombuffer(picked.sampler.encode(), np.uint8)
+    if params["frames"]:
+        places = frame_places(picked.index, table["clip"].tolist(), params["frames"])
+        numbers, seconds = numbers_and_seconds(picked.index, places)
+        frames = metadata_of(picked.index, numbers)
+        frames |= {"numbers": numbers.tolist(), "seconds": seconds.round(6).tolist()}
+        arrays["frames"] = np.frombuffer(json.dumps(frames).encode(), np.uint8)
     if params["clips"]:
         arrays["copied"] = picked.cut(params["clips"], name)["copied"].to_numpy()
     if params["sheet"]:

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from scslib.report import show
+from scslib.sampling.frames_for_models import PickedFrames, metadata_of, picked_frames
 from scslib.video import recode
 from scslib.video.clips import ClipIndex, expected_clips
 from scslib.video.frames import decode_clips, short_side
@@ -62,6 +63,24 @@ class Picked:
         title = f"{self.path.name}   {self.sampler} sampler, K = {len(clips)} of {len(self.times)}"
         chosen = np.searchsorted(self.clips, clips).tolist()
         return show.sheet_with_curve(pictures, captions, self.times, self.saliency, chosen, title=title)
+
+    def frames(self, n: int, *, height: int = 0) -> PickedFrames:
+        """n frames of the chosen clips in the order of time, with their numbers and seconds.
+
+        height: the short side in pixels; 0 keeps the video's size. See `frames_for_models`.
+        """
+        info = self.index.info
+        size = short_side(info.width, info.height, height or min(info.width, info.height))
+        return picked_frames(self.index, self.table["clip"].tolist(), n, size)
+
+    def metadata(self, frames: PickedFrames) -> dict[str, object]:
+        """Of these frames, what transformers' video processors take with `do_sample_frames=False`.
+
+        frames = picked.frames(16)
+        processor(videos=[frames.pixels], video_metadata=[picked.metadata(frames)],
+                  do_sample_frames=False, ...)
+        """
+        return metadata_of(self.index, frames.numbers)
 
     def cut(self, folder: str | Path, name: str = "") -> pd.DataFrame:
         """Cut the chosen clips into `folder`/NAME-RANK.mp4, by default the video's name without suffix.
