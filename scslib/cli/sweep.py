@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from pathlib import Path
 
 import click
+
+from scslib.cli.engine import engine_options
 
 EVALUATION = "01,03-06"  # the notebooks that results/methods.csv needs
 SHOWN_METHODS = ("random", "uniform", "dense", "audio", "visual", "audio-visual", "oracle")
@@ -24,6 +27,7 @@ SHOWN_METHODS = ("random", "uniform", "dense", "audio", "visual", "audio-visual"
     "--data", "dataset", type=click.Path(path_type=Path), help="A dataset folder; else synthetic."
 )
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter.")
+@engine_options
 def sweep(
     source,
     out,
@@ -39,7 +43,9 @@ def sweep(
     from scslib.experiments.notebooks import RunError, check_data, read_from
     from scslib.experiments.parameters import from_command_line
     from scslib.experiments.sweep_plan import load_sweep, plan_in_words, plan_sweep
+    from scslib.experiments.sweep_ray import RaySteps
     from scslib.experiments.sweep_run import run_sweep
+    from scslib.jobs.engines import Engine
     from scslib.jobs.files import replacing
     from scslib.jobs.run_folder import resolve
     from scslib.jobs.threads import cores
@@ -58,7 +64,13 @@ def sweep(
     if dry_run:
         click.echo(plan_in_words(plan, at_once))
         return
-    done = run_sweep(plan, at_once=at_once, command=shlex.join(["scs", *sys.argv[1:]]))
+    command, engine = shlex.join(["scs", *sys.argv[1:]]), Engine.current()
+    if engine.name == "ray":
+        with contextlib.closing(RaySteps(engine)) as steps:
+            at_once = workers or steps.cores
+            done = run_sweep(plan, at_once=at_once, command=command, start=steps.start)
+    else:
+        done = run_sweep(plan, at_once=at_once, command=command)
     if (plan.folder / "results.csv").is_file():
         frame = results.load_runs(plan.folder)
         click.echo("\n" + results.readable_means(frame, about.varied, SHOWN_METHODS).to_string())

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Protocol
 
 import click
 
@@ -27,12 +28,28 @@ from scslib.jobs.run_folder import Run, root
 POLL_S = 0.2
 
 
+class StepProcess(Protocol):
+    """A step that runs: a process of this machine, or a task of a cluster (`sweep_ray`)."""
+
+    @property
+    def stdin(self) -> IO | None: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float) -> int: ...
+
+    def kill(self) -> None: ...
+
+
 def run_sweep(
     plan: Plan,
     *,
     at_once: int,
     command: str = "scs sweep",
-    start: Callable[[Step, Path, dict, int], subprocess.Popen] | None = None,
+    start: Callable[[Step, Path, dict, int], StepProcess] | None = None,
     say: Callable[[str], None] = click.echo,
 ) -> dict:
     """Do what is not done yet, `at_once` steps at a time; returns the content of sweep.json.
@@ -90,7 +107,7 @@ def _child(notebook: str, folder: str, parameters: str) -> None:
 
 @dataclass
 class _Job:
-    process: subprocess.Popen
+    process: StepProcess
     lock: int
     begun: float
     shared: dict[Path, tuple[int, int]]
@@ -180,7 +197,8 @@ class _Work:
     def _end(self, key: str, job: _Job) -> None:
         step, seconds = self.plan.steps[key], time.monotonic() - job.begun
         folder = self.plan.place(key)
-        reason = "" if job.process.returncode == 0 else _last_words(folder, job.process.returncode)
+        status = job.process.returncode or 0
+        reason = _last_words(folder, status) if status else ""
         if changed := linked(job.origins).items() ^ job.shared.items():
             files = ", ".join(sorted({str(path) for path, _ in changed}))
             reason = f"{step.notebook.stem}: changed files that it shares with other steps: {files}"

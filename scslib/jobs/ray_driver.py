@@ -49,7 +49,7 @@ def on_ray(do, jobs, *, address: str, connect_s: float, limits: Limits, title: s
         except Lost as lost:
             slow = f"Ray did not answer for {connect_s:g} s"
             what = slow if lost.status == "timeout" else f"Ray's driver is gone, {lost}"
-            raise EngineError(f"{_name(address)}: {what}; {_advice(address)}") from None
+            raise EngineError(f"{named(address)}: {what}; {advice(address)}") from None
 
     try:
         with tqdm(total=len(jobs), desc=title, unit=unit, disable=None, leave=False) as progress:
@@ -65,11 +65,11 @@ def on_ray(do, jobs, *, address: str, connect_s: float, limits: Limits, title: s
         driver.close()
 
 
-def _name(address: str) -> str:
+def named(address: str) -> str:
     return f"address ({address!r})" if address else "Ray on this machine"
 
 
-def _advice(address: str) -> str:
+def advice(address: str) -> str:
     """Where to look when Ray does not do what it should."""
     base = "/tmp" if sys.platform == "darwin" else tempfile.gettempdir()
     logs = Path(os.environ.get("RAY_TMPDIR") or base) / "ray" / "session_latest" / "logs"
@@ -102,7 +102,7 @@ def connect(job: tuple[str, dict[str, str]]) -> None:
     except Exception as error:  # of many types; a node that does not start in time is an `Exception`
         what = "no Ray cluster answers there" if address else "it did not start"
         reason = _line(error)
-        raise EngineError(f"{_name(address)}: {what} ({reason}); {_advice(address)}") from None
+        raise EngineError(f"{named(address)}: {what} ({reason}); {advice(address)}") from None
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Ray's own handler does not end what waits in it
 
 
@@ -126,10 +126,8 @@ def _run(address: str, do, jobs: list, limits: Limits) -> Iterator[list[tuple]]:
     import ray
 
     try:
-        have = ray.cluster_resources()
-        cpus = max(1, int(have.get("CPU", 1)))
-        share = min(1, have.get("GPU", 0) / cpus)
-        task = ray.remote(num_cpus=1, num_gpus=share, max_retries=-1)(_task)
+        cpus = cores_of(ray)
+        task = ray.remote(num_cpus=1, num_gpus=share_of_accelerator(ray), max_retries=-1)(task_of)
         todo = iter(enumerate(jobs))
         running: dict[ray.ObjectRef, int] = {}
         while True:
@@ -138,20 +136,30 @@ def _run(address: str, do, jobs: list, limits: Limits) -> Iterator[list[tuple]]:
             if not running:
                 return
             ready, _ = ray.wait(list(running), timeout=LOOK_S)
-            if not ready and not _own_node_lives(ray):  # then Ray waits for ever
-                raise EngineError(f"{_name(address)}: the node here has died; {_advice(address)}")
-            yield [(running.pop(reference), *_result(ray, reference)) for reference in ready]
+            if not ready and not own_node_lives(ray):  # then Ray waits for ever
+                raise EngineError(f"{named(address)}: the node here has died; {advice(address)}")
+            yield [(running.pop(reference), *result_of(ray, reference)) for reference in ready]
     except ray.exceptions.RayError as error:
-        raise EngineError(f"{_name(address)}: {_line(error)}; {_advice(address)}") from error
+        raise EngineError(f"{named(address)}: {_line(error)}; {advice(address)}") from error
 
 
-def _own_node_lives(ray) -> bool:
+def cores_of(ray) -> int:
+    """How many cores the cluster has."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def share_of_accelerator(ray) -> float:
+    """What each task gets of the cluster's accelerators, 0..1."""
+    return min(1.0, ray.cluster_resources().get("GPU", 0) / cores_of(ray))
+
+
+def own_node_lives(ray) -> bool:
     """Whether the node that the driver is attached to, through which it gets all others, is there."""
     own = ray.get_runtime_context().get_node_id()
     return any(node["Alive"] for node in ray.nodes() if node["NodeID"] == own)
 
 
-def _result(ray, reference) -> tuple:
+def result_of(ray, reference) -> tuple:
     """(result, None), or (None, what the job raised)."""
     try:
         return ray.get(reference), None
@@ -168,7 +176,7 @@ def _line(error: Exception) -> str:
 # On the machines of the cluster: a process there has one child for all its tasks.
 
 
-def _task(do, job, limits: Limits):
+def task_of(do, job, limits: Limits):
     return do(_child(limits), job)
 
 

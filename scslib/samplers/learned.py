@@ -91,7 +91,6 @@ class LearnedSampler:
     def modalities(self) -> tuple[str, ...]:
         return _union(network.modalities for network in self.networks)
 
-    @torch.inference_mode()
     def saliency(
         self, features: Features, video_id: str, clips: Sequence[int] | None = None
     ) -> np.ndarray:
@@ -99,18 +98,22 @@ class LearnedSampler:
 
         Of a video without sound a network that does nothing but listen has no say.
         """
-        rows = range(len(features.get(video_id, "times"))) if clips is None else clips
-        asked = [n for n in self.networks if any(features.has(video_id, m) for m in n.modalities)]
-        outputs = outputs_of(asked or self.networks, features, video_id, rows)
-        return saliency_of(outputs, self.objective)
+        return self._scored(features, video_id, clips)[0]
 
-    @torch.inference_mode()
     def embeddings(self, features: Features, video_id: str) -> np.ndarray:
         """(N, D) float64: what the networks' heads see, each of length one; see `_side_by_side`."""
-        rows = range(len(features.get(video_id, "times")))
+        return self._scored(features, video_id)[1]
+
+    @torch.inference_mode()
+    def _scored(
+        self, features: Features, video_id: str, clips: Sequence[int] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Saliencies (N,) and embeddings (N, D), in one pass of the networks."""
+        rows = range(len(features.get(video_id, "times"))) if clips is None else clips
         asked = [n for n in self.networks if any(features.has(video_id, m) for m in n.modalities)]
         found = said_of(asked or self.networks, features, video_id, rows)
-        return _side_by_side([said.embeddings.numpy() for said in found])
+        saliency = saliency_of([said.outputs for said in found], self.objective)
+        return saliency, _side_by_side([said.embeddings.numpy() for said in found])
 
     def score_file(
         self,
@@ -133,10 +136,11 @@ class LearnedSampler:
         def score(chunk: VideoFeatures) -> FileScores:
             start = time.perf_counter()
             with clock.counting():
-                saliency = self.saliency(chunk, "")
-                embeddings = self.embeddings(chunk, "") if embed else np.zeros((len(saliency), 0))
+                saliency, embeddings = self._scored(chunk, "")
             busy.append(time.perf_counter() - start)
-            return FileScores(chunk.get("", "clip"), saliency, embeddings)
+            return FileScores(
+                chunk.get("", "clip"), saliency, embeddings if embed else embeddings[:, :0]
+            )
 
         found = list(map_chunks(score, index, spec, self.modalities, clips, threads=threads))
         took, networks = time.perf_counter() - begin, sum(busy) / threads
