@@ -20,69 +20,21 @@ from scslib.experiments.notebooks import RunError
 from scslib.experiments.sweep_folders import branch, linked
 from scslib.experiments.sweep_plan import load_sweep, plan_sweep, time_left
 from scslib.experiments.sweep_run import run_sweep
+from tests.support.small_kit import small_kit, write_sweep
 
 SWEEPS = sorted((Path(__file__).resolve().parents[2] / "notebooks" / "sweeps").glob("*.yaml"))
-HEAD = """
-from pathlib import Path
-run = Path(run)
-with open({log!r}, "a") as log:
-    print(*said, file=log)
-"""
-NOTEBOOKS = {
-    "00_before": ("k: int = 5  # as in 06", "said = '00', k", ""),
-    "01_make": (
-        'data: str = "d"  # folder\nmake_data: bool = True  # make it\nlength: int = 3  # of it',
-        "said = '01', length",
-        "Path(data).mkdir(parents=True)\n(Path(data) / 'videos.csv').write_text(str(length))",
-    ),
-    "03_learn": (
-        'data: str = "d"  # folder\nclassifier_seed: int = 0  # of f\nworkers: int = 1  # processes',
-        "said = '03', classifier_seed",
-        "(run / 'checkpoints').mkdir(exist_ok=True)\n"
-        "size = (Path(data) / 'videos.csv').read_text()\n"
-        "(run / 'checkpoints' / 'f').write_text(size * 100 + str(classifier_seed))",
-    ),
-    "06_judge": (
-        "k: int = 4  # clips\nseeds: list = [0]  # of samplers",
-        "said = '06', k",
-        "assert k != 13, 'thirteen'\n"
-        "f = (run / 'checkpoints' / 'f').read_text()\n"
-        "rows = [f'm,{s},{k},{k / 100 + s / 1000 + int(f[-1]) / 10}' for s in seeds]\n"
-        "(run / 'results').mkdir(exist_ok=True)\n"
-        "text = 'method,seed,k,accuracy\\n' + '\\n'.join(rows)\n"
-        "(run / 'results' / 'methods.csv').write_text(text)",
-    ),
-}
 
 
 @pytest.fixture
 def kit(tmp_path, monkeypatch):
-    """A kit of four small notebooks that say in the file `log` what they do."""
-    root = tmp_path / "kit"
-    (root / "notebooks" / "sweeps").mkdir(parents=True)
-    for name, (parameters, said, body) in NOTEBOOKS.items():
-        lines = 'run: str = "r"  # folder\n' + parameters
-        cell = nbformat.v4.new_code_cell(lines, metadata={"tags": ["parameters"]})
-        rest = nbformat.v4.new_code_cell(said + HEAD.format(log=str(root / "log")) + body)
-        about = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        notebook = nbformat.v4.new_notebook(cells=[cell, rest], metadata=about)
-        nbformat.write(notebook, root / "notebooks" / f"{name}.ipynb")
+    root = small_kit(tmp_path / "kit")
     monkeypatch.setenv("SCS_ROOT", str(root))
     monkeypatch.chdir(tmp_path)
     return root
 
 
-def write(kit, text, name="q"):
-    """A sweep with the smoke preset, which is empty here; returns its file."""
-    (kit / "notebooks" / "presets").mkdir(exist_ok=True)
-    (kit / "notebooks" / "presets" / "smoke.yaml").write_text("{}")
-    path = kit / "notebooks" / "sweeps" / f"{name}.yaml"
-    path.write_text(text)
-    return str(path)
-
-
 def planned(kit, text, folder="out", **options):
-    return plan_sweep(load_sweep(write(kit, text), **options), folder)
+    return plan_sweep(load_sweep(write_sweep(kit, text), **options), folder)
 
 
 def said(kit):
@@ -183,7 +135,7 @@ def test_each_dataset_that_is_made_has_a_folder_of_its_own(kit):
     ],
 )
 def test_a_sweep_that_cannot_be_is_refused_before_anything_runs(kit, text, words):
-    line = scs_sweep(write(kit, text), "--out", kit / "out", code=1)[1]
+    line = scs_sweep(write_sweep(kit, text), "--out", kit / "out", code=1)[1]
     for word in words:
         assert word in line, line
     assert not (kit / "out").exists()
@@ -194,7 +146,7 @@ def test_a_dataset_of_ones_own_is_read_and_never_taken_for_a_place_to_draw_into(
     mine = kit / "mine"
     mine.mkdir()
     (mine / "dataset.json").write_text("{}")
-    path = write(kit, THREE_K)
+    path = write_sweep(kit, THREE_K)
     line = scs_sweep(path, "--out", kit / "out", "-p", "data", mine, code=1)[1]
     assert f"{mine}: holds a dataset that is not synthetic" in line and f"--data {mine}" in line
     line = scs_sweep(path, "--out", kit / "out", "--data", mine, code=1)[1]
@@ -202,7 +154,7 @@ def test_a_dataset_of_ones_own_is_read_and_never_taken_for_a_place_to_draw_into(
 
 
 def test_dry_run_says_what_it_would_do_and_does_nothing(kit):
-    text, _ = scs_sweep(write(kit, THREE_K), "--dry-run", "--out", kit / "out")
+    text, _ = scs_sweep(write_sweep(kit, THREE_K), "--dry-run", "--out", kit / "out")
     assert "How many?" in text and "5 steps (4 more are shared)" in text and "5 to run" in text
     assert "06_judge (k=3)" in text and " min" in text
     assert not (kit / "out").exists()
@@ -210,7 +162,7 @@ def test_dry_run_says_what_it_would_do_and_does_nothing(kit):
 
 def test_a_sweep_from_end_to_end(kit):
     """Real notebooks in real processes, each once; a broken run is kept, and the others go on."""
-    path = write(kit, "# How many?\ngrid: {k: [13, 2]}\nnotebooks: 01-06\nseeds: [0, 1]")
+    path = write_sweep(kit, "# How many?\ngrid: {k: [13, 2]}\nnotebooks: 01-06\nseeds: [0, 1]")
     text, line = scs_sweep(path, "--out", kit / "out", "--workers", 2, code=1)
     assert said(kit) == ["01 3", "03 0", "06 13", "06 2"]
     assert "1 of 2 runs" in line and "06_judge" in line and "thirteen" in line
@@ -297,7 +249,7 @@ import os, time
 time.sleep(0 if Path({str(kit / "go")!r}).exists() else 1000)
 """
     nbformat.write(notebook, slow)
-    path = write(kit, "# ?\ngrid: {classifier_seed: [7]}\nnotebooks: 01-03")
+    path = write_sweep(kit, "# ?\ngrid: {classifier_seed: [7]}\nnotebooks: 01-03")
     plan = plan_sweep(load_sweep(path), kit / "out")
     make, learn = plan.steps.values()
     branch(None, plan.place(make.key))  # as if 01 had been done

@@ -3,6 +3,7 @@
 For `tests/support/ray_runs.py`, which ends them from outside; see the marker `ray`.
 """
 
+import contextlib
 import os
 import signal
 import threading
@@ -11,11 +12,16 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
 
+from scslib.experiments.sweep_plan import load_sweep, plan_sweep
+from scslib.experiments.sweep_ray import RaySteps
+from scslib.experiments.sweep_run import run_sweep
 from scslib.jobs import ray_driver
 from scslib.jobs.engines import Engine, EngineError
+from tests.support.small_kit import small_kit, write_sweep
 from tests.support.twenty import content, read, twenty
 from tests.support.watch import Server
 
@@ -92,6 +98,27 @@ def test_ray_gives_the_same_bytes_when_a_node_is_lost(videos, cluster, tmp_path,
 def test_what_is_no_videos_fault_is_the_same_error(videos, cluster, tmp_path):
     with pytest.raises(TypeError, match="no_such_option"):
         read(videos, tmp_path, Engine("ray", cluster.address), no_such_option=1)
+
+
+def test_a_sweeps_steps_are_tasks_and_give_the_same_table(cluster, tmp_path, monkeypatch):
+    kit = small_kit(tmp_path / "kit")
+    monkeypatch.setenv("SCS_ROOT", str(kit))
+    sweep = "# How many?\ngrid: {k: [1, 2, 13]}\nnotebooks: 01-06\nseeds: [0, 1]\n"
+    tables = []
+    for name, engine in (("here", None), ("there", Engine("ray", cluster.address))):
+        plan = plan_sweep(load_sweep(write_sweep(kit, sweep)), tmp_path / name)
+        if engine is None:
+            about = run_sweep(plan, at_once=2, say=lambda line: None)
+        else:
+            with contextlib.closing(RaySteps(engine)) as steps:
+                assert steps.cores == len(cluster.list_all_nodes())
+                about = run_sweep(plan, at_once=2, start=steps.start, say=lambda line: None)
+        assert [run["status"] for run in about["runs"]] == ["done", "done", "failed"]
+        assert "AssertionError: thirteen" in about["runs"][2]["reason"]
+        tables.append(
+            pd.read_csv(tmp_path / name / "results.csv")[["run", "method", "seed", "accuracy"]]
+        )
+    pd.testing.assert_frame_equal(*tables)
 
 
 @pytest.fixture
