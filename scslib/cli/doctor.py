@@ -35,7 +35,7 @@ class Finding:
     mend: str = ""
 
 
-def check() -> list[Finding]:
+def examine() -> list[Finding]:
     """Look at everything; never raises. Takes a few seconds: torch and PyAV are really imported."""
     findings = []
     for look in (_python, _packages, _torch, _video, _kernel, _papermill, _cores, _memory, _disk):

@@ -33,9 +33,9 @@ def main() -> None:
 @main.command()
 def doctor() -> None:
     """Say what is installed, what does not fit, and how to mend it."""
-    from scslib.cli.doctor import check
+    from scslib.cli.doctor import examine
 
-    findings = check()
+    findings = examine()
     for finding in findings:
         mark = {"ok": "ok  ", "warn": "warn", "bad": "BAD "}[finding.level]
         click.echo(f"{mark}  {finding.name}: {finding.found}")

@@ -14,7 +14,7 @@ import click
 
 from scslib.cli.engine import DEVICE, engine_options
 
-NO_RUN = """a trained sampler is needed: --run RUN, or a file that scs export has made.
+NEEDS_RUN = """a trained sampler is needed: --run RUN, or a file that scs export has made.
 One from some twenty of your recordings: docs/own_video.md; one from drawn video: make tutorial."""
 
 
@@ -81,13 +81,10 @@ def sample_command(
 
     Of several videos --sheet and --highlights name folders.
     """
-    import pandas as pd
-
-    from scslib.jobs.files import write_text
     from scslib.sampling.many_videos import Wanted, sample_files
 
     if not run and _needs_run(sampler, plugins):
-        raise click.ClickException(NO_RUN)
+        raise click.ClickException(NEEDS_RUN)
     if k < 1:
         raise ValueError(f"k ({k}) must be > 0")
     files = list(_files(videos))
@@ -112,9 +109,7 @@ def sample_command(
     if frames_file:
         _put(frames_file, "".join(_frames_line(one) for one in made if one.frames))
     if status:
-        rows = [(str(one.video), one.status, one.reason) for one in made]
-        table = pd.DataFrame(rows, columns=["video", "status", "reason"])
-        write_text(status, table.to_csv(index=False))
+        _write_status(status, made)
     lost, part = len(made) - len(tables), sum(one.status == "partial" for one in made)
     if lost and len(made) > 1:
         click.echo(f"{lost} of {len(made)} videos could not be read", err=True)
@@ -229,6 +224,16 @@ def _write(tables: list, csv: Path | None, lines: Path | None) -> None:
         _put(csv, pd.concat(tables).to_csv(index=False, float_format="%.4f"))
     if lines:
         _put(lines, "".join(_line(table) for table in tables))
+
+
+def _write_status(path: Path, made: list) -> None:
+    import pandas as pd
+
+    from scslib.jobs.files import write_text
+
+    rows = [(str(one.video), one.status, one.reason) for one in made]
+    table = pd.DataFrame(rows, columns=["video", "status", "reason"])
+    write_text(path, table.to_csv(index=False))
 
 
 def _put(path: Path | None, text: str) -> None:

@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from scslib.samplers import policies
-from scslib.samplers.names import OURS
+from scslib.samplers.names import OF_THE_KIT
 from scslib.samplers.set_policies import POLICIES, Policy, split_method
 
 DRAWS_OF_RANDOM, SHIFTS_OF_UNIFORM = 200, 60  # over which a mean is taken: both depend on luck
@@ -183,7 +183,7 @@ def policy_rows(names: Sequence[str]) -> list[ByPolicy]:
 
     Raises `ValueError` for a name without `+`, and for an unknown policy.
     """
-    own = [f"audio-visual+{name}" for name in POLICIES if POLICIES.origin(name) != OURS]
+    own = [f"audio-visual+{name}" for name in POLICIES if POLICIES.origin(name) != OF_THE_KIT]
     rows = []
     for name in dict.fromkeys([*names, *own]):
         sampler, policy = split_method(name)

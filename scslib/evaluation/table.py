@@ -115,9 +115,7 @@ def evaluate(
         scores = dense.get(video_id, "probabilities")
         numbers = clip_numbers(dense, video_id, len(scores))
         inside = inside_segments(dataset, video_id, features, numbers)
-        times = np.full((len(numbers), 2), np.nan)
-        if video_id in features:
-            times = _aligned(features.get(video_id, "times"), features, video_id, numbers)
+        times = _times(features, video_id, numbers)
         for seed in seeds:
             known = _by_method(tables.get((video_id, seed)), numbers) if video_id in features else None
             embeddings = _embeddings((samplers or {}).get(seed, ()), features, video_id, numbers)
@@ -160,6 +158,13 @@ def _by_method(table: pd.DataFrame | None, numbers: np.ndarray) -> dict[str, np.
                 raise ValueError(f"saliency of {method} ({by_clip.min()}) must be finite")
             found[str(method)] = by_clip.reindex(numbers).to_numpy()
     return found
+
+
+def _times(features: Shards, video_id: str, numbers: np.ndarray) -> np.ndarray:
+    """(N, 2) seconds of f's clips `numbers`; NaN for those of which nothing was read."""
+    if video_id not in features:
+        return np.full((len(numbers), 2), np.nan)
+    return _aligned(features.get(video_id, "times"), features, video_id, numbers)
 
 
 def _aligned(rows: np.ndarray, features: Shards, video_id: str, numbers: np.ndarray) -> np.ndarray:

@@ -61,7 +61,7 @@ class RaySteps:
         self.engine = Engine(limits=engine.limits, retry=engine.retry)  # inside a step: its machine's
 
     def start(self, step: Step, folder: Path, parameters: dict, lock: int) -> RayStep:
-        """Begin the notebook on some machine; see `sweep_run.start_step`. The lock stays here."""
+        """Begin the notebook on some machine; see `sweep_step.start_step`. The lock stays here."""
         notebooks = folder / "notebooks"
         notebooks.mkdir(exist_ok=True)
         job = _Job(str(step.notebook), str(notebooks), parameters, str(root()), self.engine)

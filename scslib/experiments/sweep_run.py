@@ -5,43 +5,24 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import signal
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Protocol
 
 import click
 
-from scslib.experiments.notebooks import RunError, execute
+from scslib.experiments.notebooks import RunError
 from scslib.experiments.parameters import known_parameters
 from scslib.experiments.results import load_runs, save_results
 from scslib.experiments.sweep_folders import branch, linked
 from scslib.experiments.sweep_plan import Plan, Step, time_left
+from scslib.experiments.sweep_step import StepProcess, start_step
 from scslib.jobs.files import replacing
-from scslib.jobs.run_folder import Run, root
+from scslib.jobs.run_folder import Run
 
 POLL_S = 0.2
-
-
-class StepProcess(Protocol):
-    """A step that runs: a process of this machine, or a task of a cluster (`sweep_ray`)."""
-
-    @property
-    def stdin(self) -> IO | None: ...
-
-    @property
-    def returncode(self) -> int | None: ...
-
-    def poll(self) -> int | None: ...
-
-    def wait(self, timeout: float) -> int: ...
-
-    def kill(self) -> None: ...
 
 
 def run_sweep(
@@ -70,39 +51,6 @@ def run_sweep(
     if any((run / "results" / "methods.csv").is_file() for run in done):  # notebook 06 was among them
         save_results(load_runs(plan.folder), plan.folder)
     return about
-
-
-def start_step(step: Step, folder: Path, parameters: dict, lock: int) -> subprocess.Popen:
-    """Begin the notebook in a process of its own, which ends with this one; see `_child`.
-
-    It holds the `lock`, too: whoever kills this process finds the step locked until it has ended.
-    """
-    (folder / "notebooks").mkdir(exist_ok=True)
-    arguments = [str(step.notebook), str(folder / "notebooks"), json.dumps(parameters)]
-    with (folder / "notebooks" / "step.log").open("w") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "scslib.experiments.sweep_run", *arguments],
-            env=os.environ | {"SCS_ROOT": str(root()), "OMP_NUM_THREADS": "1"},
-            pass_fds=(lock,),
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # an interrupt goes to the sweep, which ends its steps
-        )
-
-
-def _child(notebook: str, folder: str, parameters: str) -> None:
-    def end_with_parent():
-        os.read(0, 1)  # until the sweep is gone, however it ended
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(10)
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    try:
-        execute(Path(notebook), Path(folder), json.loads(parameters))
-    except RunError as error:
-        sys.exit(str(error))
 
 
 @dataclass
@@ -303,7 +251,3 @@ def _link(place: Path, key: str) -> None:
 def _replace(path: Path, text: str) -> None:
     with replacing(path, own=True) as part:
         part.write_text(text + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    _child(*sys.argv[1:])

@@ -31,8 +31,8 @@ from scslib.samplers.learned import NETWORK_INPUTS, LearnedSampler, sampler_chec
 from scslib.samplers.registry import make_sampler
 
 OBJECTIVES = ("ac", "rank")
-OWN = "own:"  # before the arrays of samplers of yours: own:NAME:ARRAY
-KIND, FORMAT = "scslib sampler", 2
+FITTED_KEY = "own:"  # before the arrays of samplers of yours: own:NAME:ARRAY
+BUNDLE, FORMAT = "scslib sampler", 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +103,10 @@ def export(source: str | Path, path: str | Path, *, seed: int = 0) -> Path:
     fitted: dict[str, dict] = {}
     for name, learnt in trained.fitted.items():
         fitted[name] = {"version": learnt.version, "plain": learnt.plain}
-        weights |= {f"{OWN}{name}:{k}": torch.from_numpy(v.copy()) for k, v in learnt.arrays.items()}
-    about = {"kind": KIND, "format": FORMAT, "objective": trained.objective}
+        weights |= {
+            f"{FITTED_KEY}{name}:{k}": torch.from_numpy(v.copy()) for k, v in learnt.arrays.items()
+        }
+    about = {"kind": BUNDLE, "format": FORMAT, "objective": trained.objective}
     about |= {"features": asdict(trained.spec), "networks": networks, "fitted": fitted}
     with replacing(path) as temporary:
         save_file(weights, temporary, {"scslib": json.dumps(about)})
@@ -117,7 +119,7 @@ def _read(path: Path, device: torch.device) -> SamplerBundle:
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("scslib", "{}"))
-            if about.get("kind") != KIND or about.get("format") != FORMAT:
+            if about.get("kind") != BUNDLE or about.get("format") != FORMAT:
                 raise CheckpointError(f"{path}: not a file of samplers (scs export makes them)")
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         if about["objective"] not in OBJECTIVES:
@@ -136,7 +138,7 @@ def _read(path: Path, device: torch.device) -> SamplerBundle:
 
 
 def _fitted(name: str, about: dict, weights: Mapping[str, torch.Tensor]) -> Fitted:
-    mine = f"{OWN}{name}:"
+    mine = f"{FITTED_KEY}{name}:"
     return as_fitted(
         about, {k[len(mine) :]: v.numpy() for k, v in weights.items() if k.startswith(mine)}
     )

@@ -30,7 +30,7 @@ from scslib.samplers.set_policies import POLICIES, Policy, make_policy
 from scslib.video.clips import ClipIndex
 from scslib.video.write import Encoding
 
-SPEC = FeatureSpec(clip_len=8)
+DRAWN_AS = FeatureSpec(clip_len=8)
 CLASSES = 3
 # of each drawn video: clips, and whether there is sound
 VIDEOS = {"with sound": (6, True), "silent": (5, False), "of one clip": (1, True), "short": (2, True)}
@@ -97,7 +97,7 @@ def _of_sampler(name: str, seed: int) -> Iterator[str]:
         yield f"same again: {wrong}"
         return
     for video in videos:
-        of_file = make().score_file(video.index, SPEC)
+        of_file = make().score_file(video.index, DRAWN_AS)
         if not np.allclose(of_file.saliency, make().saliency(video.features, ""), rtol=1e-3, atol=1e-5):
             yield f"file as features: of the video {video.title} the saliencies of the file differ"
 
@@ -204,10 +204,10 @@ def _read(reads: tuple[str, ...]) -> list[_Video]:
     """The drawn videos, and of each what is read for a sampler that names these inputs."""
     found = []
     for title, path in _drawn().items():
-        index = SPEC.index(path)
+        index = DRAWN_AS.index(path)
         heard = index.info.has_audio
         features = read_video(
-            index, SPEC, [n for n in reads if n in MODALITIES and (heard or n != "audio")]
+            index, DRAWN_AS, [n for n in reads if n in MODALITIES and (heard or n != "audio")]
         )
         for name in reads:
             if name not in MODALITIES:
@@ -225,7 +225,7 @@ def _drawn() -> dict[str, Path]:
     encoding, found = Encoding(width=96, height=64, frame_rate=16), {}
     for title, (clips, sound) in VIDEOS.items():
         found[title] = folder / f"{title.replace(' ', '-')}.mp4"
-        write_drawn(found[title], encoding, clips * SPEC.clip_len, sound=sound)
+        write_drawn(found[title], encoding, clips * DRAWN_AS.clip_len, sound=sound)
     return found
 
 

@@ -34,7 +34,7 @@ from scslib.samplers.base import Fitted
 from scslib.samplers.clips import Clips
 from scslib.samplers.names import Registry
 
-KIND, WHOLE = "sampler of a plugin", "module"
+FITTED, WHOLE = "sampler of a plugin", "module"
 
 
 class Fitter(NamedTuple):
@@ -156,7 +156,7 @@ def fitted_checkpoint(folder: Path, name: str, *, seed: int) -> Path:
 
 def save_fitted(path: Path, name: str, learnt: Fitted) -> None:
     """Write PATH (.safetensors), and PATH's .json."""
-    about = {"kind": KIND, "name": name, "version": learnt.version, "plain": learnt.plain}
+    about = {"kind": FITTED, "name": name, "version": learnt.version, "plain": learnt.plain}
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         save_file({key: np.ascontiguousarray(v) for key, v in learnt.arrays.items()}, temporary)

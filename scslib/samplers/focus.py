@@ -31,7 +31,7 @@ from scslib.video.clips import ClipIndex
 ARM_S, LEAST_ARMS, LEAST_FINE = 16.0, 8, 4
 TEMPERATURE, LONGEST_GAP_S, BEST_SHARE = 0.06, 1.0, 0.2
 # ascending clip numbers, to (those that could be read, their saliencies)
-Score = Callable[[np.ndarray], FileScores]
+ScoreClips = Callable[[np.ndarray], FileScores]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class Focus:
         clips = np.sort(order)
         return FileScores(clips, as_saliency(order, len(index))[clips])
 
-    def order(self, times: np.ndarray, score: Score) -> np.ndarray:
+    def order(self, times: np.ndarray, score: ScoreClips) -> np.ndarray:
         """Clip numbers, the picked ones first, then those scored, the best first, then the rest.
 
         times: (N, 2) seconds. Clips that `score` could not read are left out where they were tried.

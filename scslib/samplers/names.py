@@ -18,7 +18,7 @@ class Origin(NamedTuple):
     version: str = ""
 
 
-OURS = Origin()
+OF_THE_KIT = Origin()
 
 
 class Registry(Generic[Thing]):
@@ -49,7 +49,7 @@ class Registry(Generic[Thing]):
         return self._things[name][0]
 
     def origin(self, name: str) -> Origin:
-        """Where it is from; `OURS` of what belongs to the kit."""
+        """Where it is from; `OF_THE_KIT` of what belongs to the kit."""
         self._need(name)
         return self._things[name][1]
 
@@ -63,7 +63,7 @@ class Registry(Generic[Thing]):
 
 
 REGISTRIES: list[Registry] = []
-_origin = OURS
+_origin = OF_THE_KIT
 
 
 @contextmanager
@@ -83,4 +83,4 @@ def registering(origin: Origin) -> Iterator[None]:
             registry.forget(origin.place)
         raise
     finally:
-        _origin = OURS
+        _origin = OF_THE_KIT

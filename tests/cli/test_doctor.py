@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scslib.cli import doctor
-from scslib.cli.doctor import check, judge_triple
+from scslib.cli.doctor import examine, judge_triple
 
 FITTING = {"torch": "2.11.0", "torchvision": "0.26.0", "torchaudio": "2.11.0"}
 
@@ -23,7 +23,7 @@ def put_in_the_way(monkeypatch, folder, **modules):
 
 
 def test_this_installation_is_well():
-    findings = check()
+    findings = examine()
     names = [finding.name for finding in findings]
     expected = ["python", "packages", "torch", "gpu", "video", "kernel", "papermill", "cores", "memory"]
     assert names == [*expected, "disk"]
@@ -85,7 +85,7 @@ def test_a_check_that_fails_does_not_end_the_others(monkeypatch):
 
     monkeypatch.setattr(doctor, "_torch", _broken)
     monkeypatch.setattr(doctor, "_video", _broken)
-    findings = check()
+    findings = examine()
     assert [f.level for f in findings if f.name == "broken"] == ["warn", "warn"]
     assert findings[-1].name == "disk" and "ImportError: no such thing" in findings[2].found
 

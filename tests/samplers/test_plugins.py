@@ -9,7 +9,7 @@ import pytest
 
 from scslib.samplers.base import SAMPLERS, Setting
 from scslib.samplers.features import VideoFeatures
-from scslib.samplers.names import OURS, REGISTRIES
+from scslib.samplers.names import OF_THE_KIT, REGISTRIES
 from scslib.samplers.plugins import PluginError, load_plugins
 from scslib.samplers.registry import make_sampler, sampler_names
 from scslib.samplers.set_policies import POLICIES
@@ -37,7 +37,7 @@ def test_a_named_file_registers_its_sampler(plugin):
     assert "mine" not in sampler_names()
     (path, digest), *_ = load_plugins([plugin]).items()
     assert make_sampler("mine", Setting()).saliency(VIDEO, "").tolist() == [5, 9, 7]
-    assert SAMPLERS.origin("mine") == (path, digest) and SAMPLERS.origin("visual") == OURS
+    assert SAMPLERS.origin("mine") == (path, digest) and SAMPLERS.origin("visual") == OF_THE_KIT
 
 
 def test_a_changed_file_takes_the_place_of_the_old_one(plugin):
