@@ -124,9 +124,7 @@ def evaluate(
                 picked = method.pick(video, k, policies.draws(seed, video_id, method.name))
                 if picked is None:
                     continue
-                read = by_f[video_id]
-                if method.needs_features:
-                    read = min(read, by_samplers[video_id])
+                read = min(by_f[video_id], by_samplers[video_id] if method.needs_features else 1.0)
                 row = {"method": method.name, "seed": seed, "video_id": video_id}
                 row |= {"source": sources[video_id]} | _worth(picked, video, inside, dataset.classes)
                 rows.append(row | {"read": read, "fell_back": picked.fell_back})
