@@ -63,10 +63,11 @@ def check(name: str, *, seed: int = 0) -> None:
     Of every policy: min(K, N) different clip numbers for any N and K, also for equal, extreme and
     negative saliencies; the same for the same seed.
     """
-    if name in POLICIES or name not in SAMPLERS:
-        found = list(_of_policy(make_policy(name)))
-    else:
-        found = list(_of_sampler(name, seed))
+    with np.errstate(all="ignore"):  # what comes of it is looked at
+        if name in POLICIES or name not in SAMPLERS:
+            found = list(_of_policy(make_policy(name)))
+        else:
+            found = list(_of_sampler(name, seed))
     if found:
         raise CheckError("\n".join(f"{name}: {line}" for line in found))
 
@@ -120,9 +121,11 @@ def _wrong_numbers(make: Callable[[], Sampler], video: _Video) -> str:
     try:
         found = np.asarray(make().saliency(video.features, ""), float)
     except Exception as error:
-        return f"of the video {video.title}, {clips} clips: {_words(error)}"
+        return f"of the video {video.title} (N = {clips}): {_words(error)}"
     if found.shape != (clips,) or not np.isfinite(found).all():
-        return f"of the video {video.title} there must be {clips} finite numbers, not {found}"
+        return (
+            f"of the video {video.title} (N = {clips}): {clips} finite numbers are wanted, not {found}"
+        )
     return ""
 
 

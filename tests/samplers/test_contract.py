@@ -65,7 +65,7 @@ class Keeps:
 
 
 WRONG_SAMPLERS = {
-    "one number for all": ((), lambda clips: 1.0, "one number a clip: of the video with sound, 6 clips"),
+    "one number for all": ((), lambda clips: 1.0, "one number a clip: of the video with sound .N = 6."),
     "too few": ((), lambda clips: clips.bytes[1:], r"one number a clip: .*each of 6 clips, not \(5,\)"),
     "NaN": ((), lambda clips: np.log(clips.bytes - clips.bytes), "one number a clip: .*clip 0 .*finite"),
     "NaN of one clip alone": (
@@ -77,7 +77,7 @@ WRONG_SAMPLERS = {
     "breaks on silence": (
         ("audio",),
         lambda clips: clips["audio"].mean((1, 2)),
-        "silent video: of the video silent, 5 clips: KeyError: 'audio'",
+        "silent video: of the video silent .N = 5.: KeyError: 'audio'",
     ),
     "reads more": (("motion",), lambda clips: clips.residual.mean((1, 2, 3, 4)), "it looks at residual"),
     "draws anew": ((), lambda clips: np.random.random(len(clips)), "the same video twice gives other"),
