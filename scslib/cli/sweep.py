@@ -38,7 +38,7 @@ def sweep(
     parameters,
 ) -> None:
     """Run a sweep: many runs that answer one question. SWEEP.yaml, or a name in notebooks/sweeps."""
-    from scslib.evaluation.contrasts import contrasts_of, in_words
+    from scslib.evaluation.contrasts import block_accuracies, contrasts, in_words, predictions_of
     from scslib.experiments import results
     from scslib.experiments.notebooks import RunError, check_data, read_from
     from scslib.experiments.parameters import from_command_line
@@ -75,9 +75,11 @@ def sweep(
         frame = results.load_runs(plan.folder)
         click.echo("\n" + results.readable_means(frame, about.varied, SHOWN_METHODS).to_string())
         if about.contrasts:
-            table = contrasts_of(plan.folder, about.contrasts)
-            with replacing(plan.folder / "contrasts.csv") as part:
-                table.to_csv(part, index=False)
+            predictions = predictions_of(plan.folder)
+            table = contrasts(predictions, about.contrasts)
+            for made, name in ((table, "contrasts"), (block_accuracies(predictions), "accuracies")):
+                with replacing(plan.folder / f"{name}.csv") as part:
+                    made.to_csv(part, index=False, float_format="%.6g")
             click.echo("\n" + "\n".join(in_words(table)))
         click.echo(f"\nresults: {plan.folder / 'results.csv'}")
     broken = [run for run in done["runs"] if run["status"] != "done"]

@@ -55,6 +55,31 @@ def contrasts(
     return pd.DataFrame(rows)
 
 
+def block_accuracies(predictions: dict[str, pd.DataFrame], *, draws: int = DRAWS) -> pd.DataFrame:
+    """A row for each method that all blocks have: its accuracy, 0..1, with intervals as `contrasts` has.
+
+    predictions: of each block the table of `table.evaluate`. Columns `method, accuracy, low, high,
+    t_low, t_high, blocks, videos, of_blocks`.
+    """
+    tables = {
+        block: table.pivot_table(index="video_id", columns="method", values="correct")
+        for block, table in predictions.items()
+    }
+    first = next(iter(predictions.values()))["method"].unique()
+    rows = []
+    for method in first:
+        if not all(method in right for right in tables.values()):
+            continue
+        answers, units = [], []
+        for block, right in tables.items():
+            own = right[method].dropna()
+            answers.append(own.to_numpy(float))
+            units.append(units_of(predictions[block], own.index).assign(block=block))
+        found = _mean(answers, pd.concat(units), draws)
+        rows.append({"method": method, "accuracy": found.pop("difference")} | found)
+    return pd.DataFrame(rows)
+
+
 def _mean(gaps: list[np.ndarray], units: pd.DataFrame, draws: int) -> dict:
     from scipy import stats
 
@@ -70,12 +95,11 @@ def _mean(gaps: list[np.ndarray], units: pd.DataFrame, draws: int) -> dict:
     return row | {"of_blocks": json.dumps([round(float(mean), 4) for mean in means])}
 
 
-def contrasts_of(folder: Path, pairs: Sequence[Pair]) -> pd.DataFrame:
-    """The `contrasts` of a sweep's finished runs."""
+def predictions_of(folder: Path) -> dict[str, pd.DataFrame]:
+    """The predictions of a sweep's finished runs, by the run's name."""
     about = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
     names = [run["name"] for run in about["runs"] if run["status"] == "done"]
-    runs = {name: Run(folder / "runs" / name) for name in names}
-    return contrasts({name: run.load_table("predictions") for name, run in runs.items()}, pairs)
+    return {name: Run(folder / "runs" / name).load_table("predictions") for name in names}
 
 
 def in_words(table: pd.DataFrame) -> list[str]:

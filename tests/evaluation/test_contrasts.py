@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from scslib.evaluation.contrasts import contrasts, in_words, pair_of
+from scslib.evaluation.contrasts import block_accuracies, contrasts, in_words, pair_of
 
 
 def block(rng, gap, videos=40, **of_method):
@@ -31,6 +31,20 @@ def test_a_contrast_is_the_mean_of_the_blocks_means():
     low, high = stats.t.interval(0.95, 3, loc=np.mean(means), scale=stats.sem(means))
     assert (row.t_low, row.t_high) == pytest.approx((low, high))
     assert json.loads(row.of_blocks) == pytest.approx(means, abs=1e-4)
+
+
+def test_a_methods_accuracy_is_the_mean_of_the_blocks_means():
+    rng = np.random.default_rng(4)
+    tables = {f"b{n}": block(rng, 0.3, videos=30 * (n + 1)) for n in range(3)}
+    tables["b1"] = pd.concat([tables["b1"], tables["b1"].query("method == 'a'").assign(method="more")])
+    table = block_accuracies(tables).set_index("method")
+    means = [t.query("method == 'a'")["correct"].mean() for t in tables.values()]
+    assert list(table.index) == ["b", "a"]  # not all blocks have the third
+    assert table.loc["a", "accuracy"] == pytest.approx(np.mean(means))
+    low, high = stats.t.interval(0.95, 2, loc=np.mean(means), scale=stats.sem(means))
+    assert tuple(table.loc["a", ["t_low", "t_high"]]) == pytest.approx((low, high))
+    assert table.loc["a", "low"] < table.loc["a", "accuracy"] < table.loc["a", "high"]
+    assert table.loc["a", ["blocks", "videos"]].tolist() == [3, 180]
 
 
 def test_blocks_that_differ_make_the_interval_wide():
