@@ -179,3 +179,31 @@ def sheet_with_curve(
         axis.set_title(caption, fontsize=9)
         axis.set_axis_off()
     return figure
+
+
+def chosen_against_all(
+    pictures: np.ndarray,
+    times: np.ndarray,
+    saliency: np.ndarray,
+    chosen: np.ndarray,
+    segments: np.ndarray,
+    *,
+    answers: tuple[str, str],
+    title: str,
+) -> Figure:
+    """A video's saliency curve, its K chosen clips, and what f says of all clips and of the chosen ones.
+
+    pictures (K, T, H, W, 3), best first, of the clip numbers `chosen` (K,); times (N, 2) seconds;
+    segments (S, 2): where the action is, in green. answers: of all clips, which is wrong, and of the
+    chosen ones, which is right.
+    """
+    captions = [f"{start:.0f}–{end:.0f} s" for start, end in times[chosen]]
+    figure = sheet_with_curve(pictures, captions, times, saliency, chosen, title=title)
+    for start, end in segments:
+        figure.axes[0].axvspan(start, end, color=TRUE, alpha=0.15, linewidth=0)
+    (wrong, right), how = drawn(*answers)
+    k, clips = len(chosen), len(times)
+    texts = [f"$f$ on all {clips} clips: {wrong}  ✗", f"$f$ on the {k} chosen clips: {right}  ✓"]
+    for place, text, colour in zip((0.02, 0.52), texts, ("#cf222e", "#1a7f37"), strict=True):
+        figure.text(place, -0.02, text, color=colour, fontsize=13, va="top", weight="bold", **how)
+    return figure
