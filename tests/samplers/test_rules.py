@@ -15,8 +15,9 @@ def rule(name):
     return make_sampler(name, Setting())
 
 
-def video(clips: int) -> VideoFeatures:
-    return VideoFeatures({"times": np.stack([np.arange(clips), np.arange(clips) + 1], axis=1)})
+def video(clips: int, **arrays) -> VideoFeatures:
+    times = np.stack([np.arange(clips), np.arange(clips) + 1], axis=1)
+    return VideoFeatures({"times": times} | arrays)
 
 
 def test_packet_size_is_the_bytes_of_the_clips_frames(movie):
@@ -33,7 +34,7 @@ def test_motion_energy_equals_a_loop_over_frames_and_cells():
     intra = rng.random((4, 6)) < 0.3
     intra[2] = True  # a clip of I-frames alone moves nothing
     motion[intra] = 0
-    got = rule("motion-energy").saliency(VideoFeatures({"motion": motion, "predicted": ~intra}), "")
+    got = rule("motion-energy").saliency(video(len(motion), motion=motion, predicted=~intra), "")
     for clip in range(4):
         lengths = [
             float(np.hypot(*motion[clip, t, y, x].astype(float)))
@@ -61,7 +62,7 @@ def fields(rng, clips=3, frames=4, height=5, width=6):
     predicted = np.ones((clips, frames), bool)
     predicted[:, 0] = False
     motion[:, 0] = 100  # of an I-frame: must not count
-    return VideoFeatures({"motion": motion.astype(np.float32), "predicted": predicted})
+    return video(len(motion), motion=motion.astype(np.float32), predicted=predicted)
 
 
 def test_local_motion_is_the_longest_mean_of_nine_cells_without_the_cameras():
@@ -78,8 +79,8 @@ def test_still_contrast_sees_the_one_thing_that_stands_out():
     rng = np.random.default_rng(0)
     pictures = rng.integers(90, 120, (4, 48, 60, 3)).astype(np.uint8)
     pictures[2, 20:28, 30:38] = 255
-    parts = {"iframes": pictures, "iframe_start": np.array([0, 2, 3, 4])}
-    found = rule("still-contrast").saliency(VideoFeatures(parts), "")
+    features = video(3, iframes=pictures, iframe_start=np.array([0, 2, 3, 4]))
+    found = rule("still-contrast").saliency(features, "")
     assert found.argmax() == 1 and found[1] > 2 * max(found[0], found[2])
 
 
@@ -87,7 +88,7 @@ def test_the_loudest_band_is_above_the_median_one():
     logmel = np.full((3, 200, 40), -5.0, np.float32)
     logmel[1, :, 7] += 3  # one pitch
     logmel[2] += 4  # everything is louder
-    found = rule("loudest-band").saliency(VideoFeatures({"audio": logmel}), "")
+    found = rule("loudest-band").saliency(video(len(logmel), audio=logmel), "")
     assert found.tolist() == [0, 3, 0]
 
 
