@@ -3,22 +3,16 @@
 from scslib.samplers import register_sampler, register_policy, register_reader, check
 """
 
-from importlib import import_module
-
-# Imported when they are wanted: processes that only read videos need no PyTorch
-_HOMES = {
-    "Clips": "clips",
-    "check": "contract",
-    "load_plugins": "plugins",
-    "register_policy": "set_policies",
-    "register_reader": "readers",
-    "register_sampler": "register",
-}
-__all__ = [*_HOMES]
+__all__ = ["Clips", "check", "load_plugins", "register_policy", "register_reader", "register_sampler"]
 
 
 def __getattr__(name: str):
-    if name not in _HOMES:
+    """Imports what is wanted when it is: processes that only read videos need no PyTorch."""
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import_module("scslib.samplers.registry")  # so that names of the kit are taken first
-    return getattr(import_module(f"scslib.samplers.{_HOMES[name]}"), name)
+    from scslib.samplers import registry  # first, so that names of the kit are taken # noqa: F401, I001
+    from scslib.samplers import clips, contract, plugins, readers, register, set_policies
+
+    homes = {"Clips": clips, "check": contract, "load_plugins": plugins, "register_sampler": register}
+    homes |= {"register_policy": set_policies, "register_reader": readers}
+    return getattr(homes[name], name)

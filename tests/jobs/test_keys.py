@@ -52,8 +52,9 @@ def test_what_is_reached_by_import_is_what_python_imports():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = {name for name in json.loads(done.stdout) if name.startswith("scslib.")}
     packages = {name for name in loaded if (KIT / name.replace(".", "/")).is_dir()}
-    for name in packages:  # nothing to follow: each has its docstring only
-        assert len(ast.parse((KIT / name.replace(".", "/") / "__init__.py").read_text()).body) == 1
+    for name in packages:  # nothing to follow: none imports anything when it is imported
+        body = ast.parse((KIT / name.replace(".", "/") / "__init__.py").read_text()).body
+        assert not [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
     assert loaded - packages - {"scslib.jobs.openmp"} <= set(code_of(features.read_features).modules)
     assert set(code_of(features.read_features).libraries) == {"av", "numba", "numpy"}
 
