@@ -203,7 +203,7 @@ def chosen_against_all(
         figure.axes[0].axvspan(start, end, color=TRUE, alpha=0.15, linewidth=0)
     (wrong, right), how = drawn(*answers)
     k, clips = len(chosen), len(times)
-    texts = [f"$f$ on all {clips} clips: {wrong}  ✗", f"$f$ on the {k} chosen clips: {right}  ✓"]
+    texts = [f"f on all {clips} clips: {wrong}  ✗", f"f on the {k} chosen clips: {right}  ✓"]
     for place, text, colour in zip((0.02, 0.52), texts, ("#cf222e", "#1a7f37"), strict=True):
         figure.text(place, -0.02, text, color=colour, fontsize=13, va="top", weight="bold", **how)
     return figure
