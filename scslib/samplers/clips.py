@@ -7,25 +7,38 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scslib.models.modalities import MODALITIES
 from scslib.samplers.base import Features
 from scslib.video.audio import FLOOR, MEL_STEPS, MELS
+
+PART_OF = {"iframe_start": ("iframes",), "predicted": ("motion", "residual")}  # come with an input
+
+
+class NotReadError(KeyError):
+    """An input that the sampler does not name in `reads`."""
+
+    def __str__(self) -> str:
+        return f"clips.{self.args[0]} is not read: name it in `reads`"
 
 
 @dataclass(frozen=True, eq=False)
 class Clips:
     """What was read of the N clips of one video; see `features.VideoFeatures` for shapes and units.
 
-    Inputs that a reader of yours has read (see `readers`) are had by name: `clips["flow"]`.
+    Inputs that a reader of yours has read (see `readers`) are had by name: `clips["flow"]`. reads: the
+    inputs that may be looked at; None: all. Raises `NotReadError` for others.
     """
 
     features: Features
     video_id: str
+    reads: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.times)
 
     def __getitem__(self, name: str) -> np.ndarray:
         """(N, ...) array of an input, as it was read."""
+        self._may_read(name)
         return self.features.get(self.video_id, name)
 
     @property
@@ -62,6 +75,7 @@ class Clips:
     @property
     def has_audio(self) -> bool:
         """Whether the video has a sound track."""
+        self._may_read("audio")
         return self.features.has(self.video_id, "audio")
 
     @property
@@ -70,3 +84,8 @@ class Clips:
         if not self.has_audio:
             return np.full((len(self), MEL_STEPS, MELS), math.log(FLOOR), np.float32)
         return self["audio"].astype(np.float32)
+
+    def _may_read(self, name: str) -> None:
+        inputs = PART_OF.get(name, (name,) if name in MODALITIES else ())
+        if self.reads is not None and inputs and not set(inputs) & set(self.reads):
+            raise NotReadError(inputs[0])

@@ -45,7 +45,7 @@ class Rule:
 
         Raises `ValueError` for a function that gives anything but a finite number for each clip.
         """
-        clips = Clips(features, video_id)
+        clips = Clips(features, video_id, self.modalities)
         found = np.asarray(self.rule(clips), float)
         if found.shape != (len(clips),):
             wanted = f"a number for each of {len(clips)} clips"
@@ -58,7 +58,9 @@ class Rule:
 
     def embeddings(self, features: Features, video_id: str) -> np.ndarray | None:
         """(N, D) float64, or None; see `base.Sampler`."""
-        return None if self.embed is None else np.asarray(self.embed(Clips(features, video_id)), float)
+        if self.embed is None:
+            return None
+        return np.asarray(self.embed(Clips(features, video_id, self.modalities)), float)
 
     def score_file(
         self,
@@ -91,6 +93,8 @@ def register_sampler(name: str, *, reads: tuple[str, ...] = ()) -> Callable[[Own
     reads: what it looks at: of `models.modalities.MODALITIES`, and inputs of `readers`; empty: times and
     bytes only. Raises `ValueError` for a name that is taken, and for an input that nothing reads.
     """
+    if isinstance(reads, str):
+        raise ValueError(f'reads ({reads!r}) must be a tuple, such as ("audio",)')
     reads = tuple(reads)
     registered_readers(reads)
 

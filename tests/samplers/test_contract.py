@@ -80,6 +80,18 @@ WRONG_SAMPLERS = {
         "silent video: of the video silent .N = 5.: KeyError: 'audio'",
     ),
     "reads more": (("motion",), lambda clips: clips.residual.mean((1, 2, 3, 4)), "it looks at residual"),
+    "listens without saying so": (
+        ("motion",),
+        lambda clips: clips.audio.mean((1, 2)),
+        "it looks at audio, which `reads` does not name",
+    ),
+    "divides by what moves": (
+        ("motion",),
+        lambda clips: (
+            np.abs(clips.motion[..., 0]).sum((1, 2, 3)) / np.abs(clips.motion).sum((1, 2, 3, 4))
+        ),
+        "one number a clip: of the video that stands still",
+    ),
     "draws anew": ((), lambda clips: np.random.random(len(clips)), "the same video twice gives other"),
     "counts": ((), counter(), "same again: the same video twice gives other numbers"),
     "compares videos": (
@@ -161,5 +173,7 @@ def test_right_ones_pass_and_so_do_those_of_the_kit():
         check(name)
     with pytest.raises(CheckError, match="runs: .*'audio-visual'.* needs the networks of a run"):
         check("audio-visual")  # without a run's networks
-    with pytest.raises(ValueError, match=r"policy \('nobody'\) must be one of"):
+    with pytest.raises(ValueError, match=r"'nobody'.* must be one of the samplers .* or policies .*aks"):
         check("nobody")
+    with pytest.raises(ValueError, match=r"reads \('audio'\) must be a tuple"):
+        register_sampler("text", reads="audio")
