@@ -94,6 +94,8 @@ def train_own_samplers(run: Run, material: Material, *, seed: int) -> list[str]:
 
     They learn from the training videos that RANK learns from, see `honest_scores`.
     """
+    if not list(FITTERS):
+        return []
     features, lessons, scores = material.features, material.lessons, {}
     for video_id, target in lessons.targets.items():
         shards = next(shards for shards in material.dense if video_id in shards)

@@ -15,7 +15,7 @@ from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from scslib.samplers.names import Origin, registering
+from scslib.samplers.names import REGISTRIES, Origin, registering
 
 GROUP = "scslib.samplers"
 _loaded: dict[str, Origin] = {}
@@ -47,6 +47,14 @@ def load_plugins(files: Iterable[str | Path] | Mapping[str, str] = ()) -> dict[s
             _loaded[origin.place] = origin
         found[origin.place] = origin.version
     return found
+
+
+def unload_plugin(file: str | Path) -> None:
+    """Leave out all that a file has registered."""
+    place = str(Path(file).expanduser().resolve())
+    _loaded.pop(place, None)
+    for registry in REGISTRIES:
+        registry.forget(place)
 
 
 def _digest(path: Path) -> str:

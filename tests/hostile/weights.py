@@ -108,6 +108,6 @@ def odd_settings(place: Place):
     """an exported sampler whose settings are objects | ends in a traceback | `its settings are
     incomplete or wrong`"""
     path = place.folder / "all.safetensors"
-    about = {"kind": "scslib sampler", "format": 1, "objective": "rank", "networks": {"iframes": [1]}}
+    about = {"kind": "scslib sampler", "format": 2, "objective": "rank", "networks": {"iframes": [1]}}
     save_file({"a": torch.zeros(1)}, path, {"scslib": json.dumps(about | {"features": {}})})
     return lambda: export(path, place.folder / "out.safetensors")

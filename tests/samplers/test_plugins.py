@@ -9,8 +9,8 @@ import pytest
 
 from scslib.samplers.base import SAMPLERS, Setting
 from scslib.samplers.features import VideoFeatures
-from scslib.samplers.names import OF_THE_KIT, REGISTRIES
-from scslib.samplers.plugins import PluginError, load_plugins
+from scslib.samplers.names import OF_THE_KIT
+from scslib.samplers.plugins import PluginError, load_plugins, unload_plugin
 from scslib.samplers.registry import make_sampler, sampler_names
 from scslib.samplers.set_policies import POLICIES
 
@@ -29,8 +29,7 @@ def plugin(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(CODE.replace("FACTOR", "1"))
     yield path
-    for registry in REGISTRIES:
-        registry.forget(str(path))
+    unload_plugin(path)
 
 
 def test_a_named_file_registers_its_sampler(plugin):
@@ -109,5 +108,4 @@ def test_a_policy_of_a_plugin_goes_with_every_sampler(tmp_path):
     )
     load_plugins([path])
     assert POLICIES["last"].pick(np.ones(5), None, np.zeros((5, 2)), 2, None).tolist() == [3, 4]
-    for registry in REGISTRIES:
-        registry.forget(str(path))
+    unload_plugin(path)

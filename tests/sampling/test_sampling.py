@@ -17,6 +17,7 @@ from scslib.models.reading import CheckpointError
 from scslib.models.samplers import MODALITIES
 from scslib.samplers.bundle import load_trained
 from scslib.samplers.features import FeatureSpec, read_video
+from scslib.samplers.plugins import unload_plugin
 from scslib.samplers.set_policies import Mdp3
 from scslib.sampling.picked import Picked
 from scslib.video.clips import index_clips
@@ -119,7 +120,14 @@ def test_a_policy_works_on_what_the_sampler_says(videos, trained):
     assert np.allclose(np.linalg.norm(embeddings, axis=1), np.sqrt(3))  # of three networks, each of 1
 
 
-def test_a_rule_needs_no_run_and_a_plugin_none_but_its_name(videos, tmp_path):
+@pytest.fixture
+def unloaded():
+    """The plugin is gone after the test: others count which samplers there are."""
+    yield
+    unload_plugin(PLUGIN)
+
+
+def test_a_rule_needs_no_run_and_a_plugin_none_but_its_name(videos, tmp_path, unloaded):
     stdout, _ = scs("sample", videos / "sound.mp4", "--sampler", "packet-size", "-k", 2)
     assert stdout.count("packet-size") == 2
     options = ("--plugin", PLUGIN, "-k", 2)
