@@ -39,7 +39,7 @@ SAME_TWICE = (
 )
 # of each drawn video: clips, and whether there is sound
 VIDEOS = {"with sound": (6, True), "silent": (5, False), "of one clip": (1, True), "short": (2, True)}
-STILL = "that stands still"  # one picture all the time, and a tone
+UNMOVED = "that stands still"  # one picture all the time, and a tone
 
 
 class CheckError(ValueError):
@@ -239,9 +239,9 @@ def _drawn() -> dict[str, Path]:
         write_drawn(found[title], encoding, clips * DRAWN_AS.clip_len, sound=sound)
     picture = np.full((64, 96, 3), 128, np.uint8)
     samples = np.sin(np.arange(3 * SAMPLE_RATE) / 5.0) / 4
-    found[STILL] = folder / "still.mp4"
+    found[UNMOVED] = folder / "still.mp4"
     write_video(
-        found[STILL], [picture] * 3 * DRAWN_AS.clip_len, samples[: round(1.5 * SAMPLE_RATE)], encoding
+        found[UNMOVED], [picture] * 3 * DRAWN_AS.clip_len, samples[: round(1.5 * SAMPLE_RATE)], encoding
     )
     return found
 
