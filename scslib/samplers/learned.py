@@ -98,22 +98,21 @@ class LearnedSampler:
 
         Of a video without sound a network that does nothing but listen has no say.
         """
-        return self._scored(features, video_id, clips)[0]
+        return self._saliency(self._said(features, video_id, clips))
 
     def embeddings(self, features: Features, video_id: str) -> np.ndarray:
         """(N, D) float64: what the networks' heads see, each of length one; see `_side_by_side`."""
-        return self._scored(features, video_id)[1]
+        return _embeddings_of(self._said(features, video_id))
+
+    def _saliency(self, said: Sequence[Said]) -> np.ndarray:
+        return saliency_of([one.outputs for one in said], self.objective)
 
     @torch.inference_mode()
-    def _scored(
-        self, features: Features, video_id: str, clips: Sequence[int] | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Saliencies (N,) and embeddings (N, D), in one pass of the networks."""
+    def _said(self, features: Features, video_id: str, clips: Sequence[int] | None = None) -> list[Said]:
+        """What the networks say that have anything to go by, in one pass."""
         rows = range(len(features.get(video_id, "times"))) if clips is None else clips
         asked = [n for n in self.networks if any(features.has(video_id, m) for m in n.modalities)]
-        found = said_of(asked or self.networks, features, video_id, rows)
-        saliency = saliency_of([said.outputs for said in found], self.objective)
-        return saliency, _side_by_side([said.embeddings.numpy() for said in found])
+        return said_of(asked or self.networks, features, video_id, rows)
 
     def score_file(
         self,
@@ -136,18 +135,22 @@ class LearnedSampler:
         def score(chunk: VideoFeatures) -> FileScores:
             start = time.perf_counter()
             with clock.counting():
-                saliency, embeddings = self._scored(chunk, "")
+                said = self._said(chunk, "")
             busy.append(time.perf_counter() - start)
-            return FileScores(
-                chunk.get("", "clip"), saliency, embeddings if embed else embeddings[:, :0]
-            )
+            kept = _embeddings_of(said) if embed else None  # of a long video they would not fit
+            return FileScores(chunk.get("", "clip"), self._saliency(said), kept)
 
         found = list(map_chunks(score, index, spec, self.modalities, clips, threads=threads))
         took, networks = time.perf_counter() - begin, sum(busy) / threads
         clock.seconds["sampler_s"] += networks
         clock.seconds["read_s"] += took - networks
-        numbers, saliency, embeddings = (np.concatenate(c) for c in zip(*found, strict=True))
-        return FileScores(numbers, saliency, embeddings if embed else None)
+        numbers, saliency = (np.concatenate(c) for c in list(zip(*found, strict=True))[:2])
+        kept = [one.embeddings for one in found if one.embeddings is not None]
+        return FileScores(numbers, saliency, np.concatenate(kept) if embed else None)
+
+
+def _embeddings_of(said: Sequence[Said]) -> np.ndarray:
+    return _side_by_side([one.embeddings.numpy() for one in said])
 
 
 def _side_by_side(parts: Sequence[np.ndarray]) -> np.ndarray:
