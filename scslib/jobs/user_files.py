@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 NAMED = "SCS_CODE"  # files, separated as in PATH; processes that are started inherit it
 SPEC = re.compile(r"(?P<file>.+\.py):(?P<function>[A-Za-z_]\w*)")
@@ -47,6 +49,22 @@ def digest(text: str) -> str:
     """The SHA-256 of the file's content. Raises `OSError` where it cannot be read."""
     file = Path(text) if text.endswith(".py") else parts(text)[0]
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def run_file(file: Path, name: str, source: bytes) -> ModuleType:
+    """The module `name` that comes of running `source`, the content of a file; what it raises is raised.
+
+    No bytecode is looked for or written: what runs is what was read, and the folder stays as it is.
+    """
+    module = ModuleType(name)
+    module.__file__ = str(file)
+    sys.modules[name] = module  # dataclasses look there
+    try:
+        exec(compile(source, str(file), "exec"), module.__dict__)
+    except BaseException:
+        sys.modules.pop(name)
+        raise
+    return module
 
 
 def code_in(parameters: Iterable[object]) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 
-from scslib.jobs.user_files import NAMED, digest, is_allowed, parts
+from scslib.jobs.user_files import NAMED, is_allowed, parts, run_file
 from scslib.models.reading import CheckpointError
 from scslib.models.views import View
 
@@ -24,13 +24,11 @@ def run_user_code(spec: str, *, sha256: str = "") -> tuple:
         raise CheckpointError(f"{file} would be run, and nobody has named it; to do so: {NAMED}={file}")
     if not file.is_file():
         raise CheckpointError(f"{file}: no such file")
-    if sha256 and digest(spec) != sha256:
+    source = file.read_bytes()
+    found = hashlib.sha256(source).hexdigest()
+    if sha256 and found != sha256:
         raise CheckpointError(f"{file} has changed since the checkpoint was written")
-    name = f"scs_code_{digest(spec)[:16]}"
-    found = importlib.util.spec_from_file_location(name, file)
-    assert found is not None and found.loader is not None  # a .py has both
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
+    module = run_file(file, f"scs_code_{found[:16]}", source)
     if not hasattr(module, function):
         raise CheckpointError(f"{file} has no function {function!r}")
     return getattr(module, function)()

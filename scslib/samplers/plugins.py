@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
-import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from scslib.jobs.user_files import run_file
 from scslib.samplers.names import REGISTRIES, Origin, registering
 
 GROUP = "scslib.samplers"
@@ -38,12 +37,16 @@ def load_plugins(files: Iterable[str | Path] | Mapping[str, str] = ()) -> dict[s
     found = {}
     for file in files:
         path = Path(file).expanduser().resolve()
-        origin = Origin(str(path), _digest(path))
+        if path.suffix != ".py" or not path.is_file():
+            raise PluginError(f"plugin ({path}) must be a file that ends in .py")
+        source = path.read_bytes()
+        origin = Origin(str(path), hashlib.sha256(source).hexdigest())
         if expected.get(str(file), origin.version) != origin.version:
             raise PluginError(f"{path}: was changed while the command ran; give it again")
         if _loaded.get(origin.place) != origin:
+            _loaded.pop(origin.place, None)
             with registering(origin):
-                _run(path, origin)
+                _run(path, source)
             _loaded[origin.place] = origin
         found[origin.place] = origin.version
     return found
@@ -57,23 +60,11 @@ def unload_plugin(file: str | Path) -> None:
         registry.forget(place)
 
 
-def _digest(path: Path) -> str:
-    if path.suffix != ".py" or not path.is_file():
-        raise PluginError(f"plugin ({path}) must be a file that ends in .py")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _run(path: Path, origin: Origin) -> None:
-    _loaded.pop(origin.place, None)
-    name = f"scs_plugin_{path.stem}_{hashlib.sha256(origin.place.encode()).hexdigest()[:8]}"
-    found = importlib.util.spec_from_file_location(name, path)
-    assert found is not None and found.loader is not None  # a .py has both
-    module = importlib.util.module_from_spec(found)
-    sys.modules[name] = module  # dataclasses look there
+def _run(path: Path, source: bytes) -> None:
+    name = f"scs_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     try:
-        found.loader.exec_module(module)
+        run_file(path, name, source)
     except Exception as error:
-        sys.modules.pop(name)
         raise PluginError(f"{path}: {type(error).__name__}: {error}") from error
 
 

@@ -1,5 +1,6 @@
 """Plugins: only named files run, once, and again when they have changed."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import Distribution
@@ -109,3 +110,13 @@ def test_a_policy_of_a_plugin_goes_with_every_sampler(tmp_path):
     load_plugins([path])
     assert POLICIES["last"].pick(np.ones(5), None, np.zeros((5, 2)), 2, None).tolist() == [3, 4]
     unload_plugin(path)
+
+
+def test_what_was_read_is_what_runs_and_nothing_is_written_beside_it(plugin):
+    load_plugins([plugin])
+    changed = plugin.stat()
+    plugin.write_text(CODE.replace("FACTOR", "2"))  # as long as before, and at the same time:
+    os.utime(plugin, ns=(changed.st_atime_ns, changed.st_mtime_ns))  # bytecode would look current
+    load_plugins([plugin])
+    assert make_sampler("mine", Setting()).saliency(VIDEO, "").tolist() == [10, 18, 14]
+    assert [path.name for path in plugin.parent.iterdir()] == ["mine.py"]
