@@ -112,7 +112,8 @@ def test_a_policy_of_a_plugin_goes_with_every_sampler(tmp_path):
     unload_plugin(path)
 
 
-def test_what_was_read_is_what_runs_and_nothing_is_written_beside_it(plugin):
+def test_what_was_read_is_what_runs_and_nothing_is_written_beside_it(plugin, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     load_plugins([plugin])
     changed = plugin.stat()
     plugin.write_text(CODE.replace("FACTOR", "2"))  # as long as before, and at the same time:
