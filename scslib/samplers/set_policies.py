@@ -18,7 +18,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -26,32 +26,6 @@ from scslib.samplers.names import Registry
 from scslib.samplers.policies import checked, top_k
 
 BANDWIDTHS = (1 / 8, 1 / 4, 1 / 2, 1, 2)  # of mDP3's kernel
-
-
-class Policy(Protocol):
-    """From the saliencies of a video's clips to K of them."""
-
-    @property
-    def name(self) -> str:
-        """What stands behind the `+`."""
-
-    @property
-    def needs_embeddings(self) -> bool:
-        """Whether it looks at them: they cost another look at every clip."""
-
-    def pick(
-        self,
-        saliency: np.ndarray,
-        embeddings: np.ndarray | None,
-        times: np.ndarray,
-        k: int,
-        rng: np.random.Generator,
-    ) -> np.ndarray:
-        """min(K, N) different clip numbers, for the finite saliencies (N,).
-
-        embeddings: (N, D), or None of a sampler that has none. times: (N, 2) seconds. rng: the same for
-        the same seed and video.
-        """
 
 
 def stretch(saliency: np.ndarray) -> np.ndarray:
@@ -74,25 +48,13 @@ class InverseCdf:
     """
 
     power: float = 3.0
-    needs_embeddings: bool = False
 
     def __post_init__(self):
         if not 0 <= self.power < np.inf:
             raise ValueError(f"power ({self.power}) must be >= 0 and finite")
 
-    @property
-    def name(self) -> str:
-        return f"cdf{self.power:g}"
-
-    def pick(
-        self,
-        saliency: np.ndarray,
-        embeddings: np.ndarray | None,
-        times: np.ndarray,
-        k: int,
-        rng: np.random.Generator,
-    ) -> np.ndarray:
-        """The chosen clips in order of time; of the saliencies and k alone."""
+    def pick(self, saliency: np.ndarray, k: int) -> np.ndarray:
+        """The chosen clips in order of time."""
         saliency, k = checked(saliency, k)
         mass = np.cumsum(stretch(saliency) ** self.power)
         levels = (np.arange(k) + 0.5) / k * mass[-1]
@@ -118,18 +80,9 @@ class Aks:
 
     threshold: float = 0.8
     depth: int = 5
-    name: str = "aks"
-    needs_embeddings: bool = False
 
-    def pick(
-        self,
-        saliency: np.ndarray,
-        embeddings: np.ndarray | None,
-        times: np.ndarray,
-        k: int,
-        rng: np.random.Generator,
-    ) -> np.ndarray:
-        """The chosen clips in order of time; of the saliencies and k alone."""
+    def pick(self, saliency: np.ndarray, k: int) -> np.ndarray:
+        """The chosen clips in order of time."""
         saliency, k = checked(saliency, k)
         return np.sort(self._of_part(stretch(saliency), 0, k, self.depth))
 
@@ -160,17 +113,8 @@ class Mdp3:
     """
 
     balance: float = 0.2
-    name: str = "mdp3"
-    needs_embeddings: bool = True
 
-    def pick(
-        self,
-        saliency: np.ndarray,
-        embeddings: np.ndarray | None,
-        times: np.ndarray,
-        k: int,
-        rng: np.random.Generator,
-    ) -> np.ndarray:
+    def pick(self, saliency: np.ndarray, k: int, embeddings: np.ndarray | None) -> np.ndarray:
         """The chosen clips, the first taken first. Raises `ValueError` without embeddings (N, D)."""
         saliency, k = checked(saliency, k)
         if embeddings is None:
@@ -200,8 +144,12 @@ def alikeness(embeddings: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class OwnPolicy:
-    """A policy that is a function of a user's, whose answer is checked."""
+class Policy:
+    """From the saliencies of a video's clips to K of them; see `pick` for what `choose` gets.
+
+    name: what stands behind the `+`. needs_embeddings: whether it looks at them; they are computed for
+    it then.
+    """
 
     name: str
     choose: Callable[..., Any]
@@ -215,7 +163,11 @@ class OwnPolicy:
         k: int,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """See `Policy`. Raises `ValueError` for anything but min(K, N) different clip numbers."""
+        """min(K, N) different clip numbers, for the finite saliencies (N,).
+
+        embeddings: (N, D), or None of a sampler that has none. times: (N, 2) seconds. rng: the same for
+        the same seed and video. Raises `ValueError` where `choose` gives anything else.
+        """
         found = np.asarray(self.choose(saliency, embeddings, times, k, rng))
         clips, wanted = len(saliency), min(k, len(saliency))
         fits = found.dtype.kind in "iu" and found.shape == (wanted,)
@@ -225,9 +177,14 @@ class OwnPolicy:
         return found
 
 
+def _of_saliency(name: str, own: InverseCdf | Aks) -> Policy:
+    """A policy that looks at nothing but the saliencies."""
+    return Policy(name, lambda saliency, _, __, k, ___: own.pick(saliency, k), needs_embeddings=False)
+
+
 POLICIES: Registry[Policy] = Registry("policy")
-POLICIES.add("aks", Aks())
-POLICIES.add("mdp3", Mdp3())
+POLICIES.add("aks", _of_saliency("aks", Aks()))
+POLICIES.add("mdp3", Policy("mdp3", lambda s, embeddings, _, k, __: Mdp3().pick(s, k, embeddings)))
 
 
 def register_policy(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -239,7 +196,7 @@ def register_policy(name: str) -> Callable[[Callable[..., Any]], Callable[..., A
 
     def keep(own: Callable[..., Any]) -> Callable[..., Any]:
         choose: Any = own() if inspect.isclass(own) else None
-        POLICIES.add(name, OwnPolicy(name, own if choose is None else choose.pick))
+        POLICIES.add(name, Policy(name, own if choose is None else choose.pick))
         return own
 
     return keep
@@ -253,7 +210,8 @@ def make_policy(name: str) -> Policy:
     power = name.removeprefix("cdf")
     if name not in POLICIES and power != name:
         try:
-            return InverseCdf(float(power))
+            own = InverseCdf(float(power))
+            return _of_saliency(f"cdf{own.power:g}", own)
         except ValueError:
             raise ValueError(f"policy ({name!r}): {power!r} must be a number >= 0, as in cdf3") from None
     return POLICIES[name]

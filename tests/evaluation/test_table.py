@@ -12,7 +12,7 @@ from scslib.evaluation.methods import Adaptive, ByPolicy, Shuffled
 from scslib.evaluation.segments import overlap
 from scslib.evaluation.statistics import intervals, p_of_guessing, wilson
 from scslib.evaluation.table import evaluate, fused_table, over_seeds, summarise
-from scslib.samplers.set_policies import InverseCdf
+from scslib.samplers.set_policies import make_policy
 from tests.support.runs import statuses
 
 CLASSES = ("a", "b", "c", "d")
@@ -92,7 +92,7 @@ def test_adaptive_gives_its_samplers_answers_with_fewer_clips(world):
 
 def test_another_policy_takes_other_clips_by_the_same_saliencies(world):
     dataset, scores, saliency = world
-    also = [ByPolicy("visual", InverseCdf(3.0)), ByPolicy("visual", InverseCdf(0.0))]
+    also = [ByPolicy("visual", make_policy("cdf3")), ByPolicy("visual", make_policy("cdf0"))]
     found = evaluate(dataset, dataset.videos, scores, scores, saliency, k=4, seeds=[0], also=also)
     inside = found.groupby("method")["in_segments"].mean()
     assert inside["visual"] >= inside["visual+cdf3"] > inside["visual+cdf0"]

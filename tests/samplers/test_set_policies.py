@@ -9,11 +9,6 @@ from scslib.samplers.policies import top_k, uniform
 from scslib.samplers.set_policies import BANDWIDTHS, Aks, InverseCdf, Mdp3, stretch
 
 
-def pick(policy, saliency, k, embeddings=None):
-    times = np.stack([np.arange(len(saliency)), np.arange(len(saliency)) + 1], axis=1)
-    return policy.pick(saliency, embeddings, times, k, np.random.default_rng(0))
-
-
 def drawn(seed, clips=30):
     return np.random.default_rng(seed).gamma(0.5, size=clips)
 
@@ -40,16 +35,16 @@ def by_levels(saliency, k, power):
 @pytest.mark.parametrize("seed", range(8))
 def test_inverse_cdf_is_a_walk_that_takes_a_clip_at_each_level(seed, power):
     saliency = drawn(seed)
-    assert pick(InverseCdf(power), saliency, 7).tolist() == by_levels(saliency, 7, power)
+    assert InverseCdf(power).pick(saliency, 7).tolist() == by_levels(saliency, 7, power)
 
 
 def test_inverse_cdf_of_equal_saliencies_is_uniform_and_of_a_peak_is_around_it():
-    assert pick(InverseCdf(3.0), np.ones(40), 8).tolist() == uniform(40, 8).tolist()
+    assert InverseCdf(3.0).pick(np.ones(40), 8).tolist() == uniform(40, 8).tolist()
     peak = np.zeros(40)
     peak[17] = 1
-    assert pick(InverseCdf(3.0), peak, 4).tolist() == [17, 18, 19, 20]
+    assert InverseCdf(3.0).pick(peak, 4).tolist() == [17, 18, 19, 20]
     peak[:] = [0] * 39 + [1]
-    assert pick(InverseCdf(3.0), peak, 4).tolist() == [36, 37, 38, 39]
+    assert InverseCdf(3.0).pick(peak, 4).tolist() == [36, 37, 38, 39]
 
 
 def halved(saliency, k, threshold, depth):
@@ -74,12 +69,12 @@ def halved(saliency, k, threshold, depth):
 @pytest.mark.parametrize(("threshold", "depth"), [(0.8, 5), (0.3, 5), (2.0, 2), (0.0, 3)])
 def test_aks_halves_until_the_best_stand_out(seed, threshold, depth):
     saliency = drawn(seed)
-    found = pick(Aks(threshold, depth), saliency, 10)
+    found = Aks(threshold, depth).pick(saliency, 10)
     assert found.tolist() == halved(saliency, 10, threshold, depth)
 
 
 def test_aks_gives_no_part_of_depth_five_nothing_at_all():
-    clips = pick(Aks(threshold=2.0), drawn(0, 64), 10)  # as published, 10 / 2^5 would be none
+    clips = Aks(threshold=2.0).pick(drawn(0, 64), 10)  # as published, 10 / 2^5 would be none
     assert len(clips) == 10 and len({clip // 32 for clip in clips.tolist()}) == 2
 
 
@@ -103,7 +98,7 @@ def by_determinants(saliency, k, embeddings, balance):
 @pytest.mark.parametrize("seed", range(4))
 def test_mdp3_takes_the_clip_that_raises_the_determinant_most(seed, balance):
     embeddings = np.random.default_rng(seed).normal(size=(25, 8))
-    found = pick(Mdp3(balance), drawn(seed, 25), 6, embeddings)
+    found = Mdp3(balance).pick(drawn(seed, 25), 6, embeddings)
     assert found.tolist() == by_determinants(drawn(seed, 25), 6, embeddings, balance)
 
 
@@ -112,7 +107,7 @@ def test_mdp3_leaves_out_the_twin_of_a_clip_that_top_k_takes():
     embeddings[1] = embeddings[0]
     saliency = np.array([1.0, 0.99, 0.9, 0.1, 0.0, 0.2])
     assert set(top_k(saliency, 2)) == {0, 1}
-    assert set(pick(Mdp3(), saliency, 2, embeddings)) == {0, 2}
+    assert set(Mdp3().pick(saliency, 2, embeddings)) == {0, 2}
 
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -125,10 +120,10 @@ def test_k_different_clips_for_any_saliencies(saliency, k):
     embeddings = np.cos(np.arange(len(saliency)))[:, None] * [1.0, 0.0, 0.3]
     clips = min(k, len(saliency))
     for found in (
-        pick(InverseCdf(3.0), saliency, k),
-        pick(InverseCdf(0.5), saliency, k),
-        pick(Aks(), saliency, k),
-        pick(Mdp3(), saliency, k, embeddings),
+        InverseCdf(3.0).pick(saliency, k),
+        InverseCdf(0.5).pick(saliency, k),
+        Aks().pick(saliency, k),
+        Mdp3().pick(saliency, k, embeddings),
     ):
         assert len(set(found.tolist())) == clips == len(found)
         assert 0 <= found.min() and found.max() < len(saliency)
@@ -138,6 +133,6 @@ def test_wrong_values_are_named():
     with pytest.raises(ValueError, match=r"power \(-1\)"):
         InverseCdf(-1)
     with pytest.raises(ValueError, match=r"embeddings \(2, 3\)"):
-        pick(Mdp3(), np.ones(4), 2, np.ones((2, 3)))
+        Mdp3().pick(np.ones(4), 2, np.ones((2, 3)))
     with pytest.raises(ValueError, match="clip 1"):
-        pick(Aks(), np.array([0.0, np.nan]), 1)
+        Aks().pick(np.array([0.0, np.nan]), 1)

@@ -115,7 +115,7 @@ def test_a_policy_works_on_what_the_sampler_says(videos, trained):
     features = read_video(found.index, FeatureSpec(clip_len=CLIP), MODALITIES)
     sampler = trained.sampler("visual", k=K)
     saliency, embeddings = (f(features, "") for f in (sampler.saliency, sampler.embeddings))
-    expected = Mdp3().pick(saliency, embeddings, found.times, K, None)
+    expected = Mdp3().pick(saliency, K, embeddings)
     assert set(found.table["clip"]) == set(expected.tolist())
     assert np.allclose(np.linalg.norm(embeddings, axis=1), np.sqrt(3))  # of three networks, each of 1
 
