@@ -62,14 +62,18 @@ NO_RUN = SamplerBundle({}, "", FeatureSpec())  # enough for samplers that have n
 
 
 def load_trained(
-    source: str | Path, *, seed: int = 0, objective: str = "", device: str = "auto"
+    source: str | Path | None, *, seed: int = 0, objective: str = "", device: str = "auto"
 ) -> SamplerBundle:
     """The samplers of a run, given its folder or its name under runs/, or of an exported file.
+
+    None: `NO_RUN`, those that need no training.
 
     seed, objective: which of a run's; by default those of its main rows. They lie on the `device` (see
     `devices.choose`). Raises `WorkspaceError` where the run has none, `CheckpointError` for a file that
     is none.
     """
+    if source is None:
+        return NO_RUN
     path, where = Path(source), devices.choose(device)
     if path.is_file() or path.suffix == ".safetensors":
         return _read(path, where)

@@ -19,7 +19,7 @@ from scslib.jobs import devices
 from scslib.jobs.files import check_folder
 from scslib.jobs.shards import Read, Video, run_shards
 from scslib.jobs.threads import cores
-from scslib.samplers.bundle import NO_RUN, SamplerBundle, load_trained
+from scslib.samplers.bundle import SamplerBundle, load_trained
 from scslib.samplers.plugins import load_plugins
 from scslib.samplers.set_policies import split_method
 from scslib.sampling.frames_for_models import frame_places, metadata_of, numbers_and_seconds
@@ -82,7 +82,7 @@ def sample_files(
     _check_targets(videos, wanted)
     where = devices.choose(device)
     own = load_plugins(plugins)
-    trained = NO_RUN if sampler is None else load_trained(sampler, seed=seed, device="cpu")
+    trained = load_trained(sampler, seed=seed, device="cpu")
     name, _ = split_method(wanted.method)
     trained.sampler(name, k=wanted.k)  # a wrong name is found before anything is read
     params = {"seed": seed, "device": where.type, **asdict(wanted)}
@@ -186,7 +186,7 @@ def _check_targets(videos: Sequence[tuple[Path, str]], wanted: Wanted) -> None:
 
 @lru_cache(maxsize=1)
 def _loaded(run: str | None, seed: int, weights: str, on: str) -> SamplerBundle:
-    return NO_RUN if run is None else load_trained(run, seed=seed, device=on)
+    return load_trained(run, seed=seed, device=on)
 
 
 def _weights(trained: SamplerBundle) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from scslib.jobs.threads import cores
 from scslib.samplers import policies
-from scslib.samplers.bundle import NO_RUN, SamplerBundle, load_trained
+from scslib.samplers.bundle import SamplerBundle, load_trained
 from scslib.samplers.set_policies import split_method
 from scslib.sampling.picked import Picked
 from scslib.video.container import VideoError
@@ -30,14 +30,13 @@ def sample(
     loading it for each video); not needed by methods without training. method: one of
     `registry.sampler_names` but `empirical`, or with a policy (`set_policies`) such as
     `audio-visual+cdf3`; a video without sound is given to the visual sampler instead of a network that
-    listens. device: where the networks run
-    (see `devices.choose`), unless they are loaded already. threads: 0, one for each core. Raises
-    `VideoError` for files that cannot be read, `WorkspaceError` and `CheckpointError` where there is no
-    sampler.
+    listens. device: where the networks run (see `devices.choose`), unless they are loaded already.
+    threads: 0, one for each core. Raises `VideoError` for files that cannot be read, `WorkspaceError`
+    and `CheckpointError` where there is no sampler.
     """
     if k < 1:
         raise ValueError(f"k ({k}) must be > 0")
-    trained = sampler if isinstance(sampler, SamplerBundle) else _loaded(sampler, device)
+    trained = sampler if isinstance(sampler, SamplerBundle) else load_trained(sampler, device=device)
     name, policy = split_method(method)
     chooser = trained.sampler(name, k=k)
     index = trained.spec.index(video)
@@ -68,7 +67,3 @@ def sample(
         }
     )
     return Picked(table, clips, saliency, times, index)
-
-
-def _loaded(sampler: str | Path | None, device: str) -> SamplerBundle:
-    return NO_RUN if sampler is None else load_trained(sampler, device=device)
