@@ -68,6 +68,18 @@ class Read(NamedTuple):
     note: str = ""
 
 
+def with_places(videos: Sequence[Video], shards: Shards) -> list[Video]:
+    """Those of the videos that a step has results of, each with the `place` where these lie.
+
+    For a step that stands on it: `reopen(params["video_id"], params["place"])` has them there.
+    """
+    return [
+        video._replace(own={"video_id": video.video_id, "place": shards.place(video.video_id)})
+        for video in videos
+        if video.video_id in shards
+    ]
+
+
 Work = Callable[[Path, dict], Read]  # from the path of a video, and the parameters
 
 

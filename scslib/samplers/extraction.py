@@ -17,7 +17,7 @@ import torch
 from scslib.datasets.manifest import Dataset, videos_of
 from scslib.jobs import devices
 from scslib.jobs.shard_files import Shards, join, reopen
-from scslib.jobs.shards import Read, Video, run_shards
+from scslib.jobs.shards import Read, Video, run_shards, with_places
 from scslib.models import specs
 from scslib.models.samplers import PretrainedTrunk
 from scslib.samplers.features import FeatureSpec, read_features
@@ -52,7 +52,7 @@ def extract_features(
     where = devices.choose(device)
     kept = run_shards(
         _kept,
-        _beside(rows, features),
+        with_places(rows, features),
         folder,
         params={"trunk": spec.iframe_trunk, "device": where.type},
         stands_on={
@@ -64,15 +64,6 @@ def extract_features(
         title="features of I-frames",
     )
     return join(found, "iframes_kept", kept)
-
-
-def _beside(rows: Sequence[Video], features: Shards) -> list[Video]:
-    """Those of the videos that could be read, each with its place in the features."""
-    return [
-        row._replace(own={"video_id": row.video_id, "place": features.place(row.video_id)})
-        for row in rows
-        if row.video_id in features
-    ]
 
 
 def _own_input(
@@ -87,7 +78,7 @@ def _own_input(
     file, version = READERS.origin(name)
     return run_shards(
         _read_own,
-        _beside(rows, features),
+        with_places(rows, features),
         folder,
         params={"reader": name, "spec": asdict(spec)},
         stands_on={"plugin": version, "features": features.folder.name},

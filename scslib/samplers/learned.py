@@ -20,7 +20,7 @@ from scslib.datasets.manifest import Dataset, videos_of
 from scslib.jobs import devices
 from scslib.jobs.clock import Clock
 from scslib.jobs.shard_files import Shards, reopen
-from scslib.jobs.shards import Read, run_shards
+from scslib.jobs.shards import Read, run_shards, with_places
 from scslib.models.checkpoints import fingerprint, load_sampler
 from scslib.models.modalities import MODALITIES, VISUAL
 from scslib.models.samplers import SamplerNetwork
@@ -227,11 +227,7 @@ def network_scores(
     `iframes-embedding` and so on, (N, D) float16. Nothing of `audio` in a video without sound.
     checkpoints: the run's folder of them.
     """
-    rows = dataset.videos[dataset.videos["video_id"].map(features.__contains__)]
-    videos = [
-        video._replace(own={"video_id": video.video_id, "place": features.place(video.video_id)})
-        for video in videos_of(dataset, rows)
-    ]
+    videos = with_places(videos_of(dataset, dataset.videos), features)
     paths = {
         n: sampler_checkpoint(checkpoints, n, objective=objective, seed=seed) for n in NETWORK_INPUTS
     }
