@@ -83,21 +83,24 @@ class Focus:
     def order(self, times: np.ndarray, score: ScoreClips) -> np.ndarray:
         """Clip numbers, the picked ones first, then those scored, the best first, then the rest.
 
-        times: (N, 2) seconds. Clips that `score` could not read are left out where they were tried.
+        times: (N, 2) seconds. Clips that `score` was asked for and could not read are left out.
         """
         clips, rng = len(times), policies.draws("focus", len(times), self.k)
         arms = arms_of(times)
-        known = score(np.unique(np.concatenate([_coarse(arm, rng) for arm in arms])))
+        coarse = np.unique(np.concatenate([_coarse(arm, rng) for arm in arms]))
+        known = score(coarse)
         best = _best(arms, known)
         fine = np.unique(np.concatenate([_fine(arms[a], times, rng) for a in best]))
         more = score(np.setdiff1d(fine, known.clips))
         known = _both(known, more)
         best = _best(arms, known)
-        picked = self._pick([arms[a] for a in best], known, times, rng)
+        lost = np.setdiff1d(np.union1d(coarse, fine), known.clips)
+        picked = self._pick([np.setdiff1d(arms[a], lost) for a in best], known, times, rng)
         scored = (
             known.clips[policies.top_k(known.saliency, len(known.clips))] if len(known.clips) else []
         )
-        order = np.concatenate([picked, scored, np.arange(clips)]).astype(int)
+        rest = np.setdiff1d(np.arange(clips), lost)
+        order = np.concatenate([picked, scored, rest]).astype(int)
         return order[np.sort(np.unique(order, return_index=True)[1])]
 
     def _pick(
