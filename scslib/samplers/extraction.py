@@ -76,6 +76,8 @@ def _own_input(
 ) -> Shards:
     """What the registered reader `name` reads of the clips in `features`."""
     file, version = READERS.origin(name)
+    if not file:
+        raise ValueError(f"reader ({name!r}) must be in a file of plugins: other processes run it")
     return run_shards(
         _read_own,
         with_places(rows, features),

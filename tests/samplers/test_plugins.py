@@ -6,14 +6,20 @@ import sys
 from importlib.metadata import Distribution
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from scslib.datasets.manifest import Dataset
+from scslib.samplers import register_reader
 from scslib.samplers.base import SAMPLERS, Setting
-from scslib.samplers.features import VideoFeatures
+from scslib.samplers.extraction import extract_features
+from scslib.samplers.features import FeatureSpec, VideoFeatures
 from scslib.samplers.names import OF_THE_KIT
 from scslib.samplers.plugins import PluginError, load_plugins, unload_plugin
+from scslib.samplers.readers import READERS
 from scslib.samplers.registry import make_sampler, sampler_names
 from scslib.samplers.set_policies import POLICIES
+from tests.support.streams import panning, write
 
 VIDEO = VideoFeatures({"times": np.zeros((3, 2)), "bytes": np.array([5, 9, 7])})
 CODE = """
@@ -121,3 +127,17 @@ def test_what_was_read_is_what_runs_and_nothing_is_written_beside_it(plugin, mon
     load_plugins([plugin])
     assert make_sampler("mine", Setting()).saliency(VIDEO, "").tolist() == [10, 18, 14]
     assert [path.name for path in plugin.parent.iterdir()] == ["mine.py"]
+
+
+def test_a_reader_that_is_in_no_file_is_refused_before_other_processes_look_for_it(tmp_path):
+    register_reader("here-only")(lambda video, clips: np.zeros(len(clips)))
+    write(tmp_path / "v.mp4", panning(96, 64, 16), "mpeg4", {})
+    video = pd.DataFrame([{"video_id": "v", "path": "v.mp4", "label": "a", "split": "test"}])
+    dataset = Dataset(tmp_path, "toy", ("a",), video, pd.DataFrame())
+    try:
+        with pytest.raises(ValueError, match="reader .'here-only'. must be in a file of plugins"):
+            extract_features(
+                dataset, video, tmp_path / "f", FeatureSpec(8), readers=["here-only"], workers=1
+            )
+    finally:
+        READERS.forget("")
