@@ -35,27 +35,39 @@ SETTINGS = {
 }
 
 
+class Driver:
+    """The process in which Ray's client lives; it may take `connect_s` seconds for every answer."""
+
+    def __init__(self, address: str, connect_s: float):
+        self.address, self.connect_s = address, connect_s
+        self._child = Child(Limits(connect_s, math.inf))
+
+    def ask(self, function, job):
+        """`function(job)` there. Raises `EngineError` when it takes longer or the process dies."""
+        try:
+            return self._child.call(function, job)
+        except Lost as lost:
+            slow = f"Ray did not answer for {self.connect_s:g} s"
+            what = slow if lost.status == "timeout" else f"Ray's driver is gone, {lost}"
+            raise EngineError(f"{_named(self.address)}: {what}; {_advice(self.address)}") from None
+
+    def close(self) -> None:
+        """End it, and all that runs for it."""
+        self._child.close()
+
+
 def on_ray(do, jobs, *, address: str, connect_s: float, limits: Limits, title: str, unit: str):
     """A task for each job, done again elsewhere when its machine is lost; see `Engine.map`.
 
     connect_s: how long the driver may take to connect, and for every answer after that. Raises
     `EngineError` when it takes longer or dies.
     """
-    driver = Child(Limits(connect_s, math.inf))
-
-    def ask(function, job):
-        try:
-            return driver.call(function, job)
-        except Lost as lost:
-            slow = f"Ray did not answer for {connect_s:g} s"
-            what = slow if lost.status == "timeout" else f"Ray's driver is gone, {lost}"
-            raise EngineError(f"{named(address)}: {what}; {advice(address)}") from None
-
+    driver = Driver(address, connect_s)
     try:
         with tqdm(total=len(jobs), desc=title, unit=unit, disable=None, leave=False) as progress:
-            ask(connect, (address, dict(os.environ)))
-            ask(_begin, (address, do, list(jobs), limits))
-            while (answers := ask(_next, None)) is not None:
+            driver.ask(connect, (address, dict(os.environ)))
+            driver.ask(_begin, (address, do, list(jobs), limits))
+            while (answers := driver.ask(_next, None)) is not None:
                 for number, result, error in answers:
                     if error is not None:
                         raise error
@@ -65,11 +77,11 @@ def on_ray(do, jobs, *, address: str, connect_s: float, limits: Limits, title: s
         driver.close()
 
 
-def named(address: str) -> str:
+def _named(address: str) -> str:
     return f"address ({address!r})" if address else "Ray on this machine"
 
 
-def advice(address: str) -> str:
+def _advice(address: str) -> str:
     """Where to look when Ray does not do what it should."""
     base = "/tmp" if sys.platform == "darwin" else tempfile.gettempdir()
     logs = Path(os.environ.get("RAY_TMPDIR") or base) / "ray" / "session_latest" / "logs"
@@ -102,7 +114,7 @@ def connect(job: tuple[str, dict[str, str]]) -> None:
     except Exception as error:  # of many types; a node that does not start in time is an `Exception`
         what = "no Ray cluster answers there" if address else "it did not start"
         reason = _line(error)
-        raise EngineError(f"{named(address)}: {what} ({reason}); {advice(address)}") from None
+        raise EngineError(f"{_named(address)}: {what} ({reason}); {_advice(address)}") from None
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Ray's own handler does not end what waits in it
 
 
@@ -137,10 +149,10 @@ def _run(address: str, do, jobs: list, limits: Limits) -> Iterator[list[tuple]]:
                 return
             ready, _ = ray.wait(list(running), timeout=LOOK_S)
             if not ready and not own_node_lives(ray):  # then Ray waits for ever
-                raise EngineError(f"{named(address)}: the node here has died; {advice(address)}")
+                raise EngineError(f"{_named(address)}: the node here has died; {_advice(address)}")
             yield [(running.pop(reference), *result_of(ray, reference)) for reference in ready]
     except ray.exceptions.RayError as error:
-        raise EngineError(f"{named(address)}: {_line(error)}; {advice(address)}") from error
+        raise EngineError(f"{_named(address)}: {_line(error)}; {_advice(address)}") from error
 
 
 def cores_of(ray) -> int:
