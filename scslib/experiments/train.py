@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
-from dataclasses import asdict
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import click
 import torch
@@ -21,6 +23,8 @@ import torch
 from scslib.datasets.manifest import load_dataset
 from scslib.experiments.material import Material, read_material
 from scslib.jobs import devices
+from scslib.jobs.child import Child, Limits
+from scslib.jobs.pool import watched
 from scslib.jobs.run_folder import Run, WorkspaceError, resolve
 from scslib.models.checkpoints import save_sampler
 from scslib.samplers.clips import Clips
@@ -32,6 +36,47 @@ from scslib.training.recipe import Recipe, make_recipe, save_recipe
 from scslib.training.sampler import TrainedNetworks, train_joint, train_sampler
 from scslib.training.schedule import Curve
 
+SINGLES = [name for name, inputs in NETWORK_INPUTS.items() if len(inputs) == 1]
+
+
+@dataclass(frozen=True, eq=False)
+class Trainings:
+    """The trainings of one seed. Each is kept in `cache`, and is not done again by who asks next."""
+
+    cache: Path
+    material: Material
+    recipe: Recipe
+    seed: int
+    every: int
+    device: str
+
+    def single(self, name: str) -> TrainedNetworks:
+        """The networks of one input, such as "motion"."""
+        return train_sampler(
+            name,
+            self.material.features,
+            self.material.lessons,
+            self.recipe,
+            classes=len(self.material.classes),
+            seed=self.seed,
+            device=self.device,
+            resume=self.cache / f"{name}-seed{self.seed}",
+            every=self.every,
+        )
+
+    def joint(self, objectives: Sequence[str]) -> TrainedNetworks:
+        """The joint networks of these objectives, on those of all inputs."""
+        singles = map(self.single, SINGLES)
+        return train_joint(
+            [TrainedNetworks({o: s.networks[o] for o in objectives}, {}) for s in singles],
+            self.material.features,
+            self.material.lessons,
+            self.recipe,
+            seed=self.seed,
+            resume=self.cache / f"joint-seed{self.seed}",
+            every=self.every,
+        )
+
 
 def train_samplers(
     run: Run,
@@ -40,39 +85,24 @@ def train_samplers(
     *,
     seed: int,
     device: torch.device | str = "cpu",
+    workers: int = 1,
     every: int = 100,
 ) -> dict[str, Curve]:
     """Train every network of one seed with both objectives, and save it in RUN/checkpoints.
 
-    Goes on from what RUN/cache/samplers has; see `loop.fit` for `every`. Returns how each was trained
-    by name, such as "motion, RANK".
+    Goes on from what RUN/cache/samplers has; see `loop.fit` for `every`. workers: processes of one core
+    each that train side by side; 0: one a core; 1, an accelerator, and torchrun: one training after the
+    other, here. Returns how each was trained by name, such as "motion, RANK".
     """
-    trained: dict[str, TrainedNetworks] = {}
-    for name in NETWORK_INPUTS:
-        resume = run.cache("samplers") / f"{name}-seed{seed}"
-        if name == "joint":
-            trained[name] = train_joint(
-                list(trained.values()),
-                material.features,
-                material.lessons,
-                recipe,
-                seed=seed,
-                resume=resume,
-                every=every,
-            )
-        else:
-            trained[name] = train_sampler(
-                name,
-                material.features,
-                material.lessons,
-                recipe,
-                classes=len(material.classes),
-                seed=seed,
-                device=device,
-                resume=resume,
-                every=every,
-            )
-        for objective, network in trained[name].networks.items():
+    trainings = Trainings(run.cache("samplers"), material, recipe, seed, every, str(device))
+    objectives = ["ac", "rank"] if recipe.ac is not None else ["rank"]
+    if workers != 1 and trainings.device == "cpu" and distributed.size() == 1:
+        _side_by_side(trainings.single, SINGLES, workers)
+        _side_by_side(trainings.joint, [[objective] for objective in objectives], workers)
+    trained = {name: trainings.single(name) for name in SINGLES}
+    trained["joint"] = trainings.joint(objectives)
+    for name, one in trained.items():
+        for objective, network in one.networks.items():
             path = sampler_checkpoint(run.folder / "checkpoints", name, objective=objective, seed=seed)
             if distributed.rank() == 0:
                 save_sampler(
@@ -87,6 +117,22 @@ def train_samplers(
         for name, one in trained.items()
         for kind, curve in one.curves.items()
     }
+
+
+def _side_by_side(train: Callable, jobs: Sequence, workers: int) -> None:
+    """Let other processes do these trainings; what they leave in the cache is their result."""
+
+    def do(child: Child, job: object) -> None:
+        child.call(_trained, (train, job), networks=True)
+
+    forever = Limits(math.inf, math.inf)
+    for _ in watched(do, jobs, workers=workers, limits=forever, title="training", unit="network"):
+        pass
+
+
+def _trained(job: tuple[Callable, object]) -> None:
+    train, what = job
+    train(what)
 
 
 def train_own_samplers(run: Run, material: Material, *, seed: int) -> list[str]:
@@ -148,7 +194,9 @@ def _train(run: Run, seeds: tuple[int, ...], every: int) -> None:
     options, device = _wanted(read_material, parameters), devices.choose()
     material = distributed.once(lambda: read_material(run, dataset, **options))
     for seed in seeds or parameters["seeds"]:
-        train_samplers(run, material, recipe, seed=seed, device=device, every=every)
+        train_samplers(
+            run, material, recipe, seed=seed, device=device, workers=parameters["workers"], every=every
+        )
         if distributed.rank() == 0:
             train_own_samplers(run, material, seed=seed)
             click.echo(f"seed {seed}: {len(NETWORK_INPUTS)} networks, AC and RANK")

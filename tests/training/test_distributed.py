@@ -31,6 +31,7 @@ from scslib.models.samplers import MODALITIES, SamplerNetwork
 from scslib.samplers.features import FeatureSpec, VideoFeatures
 from scslib.training import batches as training
 from scslib.training import distributed
+from scslib.training.recipe import Recipe
 from scslib.training.sampler import Lessons, train_ac, train_rank
 from scslib.training.schedule import Schedule
 
@@ -183,6 +184,21 @@ def test_the_command_trains_a_run_and_nothing_is_left_to_train(two, monkeypatch)
     assert done.exit_code == 0 and before == {p: p.read_bytes() for p in before}
     network, about = load_sampler(run.checkpoint("joint-rank-seed0"))
     assert about["features"]["clip_len"] == 5 and network.modalities == MODALITIES
+
+
+def test_side_by_side_they_are_trained_as_one_after_the_other(tmp_path, monkeypatch):
+    """In two processes, to the same bytes; and this one draws no batch for them."""
+    torch.set_num_threads(1)
+    kept, steps = {}, Schedule(2, batch=8, look_every=1)
+    recipe = Recipe(steps, steps, width=4, sound_width=4, clips_per_video=4)
+    for workers in (1, 2):
+        run = Run(tmp_path / str(workers))
+        run.folder.mkdir()
+        if workers == 2:
+            monkeypatch.setattr(training, "_own_inputs", None)
+        curves = command.train_samplers(run, material(run.folder), recipe, seed=0, workers=workers)
+        kept[workers] = {p.name: p.read_bytes() for p in (run.folder / "checkpoints").iterdir()}
+    assert len(curves) == 10 and len(kept[1]) == 2 * 2 * 5 and kept[1] == kept[2]
 
 
 def test_the_command_says_what_is_missing(tmp_path):
