@@ -22,7 +22,7 @@ SHOWN_METHODS = ("random", "uniform", "dense", "audio", "visual", "audio-visual"
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, and about how long.")
 @click.option("--workers", type=click.IntRange(min=1), help="Notebooks at once; default: one a core.")
-@click.option("--preset", help="smoke, laptop, full or a YAML file, instead of the sweep's own.")
+@click.option("--preset", help="smoke, laptop, real, full or a YAML file, instead of the sweep's own.")
 @click.option(
     "--data", "dataset", type=click.Path(path_type=Path), help="A dataset folder; else synthetic."
 )
@@ -91,7 +91,7 @@ def sweep(
 
 @click.command()
 @click.argument("run_folder", metavar="[RUN]", required=False)
-@click.option("--preset", default="smoke", show_default=True, help="smoke, laptop or full.")
+@click.option("--preset", default="smoke", show_default=True, help="smoke, laptop, real or full.")
 @click.option("--update", is_flag=True, help="Take what comes out as what is expected from now on.")
 def regress(run_folder: str | None, preset: str, update: bool) -> None:
     """Does a preset still give what it gave? Looks at RUN, or runs the preset again."""

@@ -24,7 +24,7 @@ from scslib.jobs.keys import OLDER, Key, made_again
 from scslib.jobs.run_folder import Run, open_run, resolve, root
 from scslib.jobs.user_files import code_in, digest, whole, whole_plugin
 
-PRESETS = ("smoke", "laptop", "full")
+PRESETS = ("smoke", "laptop", "real", "full")
 CELL_TIMEOUT_S = 24 * 3600
 START_TIMEOUT_S = 300  # on a busy machine a kernel takes a minute and more
 NOT_LAST = ("IPKernelApp", "Kernel died", "starting new kernel client")  # said by Jupyter, of any death
