@@ -46,7 +46,9 @@ def doctor() -> None:
 
 
 @main.command()
-@click.option("--preset", default="smoke", show_default=True, help="smoke, laptop, real, full or a YAML file.")
+@click.option(
+    "--preset", default="smoke", show_default=True, help="smoke, laptop, real, full or a YAML file."
+)
 @click.option(
     "--data", "dataset", type=click.Path(path_type=Path), help="A dataset folder; else synthetic."
 )

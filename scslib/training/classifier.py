@@ -148,7 +148,7 @@ def _train_head(
     seed: int,
     resume: Path | None,
 ) -> np.ndarray:
-    known = {v: clips.get(v, "features") for v in labels if v in clips}
+    known = {v: clips.get(v, "features") for v in labels if v in clips and len(clips.get(v, "start_s"))}
     label = np.repeat([labels[v] for v in known], [len(rows) for rows in known.values()])
     features = torch.from_numpy(np.concatenate(list(known.values())))
     losses = fit(

@@ -25,7 +25,10 @@ def drawn_clips(path: Path, params: dict) -> Read:
 
 
 def picked(path: Path, params: dict) -> tuple[ClipIndex, np.ndarray]:
-    """The clips of a video, and the ascending numbers of those that are drawn for training."""
+    """The clips of a video, and the ascending numbers of those that are drawn for training.
+
+    Fewer than asked for where fewer lie inside the segments: others would be called what they are not.
+    """
     view = params["view"]
     length = view["clip_len"] or view["frames"]
     stride = max(1, length // 4)  # starts between the evaluated clips' starts, too
@@ -39,7 +42,7 @@ def picked(path: Path, params: dict) -> tuple[ClipIndex, np.ndarray]:
     rng = policies.draws(params["seed"], params["video_id"])
     drawn = rng.choice(inside, size=min(params["inside"], len(inside)), replace=False) if inside else []
     others = np.setdiff1d(np.arange(len(index)), drawn)
-    count = min(params["per_video"] - len(drawn), len(others))
+    count = min(params["per_video"] - params["inside"], len(others))
     return index, np.sort([*drawn, *rng.choice(others, size=count, replace=False)]).astype(int)
 
 

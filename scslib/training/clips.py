@@ -36,7 +36,8 @@ def read_training_clips(
     """Decode `per_video` clips of each video for the training of f.
 
     `segment_share` of them, 0..1, lie inside the annotated segments, which is what a classifier
-    pre-trained on trimmed video has seen; the others lie anywhere, as in the paper (0: all of them).
+    pre-trained on trimmed video has seen, fewer where these are short; the others lie anywhere, as in
+    the paper (0: all of them).
     Shards of `start_s` (n,) and `clips` (n, frames, H, W, 3) uint8, what `view.fit` makes of them. With
     `trunk`, a classifier (see `load_classifier`) that is not to be changed but for its head, of its
     pooled `features` (n, D) float32 in place of the clips.

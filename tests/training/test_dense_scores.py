@@ -60,6 +60,17 @@ def test_clips_inside_the_action_lie_inside_it(dataset, tmp_path):
     assert (starts >= 0.6 - 0.5 / RATE).all() and (starts + 8 / RATE <= 2.4 + 0.5 / RATE).all()
 
 
+@pytest.mark.parametrize(("share", "outside"), [(1.0, 0), (0.9, 4)])
+def test_where_the_action_has_too_few_clips_there_are_fewer(share, outside, dataset, tmp_path):
+    """Others in their place would have the wrong label."""
+    view = ClassifierInput(8, 48, 32)
+    options = {"per_video": 40, "segment_share": share, "view": view, "seed": 0, "workers": 1}
+    shards = read_training_clips(dataset, dataset.split("train"), tmp_path / "c", **options)
+    starts = shards.get("a", "start_s")
+    inside = (starts >= 0.6 - 0.5 / RATE) & (starts + 8 / RATE <= 2.4 + 0.5 / RATE)
+    assert 3 <= inside.sum() < 30 and (~inside).sum() == outside
+
+
 @pytest.mark.parametrize("crops", [1, 3])
 def test_dense_scores_are_f_of_each_clip_on_its_own(dataset, tmp_path, crops):
     torch.manual_seed(0)
