@@ -3,7 +3,7 @@ BIN := .venv/bin
 COMPOSE ?= --width 320 --height 240 --train-videos 60 --test-videos 150 --validation 0.5 --most-share 0.5 --most-times 3
 UV := $(BIN)/uv pip
 
-.PHONY: tutorial experiments real test test-library test-notebooks test-types test-ray test-datasets soak soak-ray evidence regress lab bench lock clean
+.PHONY: tutorial experiments real real-evidence test test-library test-notebooks test-types test-ray test-datasets soak soak-ray evidence regress lab bench lock clean
 
 tutorial: .venv/ready  ## notebooks 00 to 07 with the laptop preset
 	$(BIN)/scs run --preset laptop --notebooks 00-07
@@ -14,6 +14,12 @@ experiments: .venv/ready  ## and the others: design choices, classifiers, aggreg
 real: .venv/ready  ## real video: make real DATA=CLIPS (CLIPS/<class>/*) DISTRACTORS=OTHER_VIDEOS
 	$(BIN)/scs data compose "$(DATA)" data/real --distractors "$(DISTRACTORS)" $(COMPOSE)
 	$(BIN)/scs run --preset real --notebooks 00-10
+
+real-evidence: .venv/ready  ## five of them, with other groups for test, and the four contrasts; hours
+	for n in 1 2 3 4 5; do \
+		$(BIN)/scs data compose "$(DATA)" data/real-$$n --distractors "$(DISTRACTORS)" --seed $$n $(COMPOSE) || exit 1; \
+	done
+	$(BIN)/scs sweep real
 
 test: .venv/ready  ## units and the notebooks through papermill; beside them, nbval
 	OMP_NUM_THREADS=1 $(MAKE) -j2 --output-sync=target test-library test-notebooks test-types
