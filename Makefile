@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
-COMPOSE ?= --width 320 --height 240 --train-videos 60 --test-videos 150 --validation 0.5 --most-share 0.5 --most-times 3
+COMPOSE ?= --width 320 --height 240 --train-videos 60 --test-videos 150 --validation 0.5 --hard-share 0 --most-share 0.75 --most-times 3
 UV := $(BIN)/uv pip
 
 .PHONY: tutorial experiments real real-evidence test test-library test-notebooks test-types test-ray test-datasets soak soak-ray evidence regress lab bench lock clean
