@@ -79,6 +79,10 @@ def test_presets_name_only_parameters_that_exist(name):
     assert given == set(preset(name))
 
 
+def test_every_preset_can_be_named():
+    assert {path.stem for path in (FOLDER / "presets").glob("*.yaml")} == set(PRESETS)
+
+
 def test_yaml_numbers_are_numbers():
     for name in PRESETS:
         for key, value in preset(name).items():
