@@ -361,9 +361,9 @@ def test_the_kits_sweeps_ask_a_question_and_say_how_long(path, tmp_path):
     assert lines[0].startswith("# ") and lines[0].endswith("?")
     assert any(line.startswith("# About ") and "two cores" in line for line in lines)
     plan = plan_sweep(load_sweep(path.stem), tmp_path)
-    assert len(plan.runs) > 1 and plan.sweep.preset == "laptop"
+    assert len(plan.runs) > 1 and plan.sweep.preset == ("real" if path.stem == "real" else "laptop")
 
 
 def test_the_kits_sweeps_are_there():
     names = {"k", "gop_codec", "action_share", "no_sound", "duration", "train_videos", "sampler_width"}
-    assert names | {"evidence", "segments"} <= {path.stem for path in SWEEPS}
+    assert names | {"evidence", "real", "segments"} <= {path.stem for path in SWEEPS}
