@@ -26,17 +26,23 @@ def intervals(predictions: pd.DataFrame, *, videos: int, draws: int = DRAWS) -> 
 
     `accuracy_low` and `accuracy_high` come from sources and their videos drawn with replacement (see
     `resampling`), the same ones for every method, so that the intervals can be compared; without a
-    column `source` each video is its own. `spread_over_seeds` is the best seed less the worst.
+    column `source` each video is its own. Where all videos are right, or all wrong, every draw says the
+    same, and the interval is Wilson's for as many answers as there are sources. `spread_over_seeds` is
+    the best seed less the worst.
     `coverage` is the mean of `read` over seeds and the `videos` that the test split has.
     """
     right = predictions.pivot_table(index="video_id", columns="method", values="correct", aggfunc="mean")
-    counts = draw_again(units_of(predictions, right.index), ["source", "video_id"], draws=draws)
+    units = units_of(predictions, right.index)
+    counts = draw_again(units, ["source", "video_id"], draws=draws)
     by_seed = predictions.groupby(["method", "seed"])[["correct", "read"]]
     accuracy, read = by_seed.mean()["correct"], by_seed.sum()["read"]
     rows = []
     for method in predictions["method"].unique():
         # NaN where the method has no prediction
         low, high = mean_interval(right[method].to_numpy(float), counts)
+        if low == high:
+            sources = units["source"][right[method].notna().to_numpy()].nunique()
+            low, high = wilson(low * sources, sources)
         of_seed = accuracy[method]
         row = {"method": method, "seeds": len(of_seed), "accuracy": of_seed.mean()}
         row |= {"accuracy_low": low, "accuracy_high": high, "spread_over_seeds": np.ptp(of_seed)}
