@@ -196,8 +196,8 @@ def test_what_is_no_video_is_not_to_be_converted(tmp_path, text):
     assert "ffmpeg" not in str(error.value)
 
 
-def test_readme_lists_the_containers_that_are_read():
-    assert READABLE in README.read_text(encoding="utf-8")
+def test_the_page_on_videos_lists_the_containers_that_are_read():
+    assert READABLE in (README.parent / "docs" / "videos.md").read_text(encoding="utf-8")
     families = {"mov": "MOV", "mp4": "MP4", "3gp": "3GP", "mpegts": "MPEG-TS", "mpeg": "MPEG-PS"}
     families |= {"matroska": "Matroska", "webm": "WebM", "avi": "AVI", "flv": "FLV", "ogg": "Ogg"}
     others = {"m4a", "3g2", "mj2"}  # the same as MP4
