@@ -23,8 +23,8 @@ import torch
 from scslib.datasets.manifest import load_dataset
 from scslib.experiments.material import Material, read_material
 from scslib.jobs import devices
-from scslib.jobs.child import Child, Limits
-from scslib.jobs.pool import watched
+from scslib.jobs.child import Limits
+from scslib.jobs.pool import map_processes
 from scslib.jobs.run_folder import Run, WorkspaceError, resolve
 from scslib.models.checkpoints import save_sampler
 from scslib.samplers.clips import Clips
@@ -64,9 +64,11 @@ class Trainings:
             every=self.every,
         )
 
-    def joint(self, objectives: Sequence[str]) -> TrainedNetworks:
-        """The joint networks of these objectives, on those of all inputs."""
-        singles = map(self.single, SINGLES)
+    def joint(
+        self, objectives: Sequence[str], singles: Sequence[TrainedNetworks] | None = None
+    ) -> TrainedNetworks:
+        """The joint networks of these objectives, on `singles`, by default those in the cache."""
+        singles = [self.single(name) for name in SINGLES] if singles is None else singles
         return train_joint(
             [TrainedNetworks({o: s.networks[o] for o in objectives}, {}) for s in singles],
             self.material.features,
@@ -100,7 +102,7 @@ def train_samplers(
         _side_by_side(trainings.single, SINGLES[::-1], workers)  # the sound's takes longest
         _side_by_side(trainings.joint, [[objective] for objective in objectives], workers)
     trained = {name: trainings.single(name) for name in SINGLES}
-    trained["joint"] = trainings.joint(objectives)
+    trained["joint"] = trainings.joint(objectives, list(trained.values()))
     for name, one in trained.items():
         for objective, network in one.networks.items():
             path = sampler_checkpoint(run.folder / "checkpoints", name, objective=objective, seed=seed)
@@ -122,12 +124,15 @@ def train_samplers(
 def _side_by_side(train: Callable, jobs: Sequence, workers: int) -> None:
     """Let other processes do these trainings; what they leave in the cache is their result."""
 
-    def do(child: Child, job: object) -> None:
-        child.call(_trained, (train, job), networks=True)
-
-    forever = Limits(math.inf, math.inf)
-    for _ in watched(do, jobs, workers=workers, limits=forever, title="training", unit="network"):
-        pass
+    map_processes(
+        _trained,
+        [(train, job) for job in jobs],
+        workers=workers,
+        title="training",
+        unit="network",
+        limits=Limits(math.inf, math.inf),
+        networks=True,
+    )
 
 
 def _trained(job: tuple[Callable, object]) -> None:

@@ -65,11 +65,12 @@ def map_processes(
     unit: str = "video",
     limits: Limits | None = None,
     lost: Callable[[Job, Lost], Result] | None = None,
+    networks: bool = False,
 ) -> list[Result]:
     """`function(job)` of each job, in order, each in a child; see `watched`.
 
     `lost` says what stands for the result of a job that a child died of `TRIES` times, or that took too
-    long or too much; without it that is an error.
+    long or too much; without it that is an error. networks: whether `function` needs PyTorch.
     """
 
     def do(child: Child, job: Job) -> Result:
@@ -77,7 +78,7 @@ def map_processes(
         while True:
             tries += 1
             try:
-                return child.call(function, job)
+                return child.call(function, job, networks=networks)
             except Lost as error:
                 if error.again and tries < TRIES:
                     continue
