@@ -99,8 +99,8 @@ def train_samplers(
     trainings = Trainings(run.cache("samplers"), material, recipe, seed, every, str(device))
     objectives = ["ac", "rank"] if recipe.ac is not None else ["rank"]
     if workers != 1 and trainings.device == "cpu" and distributed.size() == 1:
-        _side_by_side(trainings.single, SINGLES[::-1], workers)  # the sound's takes longest
-        _side_by_side(trainings.joint, [[objective] for objective in objectives], workers)
+        train_side_by_side(trainings.single, SINGLES[::-1], workers)  # the sound's takes longest
+        train_side_by_side(trainings.joint, [[objective] for objective in objectives], workers)
     trained = {name: trainings.single(name) for name in SINGLES}
     trained["joint"] = trainings.joint(objectives, list(trained.values()))
     for name, one in trained.items():
@@ -121,9 +121,8 @@ def train_samplers(
     }
 
 
-def _side_by_side(train: Callable, jobs: Sequence, workers: int) -> None:
-    """Let other processes do these trainings; what they leave in the cache is their result."""
-
+def train_side_by_side(train: Callable, jobs: Sequence, workers: int) -> None:
+    """Call `train` with each job in `workers` processes; the result is what it leaves on disk."""
     map_processes(
         _trained,
         [(train, job) for job in jobs],
