@@ -3,7 +3,7 @@ BIN := .venv/bin
 COMPOSE ?= --width 320 --height 240 --train-videos 60 --test-videos 150 --validation 0.5 --hard-share 0 --most-share 0.75 --most-times 3
 UV := $(BIN)/uv pip
 
-.PHONY: tutorial experiments real real-evidence test test-library test-notebooks test-types test-ray test-datasets soak soak-ray evidence regress lab bench lock clean
+.PHONY: tutorial experiments real real-evidence test test-library test-notebooks test-types test-ray test-datasets soak soak-ray evidence regress lab docs bench lock clean
 
 tutorial: .venv/ready  ## notebooks 00 to 07 with the laptop preset
 	$(BIN)/scs run --preset laptop --notebooks 00-07
@@ -54,13 +54,16 @@ regress: .venv/ready  ## the laptop preset again, against what it gave
 lab: .venv/ready  ## JupyterLab on the notebooks; LAB="--no-browser" and the like are passed on
 	$(BIN)/jupyter lab notebooks $(LAB)
 
+docs: .venv/ready  ## the site, into build/site/html: pages, library, and the notebooks of the runs that are there
+	$(BIN)/python docs/site/build.py
+
 bench: .venv/ready  ## the performance tables, into benchmarks/results
 	$(BIN)/python benchmarks extract
 	$(BIN)/python benchmarks scale
 	$(BIN)/python benchmarks runtime
 
 lock: .venv/ready  ## requirements.lock again, from pyproject.toml
-	$(UV) compile pyproject.toml --extra test --universal --python-version 3.11 \
+	$(UV) compile pyproject.toml --extra test --extra docs --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
 
 clean:  ## what can be made again

@@ -188,7 +188,7 @@ def _store(luma, cb, cr, matrix, out):
 
 @njit(cache=True, nogil=True)
 def trace_back(source, cells):
-    """Where each pixel was in the I-frame, now: `source`[p - MD(p)], (H, W, 2) int32, x first."""
+    """Where each pixel was in the I-frame: source[p - MD(p)], (H, W, 2) int32, x first."""
     height, width = source.shape[:2]
     traced = np.empty_like(source)
     for r in range(cells.shape[0]):

@@ -68,9 +68,23 @@ def test_exactly_one_parameters_cell_that_papermill_can_document(path):
 
 
 @every_notebook
-def test_exercises_have_solutions_that_run(path):
-    solutions = [c for c in code_cells(path) if "solution" in c.metadata.get("tags", [])]
-    assert len(solutions) >= 2 and all(c.execution_count for c in solutions)
+def test_exercises_have_a_place_to_write_and_folded_solutions_that_run(path):
+    cells = code_cells(path)
+    solutions = [n for n, c in enumerate(cells) if "solution" in c.metadata.get("tags", [])]
+    assert len(solutions) >= 2
+    for number in solutions:
+        assert cells[number].execution_count and cells[number].metadata["jupyter"]["source_hidden"]
+        assert "exercise" in cells[number - 1].metadata["tags"]
+
+
+@every_notebook
+def test_it_says_in_one_line_what_makes_what_it_needs(path):
+    if path.name[:2] in ("00", "01"):
+        return
+    before = re.search(
+        r"`scs run --preset smoke --notebooks ([\d,-]+)`", nbformat.read(path, 4).cells[0].source
+    )
+    assert before and before[1][-2:] < path.name[:2]
 
 
 @pytest.mark.parametrize("name", PRESETS)
