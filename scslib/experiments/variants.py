@@ -27,7 +27,7 @@ from scslib.samplers.learned import LearnedSampler
 from scslib.training.recipe import Recipe
 from scslib.training.sampler import Lessons, TrainedNetworks, train_sampler
 
-Networks = Mapping[int, tuple[SamplerNetwork, ...]]  # by seed: those whose scores are averaged
+NetworksOfSeed = Mapping[int, tuple[SamplerNetwork, ...]]  # by seed: those whose scores are averaged
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ class Bench:
         networks = iter([job.run() for job in jobs])
         return {name: {seed: next(networks) for seed in seeds} for name in recipes}
 
-    def judge(self, variants: Mapping[str, Networks]) -> pd.DataFrame:
+    def judge(self, variants: Mapping[str, NetworksOfSeed]) -> pd.DataFrame:
         """Accuracy of each variant on the test videos, with intervals, in their order.
 
         variants: for each name and seed, the networks whose scores are averaged.

@@ -17,7 +17,7 @@ PAGES = [
     *(p for d in ("docs", "data", "benchmarks") for p in sorted((ROOT / d).glob("*.md"))),
 ]
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-OTHERS = set("git cp head sbatch scontrol sleep srun torchrun ray pip export SLURM_JOB_NUM_NODES".split())
+OTHERS = set("git cp head sbatch scontrol sleep srun torchrun ray pip export".split())
 
 
 def blocks(page, *languages):
@@ -56,7 +56,7 @@ def test_python_compiles_and_what_it_imports_is_there(page):
 def commands(page):
     """The commands of a page's blocks, without what is redirected, as lists of words."""
     for text in blocks(page, "bash", "sh", "shell"):
-        for line in re.sub(r"\\\n", " ", text).splitlines():
+        for line in re.sub(r"\\\n|\$\(\([^)]*\)\)", " ", text).splitlines():
             lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>()")
             lexer.whitespace_split = True
             words = []
