@@ -21,6 +21,14 @@ def wilson(correct: float, videos: int) -> tuple[float, float]:
     return middle - half, middle + half
 
 
+def newcombe(first: float, second: float, videos: int) -> tuple[float, float]:
+    """95 % interval of the difference of two shares, each of `videos` (Newcombe, 1998, method 10)."""
+    (low_1, high_1), (low_2, high_2) = (wilson(share * videos, videos) for share in (first, second))
+    below = math.hypot(first - low_1, high_2 - second)
+    above = math.hypot(high_1 - first, second - low_2)
+    return first - second - below, first - second + above
+
+
 def intervals(predictions: pd.DataFrame, *, videos: int, draws: int = DRAWS) -> pd.DataFrame:
     """One row per method, in order: accuracy, the mean over seeds, and a 95 % interval over videos.
 

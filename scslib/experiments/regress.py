@@ -1,18 +1,19 @@
 """`scs regress`: compare a run with benchmarks/expected/PRESET.csv.
 
-Other threads round otherwise and train another f, so that a figure itself does not come again, and only
-what leaves its interval means something: Wilson's, of the mean over seeds, for half as many videos as
-the method has answers, because two runs are compared and each is off by chance. A few videos give wide
-intervals that catch little.
+Other threads round otherwise and train another f, so that a figure itself does not come again. Two runs
+agree on it where the 95 % interval of their difference holds zero: Newcombe's, of shares of as many
+videos as the method has answers. Each run is off by chance, so that this is wider than either's own
+interval. A few videos give wide ranges that catch little.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from scslib.evaluation.statistics import wilson
+from scslib.evaluation.statistics import newcombe
 from scslib.experiments.notebooks import PRESETS, RunError
 from scslib.jobs.run_folder import root
 
@@ -30,9 +31,9 @@ def expected_path(preset: str) -> Path:
 def expectation(methods: pd.DataFrame) -> pd.DataFrame:
     """What to expect of runs like this one, from its results/methods.csv: the columns `COMPARED`.
 
-    A row for each method and figure. `value` is a share, 0..1: of right answers, or of the chosen clips
-    that lie in the action (not there where no video says when it happens; a video's clips count as one
-    draw). `videos`: those with an answer.
+    A row for each method and figure, with the `agreeing` values from `low` to `high`. `value` is a share,
+    0..1: of right answers, or of the chosen clips that lie in the action (not there where no video says
+    when it happens; a video's clips count as one draw). `videos`: those with an answer.
     """
     groups = methods.groupby("method", sort=False)
     about = groups.agg(seeds=("seed", "nunique"), videos=("videos", "max"), k=("k", "max"))
@@ -40,17 +41,26 @@ def expectation(methods: pd.DataFrame) -> pd.DataFrame:
     for figure in FIGURES:
         for method, value in groups[figure].mean().items():
             seeds, videos, k = about.loc[method]
-            low, high = wilson(value * videos / 2, videos / 2)
+            low, high = agreeing(value, videos)
             rows.append((method, figure, value, low, high, seeds, videos, k))
     table = pd.DataFrame(rows, columns=COMPARED)
     return table[table["value"].notna() | (table["figure"] == "accuracy")].reset_index(drop=True)
 
 
+def agreeing(value: float, videos: int) -> tuple[float, float]:
+    """The lowest and the highest share, in steps of 0.001, that agree with `value`, both of `videos`."""
+    if np.isnan(value):
+        return np.nan, np.nan
+    shares = [*np.linspace(0, 1, 1001), value]
+    agree = [share for share in shares if np.prod(newcombe(value, share, videos)) <= 0]
+    return float(min(agree)), float(max(agree))
+
+
 def differences(methods: pd.DataFrame, expected: pd.DataFrame) -> list[str]:
     """One line for each way in which results/methods.csv is not as expected; none: all is well.
 
-    A method is missing, or a figure of it is outside its interval; the line names the methods with which
-    it changed places, of which the interval does not overlap with its own. (Of two such methods one is
+    A method is missing, or a figure of it does not agree (see `agreeing`); the line names the methods
+    with which it changed places, whose ranges do not overlap with its own. (Of two such methods one is
     outside, so that no order is lost without a line.) Raises `RunError` where the two tables cannot be
     compared.
     """

@@ -11,7 +11,7 @@ from scslib.datasets.manifest import Dataset
 from scslib.evaluation.coverage import coverage_note, coverage_title, video_status
 from scslib.evaluation.methods import Adaptive, ByPolicy, Shuffled
 from scslib.evaluation.segments import overlap
-from scslib.evaluation.statistics import intervals, p_of_guessing, wilson
+from scslib.evaluation.statistics import intervals, newcombe, p_of_guessing, wilson
 from scslib.evaluation.table import evaluate, fused_table, over_seeds, summarise
 from scslib.samplers.set_policies import make_policy
 from tests.support.runs import statuses
@@ -270,6 +270,18 @@ def test_a_fused_table_holds_the_rules_picks_and_a_silent_video_its_visual_ones(
 @pytest.mark.parametrize("correct, videos, low, high", [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634)])
 def test_wilson_interval_against_published_values(correct, videos, low, high):
     assert wilson(correct, videos) == pytest.approx((low, high), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "first, second, of, low, high",
+    [
+        # Newcombe, Statistics in Medicine 17 (1998), table II, method 10
+        (9, 3, 10, 0.1705, 0.8090),
+        (10, 0, 10, 0.6075, 1.0000),
+    ],
+)
+def test_newcombe_interval_against_published_values(first, second, of, low, high):
+    assert newcombe(first / of, second / of, of) == pytest.approx((low, high), abs=1e-4)
 
 
 def test_overlap_against_counting_milliseconds():

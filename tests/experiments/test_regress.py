@@ -5,6 +5,7 @@ library's own RANK loss, and go through `evaluate` and `summarise` as in noteboo
 """
 
 import json
+import math
 
 import nbformat
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from scipy import stats
 
 from scslib.cli.sweep import regress as command
 from scslib.datasets.manifest import Dataset
@@ -158,11 +160,23 @@ def table(**accuracies):
     return pd.DataFrame(rows).assign(in_segments=np.nan)
 
 
-def test_the_interval_is_wilsons_of_the_mean_over_seeds_for_half_the_videos():
-    """5.5 right of 10: 0.2737 to 0.7986."""
-    expected = regress.expectation(table(m=[0.5, 0.6]))
-    for value, lines in ((0.275, 0), (0.797, 0), (0.272, 1), (0.800, 1), (float("nan"), 1)):
-        assert len(regress.differences(table(m=[value, value]), expected)) == lines, value
+def newcombe_holds_zero(a, b, n):
+    """By SciPy's Wilson intervals and the formula of the paper (Newcombe 1998, method 10)."""
+    one, two = (stats.binomtest(round(p * n), n).proportion_ci(method="wilson") for p in (a, b))
+    return (
+        a - b - math.hypot(a - one.low, two.high - b)
+        <= 0
+        <= a - b + math.hypot(one.high - a, b - two.low)
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 0.5, 0.9, 1.0])
+def test_two_runs_agree_where_the_interval_of_their_difference_holds_zero(value):
+    expected = regress.expectation(table(m=[value, value]))
+    for right in range(21):
+        lines = regress.differences(table(m=[right / 20, right / 20]), expected)
+        assert (lines == []) == newcombe_holds_zero(value, right / 20, 20), right
+    assert len(regress.differences(table(m=[np.nan, np.nan]), expected)) == 1
 
 
 def test_order_matters_only_where_the_intervals_are_apart():
@@ -183,11 +197,10 @@ def test_a_method_that_is_gone_is_named_and_a_new_one_is_welcome():
 
 
 def test_clips_that_lie_elsewhere_are_caught_though_the_answers_are_the_same():
-    """4 of 10: 0.168 to 0.687."""
     expected = regress.expectation(table(m=0.5, n=0.5).assign(in_segments=[0.4, 0.9]))
     there = table(m=0.5, n=0.5).assign(in_segments=[0.6, 0.9])
     assert regress.differences(there, expected) == []
-    said = "m: in_segments 0.100 is outside 0.168 to 0.687 (was 0.400)"
+    said = "m: in_segments 0.100 is outside 0.126 to 0.705 (was 0.400)"
     assert regress.differences(there.assign(in_segments=[0.1, 0.9]), expected) == [said]
     assert regress.differences(table(m=0.5, n=0.5), expected) == [
         "m: no in_segments in the run",
@@ -241,8 +254,8 @@ def test_the_command_runs_the_preset_updates_and_fails_by_name(kit):
     path = kit / "benchmarks" / "expected" / "smoke.csv"
     assert path.read_text().splitlines() == [
         "method,figure,value,low,high,seeds,videos,k",
-        "m,accuracy,0.5,0.236593,0.763407,1,20,4",
-        "m,in_segments,0.25,0.0809478,0.557819,1,20,4",
+        "m,accuracy,0.5,0.205,0.795,1,20,4",
+        "m,in_segments,0.25,0.027,0.551,1,20,4",
     ]
     assert "1 methods are as" in scs().output
     assert json.loads((kit / "runs" / "regress-smoke" / "env.json").read_text())["cores"]
