@@ -31,7 +31,7 @@ def expected_path(preset: str) -> Path:
 def expectation(methods: pd.DataFrame) -> pd.DataFrame:
     """What to expect of runs like this one, from its results/methods.csv: the columns `COMPARED`.
 
-    A row for each method and figure, with the `agreeing` values from `low` to `high`. `value` is a share,
+    A row for each method and figure, with the `agreeing` values from `low` to `high`. `value`: a share,
     0..1: of right answers, or of the chosen clips that lie in the action (not there where no video says
     when it happens; a video's clips count as one draw). `videos`: those with an answer.
     """
