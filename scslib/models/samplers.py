@@ -224,9 +224,14 @@ class SamplerNetwork(nn.Module):
         return self
 
     def lay_out(self) -> SamplerNetwork:
-        """Put the weights into the layout in memory that is a third faster on processors."""
-        safe = self.settings["width"] >= BLOCKED
-        return set_layout(self, torch.channels_last) if safe else self
+        """Put the weights into the layout in memory that is a third faster on processors.
+
+        Not those of trunks with fewer channels than a block of eight, for which it is slower by a third.
+        """
+        for name, trunk in self.trunks.items():
+            if self.settings["sound_width" if name == "audio" else "width"] >= BLOCKED:
+                set_layout(trunk, torch.channels_last)
+        return self
 
     def for_ranking(self) -> SamplerNetwork:
         """A copy with a new head of one output: RANK starts from the AC network."""
