@@ -17,6 +17,7 @@ from typing import TypeVar
 import torch
 from torch import distributed
 
+from scslib.jobs.allocator import keep_freed_memory
 from scslib.jobs.threads import ahead, cores
 
 Item = TypeVar("Item")
@@ -25,6 +26,8 @@ CLIPS_AT_ONCE = 16  # on a processor, whose caches are small
 CLIPS_ON_ACCELERATOR = 64
 MOST_READERS = 8
 FEWEST_STEPS = 64  # for which it pays to start processes that read
+
+keep_freed_memory()
 
 
 class DeviceError(ValueError):
