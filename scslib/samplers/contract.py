@@ -3,7 +3,9 @@
     from scslib.samplers import check, load_plugins
 
     load_plugins(["loudest.py"])
-    check("loudest")            # silent if all is well
+    check("loudest")
+
+It is silent if all is well.
 """
 
 from __future__ import annotations
