@@ -150,7 +150,10 @@ def hmdb51(videos: Path, out: Path, lists: Path, fold: int, copy: bool, workers:
 @data.command()
 @_listed(_videos, _lists)
 def kinetics(videos: Path, out: Path, lists: Path, copy: bool, workers: int) -> None:
-    """Make a dataset of Kinetics by train.csv and val.csv, which is the test split here."""
+    """Make a dataset of Kinetics by train.csv and val.csv.
+
+    val.csv is the test split here.
+    """
     from scslib.datasets.public.kinetics import read_kinetics
 
     _write(read_kinetics(videos, lists), out, copy, workers)

@@ -119,7 +119,9 @@ def judge_triple(versions: dict[str, str | None], errors: dict[str, str], crash:
 
 
 def import_triple() -> dict:
-    """In a child process: the import errors of the triple, and the name of the GPU if there is one."""
+    """Import torch, torchvision and torchaudio in a child process. Gives their errors, and the name of
+    the GPU if there is one.
+    """
     errors, gpu = {}, None
     for name in TRIPLE:
         try:
@@ -151,7 +153,7 @@ def _video() -> Finding:
 
 
 def use_av() -> dict:
-    """In a child process: which encoders PyAV has, and whether a decoder exports motion vectors."""
+    """Try PyAV in a child process: its encoders, and whether a decoder exports motion vectors."""
     import io
 
     import av

@@ -22,7 +22,7 @@ ENGINE_OPTIONS = (
 
 
 def engine_options(command):
-    """Add the options to a command, and make what they say the current engine before it begins."""
+    """Add the engine's options to a command. They set the current engine before it begins."""
 
     @functools.wraps(command)
     def wrapped(

@@ -15,7 +15,10 @@ from scslib.cli.sweep import regress, sweep
 
 
 class OneLine(click.Group):
-    """Errors that a user can mend are one line on stderr and a non-zero exit status."""
+    """A group of commands that reports an error in one line.
+
+    Errors that a user can mend are one line on stderr and a non-zero exit status.
+    """
 
     def invoke(self, context: click.Context):
         try:

@@ -94,7 +94,10 @@ def sweep(
 @click.option("--preset", default="smoke", show_default=True, help="smoke, laptop, real or full.")
 @click.option("--update", is_flag=True, help="Take what comes out as what is expected from now on.")
 def regress(run_folder: str | None, preset: str, update: bool) -> None:
-    """Does a preset still give what it gave? Looks at RUN, or runs the preset again."""
+    """Tell whether a preset still gives what it gave.
+
+    It looks at RUN, or runs the preset again.
+    """
     from scslib.experiments import notebooks as runner
     from scslib.experiments import regress as regression
     from scslib.jobs.run_folder import Run, resolve

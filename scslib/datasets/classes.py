@@ -10,7 +10,7 @@ import pandas as pd
 
 
 def alone(labels: Iterable[str]) -> str:
-    """That there is one class only, in words; "" where there are several."""
+    """A line that says that there is one class only; "" where there are several."""
     names = set(labels)
     if len(names) != 1:
         return ""
@@ -19,7 +19,7 @@ def alone(labels: Iterable[str]) -> str:
 
 
 def alike(labels: Iterable[str]) -> str:
-    """Which two classes only look different, in words; "" where there are none."""
+    """A line that names two classes that only look different; "" where there are none."""
     first: dict[str, str] = {}
     for name in sorted(set(labels)):
         other = first.setdefault(_plain(name), name)

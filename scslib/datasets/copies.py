@@ -18,7 +18,8 @@ from scslib.datasets.sources import Source
 def without_copies(
     sources: Sequence[Source], splits: Sequence[str] = ()
 ) -> tuple[list[Source], list[Source]]:
-    """(sources, copies with their `problem`): of files with the same content the first one stays.
+    """The sources, and the copies with their `problem`. Of files with the same content the first one
+    stays.
 
     One of training (by `splits`) stays before one of test. Of a content in two classes none stays: it is
     not known which is right.
@@ -41,14 +42,14 @@ def without_copies(
 
 
 def ready_to_run(dataset: Dataset) -> None:
-    """Raises `DatasetError` for what a run would break on, or be worth nothing by, after hours."""
+    """Refuse a dataset that breaks a run, or makes it worthless, after hours. Raises `DatasetError`."""
     for line in shortages(dataset.videos):
         raise DatasetError(f"{dataset.folder / 'videos.csv'}: {line}")
     refuse_copies(dataset)
 
 
 def refuse_copies(dataset: Dataset) -> None:
-    """Raises `DatasetError` for a content that is in training and in test, or in two classes."""
+    """Refuse a content in training and in test, or in two classes. Raises `DatasetError`."""
     rows = list(dataset.videos.itertuples())
     for group in same_content([dataset.folder / row.path for row in rows]):
         first = rows[group[0]]
@@ -70,9 +71,10 @@ def copies_note(copies: Sequence[Source]) -> list[str]:
 
 
 def same_content(paths: Sequence[Path]) -> list[list[int]]:
-    """The positions of files with the same content, in groups of two and more, each in order.
+    """The positions of files with the same content, in groups.
 
-    Files that are empty or cannot be read are no copies: whoever reads them says what is wrong.
+    A group has two and more, in order. Files that are empty or cannot be read are no copies: whoever
+    reads them says what is wrong.
     """
     sizes = _grouped((i, _size(path)) for i, path in enumerate(paths))
     groups: list[list[int]] = []

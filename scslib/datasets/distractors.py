@@ -20,7 +20,7 @@ def _most(most_share: float, videos: int) -> int:
 
 
 class DistractorPool:
-    """Sources that are lent to videos, the least used ones first, each to a share of them at most."""
+    """Sources that are lent to videos, the least used ones first. Each gets a share of them at most."""
 
     def __init__(self, sources: Sequence[Source], most_share: float, videos: int):
         self.sources, self.videos = list(sources), videos
@@ -77,7 +77,7 @@ def pools(
 
 
 def too_few(spec: Composition, pool: DistractorPool, part: str, needed_s: float) -> str:
-    """That the distractors of a part do not suffice, in words, and for what they would."""
+    """A line that says that a part's distractors do not suffice. It also says for what they would."""
     there = sum(s.seconds for s in pool.sources)
     one_s = there / len(pool.sources)
     most_s = pool.fair_s * spec.most_times  # of each video

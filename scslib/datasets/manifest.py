@@ -57,15 +57,15 @@ class Dataset:
         return rows.reset_index(drop=True)
 
     def label_index(self, videos: pd.DataFrame) -> np.ndarray:
-        """(V,) int64: each video's class as its position in `classes`."""
+        """The position in `classes` of each video's class: (V,) int64."""
         return np.array([self.classes.index(label) for label in videos["label"]], dtype=np.int64)
 
     def path(self, video_id: str) -> Path:
-        """Where a video lies. Raises `KeyError` for an id that the dataset does not have."""
+        """The path of a video. Raises `KeyError` for an id that the dataset does not have."""
         return self.folder / self._paths[video_id]
 
     def segments_of(self, video_id: str) -> np.ndarray:
-        """(S, 2) float64: start and end, in seconds, of the annotated segments of one video."""
+        """The annotated segments of one video: (S, 2) float64, start and end in seconds."""
         return self._spans.get(video_id, np.zeros((0, 2)))
 
     @cached_property
@@ -150,7 +150,7 @@ def write_dataset(
     origin: str,
     **more,
 ) -> Dataset:
-    """Write the tables of a dataset whose videos lie in `folder` already, then load and check it.
+    """Write the tables of a dataset whose videos lie in `folder` already. Then load and check it.
 
     `more` goes into dataset.json (how it was made: seed, parameters, encoding); its `notes` also say
     what a run will lack.
@@ -170,7 +170,7 @@ def write_dataset(
 
 
 def sources_of(videos: pd.DataFrame) -> pd.Series:
-    """(N,) which recording each of N videos comes from: its label and `group`, else itself."""
+    """The recording, (N,), that each of N videos comes from: its label and `group`, else itself."""
     if "group" not in videos:
         return videos["video_id"]
     return videos["label"] + "/" + videos["group"]
@@ -223,7 +223,7 @@ PARTS = ("classifier", "samplers", "validation")  # of the training videos
 
 
 class Parts(NamedTuple):
-    """Who learns from which training videos: rows of `Dataset.videos`, no video in two of them."""
+    """The training videos by who learns from them: rows of `Dataset.videos`, no video in two of them."""
 
     classifier: pd.DataFrame
     samplers: pd.DataFrame
@@ -257,7 +257,7 @@ def training_parts(videos: pd.DataFrame, held_out: float, validation: float = 0.
 
 
 def check_classes(where: Path, labels: Iterable[str]) -> None:
-    """Raises `DatasetError`, which names `where`, for one class alone or classes that look alike."""
+    """Refuse one class alone and classes that look alike. Raises `DatasetError`, which names `where`."""
     labels = set(labels)
     if words := alone(labels) or alike(labels):
         raise DatasetError(f"{where}: {words}")

@@ -37,7 +37,7 @@ class Piece:
 
     @property
     def is_action(self) -> bool:
-        """Whether it shows the class of its video."""
+        """Tell whether the piece shows the class of its video."""
         return self.kind == "action"
 
 

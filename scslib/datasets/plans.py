@@ -21,7 +21,7 @@ OF_A_SOURCE = 3  # test videos, at least, where there are so many
 
 
 def choose_test_groups(actions: Sequence[Source], spec: Composition) -> set[str]:
-    """The groups of the test videos, so that every class has clips in train and in test.
+    """The groups of the test videos. They are such that every class has clips in train and in test.
 
     Raises `DatasetError` where that cannot be.
     """

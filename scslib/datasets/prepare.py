@@ -127,7 +127,7 @@ def _without_copies(dataset: Dataset) -> tuple[pd.DataFrame, list[Source]]:
 
 
 def fits(index: ClipIndex, setting: Recoding) -> bool:
-    """Whether a video is as `setting` would make it: codec, size, upright, GOP, no B-frames."""
+    """Tell whether a video is as `setting` would make it: codec, size, upright, GOP, no B-frames."""
     info = index.info
     side = min(info.width, info.height)
     if info.codec != setting.codec or not info.as_stored or info.reordered or index.joins:

@@ -58,9 +58,10 @@ class Source:
 
 
 def class_files(root: Path) -> tuple[list[Source], list[Source]]:
-    """The files of root/<class>/*, sorted, and what lies in the wrong place (with its `problem`).
+    """The files of root/<class>/*, sorted, and what lies in the wrong place.
 
-    Raises `DatasetError` where `root` is no folder or has fewer than two class folders.
+    The latter comes with its `problem`. Raises `DatasetError` where `root` is no folder or has fewer
+    than two class folders.
     """
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder")
@@ -90,9 +91,10 @@ def class_files(root: Path) -> tuple[list[Source], list[Source]]:
 
 
 def all_files(root: Path) -> tuple[list[Source], list[Source]]:
-    """Every file below `root`, however deep, sorted, and those whose names cannot be written down.
+    """Every file below `root`, however deep, sorted.
 
-    Raises `DatasetError` where `root` is no folder or holds no file that may be a video.
+    The second list has those whose names cannot be written down. Raises `DatasetError` where `root` is
+    no folder or holds no file that may be a video.
     """
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder")
@@ -124,12 +126,12 @@ def survey(
 
 
 def lies_beside(name: str) -> bool:
-    """Whether a file is by its name none of the videos but something that lies beside them."""
+    """Tell whether a file is by its name no video. Such a file only lies beside the videos."""
     return Path(name).suffix.lower() in BESIDE or re.search(r"\.part-Frag\d+$", name) is not None
 
 
 def beside_note(root: Path) -> list[str]:
-    """A line that counts what was passed over below `root` because it lies beside videos; or none."""
+    """A line that counts what was passed over below `root`; or none. It is what lies beside videos."""
     kinds: Counter[str] = Counter()
     for _, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -143,9 +145,10 @@ def beside_note(root: Path) -> list[str]:
 
 
 def with_groups(sources: Iterable[Source], pattern: str) -> list[Source]:
-    """Give each file the group that `pattern`'s one capture group finds in its file name.
+    """Give each file the group that `pattern` finds in its file name.
 
-    Raises `DatasetError` naming the first file in whose name it finds nothing.
+    The pattern has one capture group. Raises `DatasetError` naming the first file in whose name it
+    finds nothing.
     """
     out = []
     for source in sources:
@@ -157,7 +160,9 @@ def with_groups(sources: Iterable[Source], pattern: str) -> list[Source]:
 
 
 def check_pattern(pattern: str) -> None:
-    """Raises `ValueError` where `pattern` is no regular expression with exactly one capture group."""
+    """Refuse a `pattern` that is no regular expression with exactly one capture group. Raises
+    `ValueError`.
+    """
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
@@ -191,9 +196,10 @@ def write_left_out(folder: Path, left_out: Sequence[Source]) -> list[str]:
 
 
 def tells(sources: Sequence[Source]) -> list[str]:
-    """Lines that name what of the *files* says something about the class, before any picture is seen.
+    """Lines that name what of the *files* says something about the class.
 
-    For each property: how often the class is guessed from it alone, against the most frequent class.
+    They are found before any picture is seen. For each property: how often the class is guessed from it
+    alone, against the most frequent class.
     """
     table = pd.DataFrame([asdict(source) for source in sources])
     table["frame_rate"] = table["frame_rate"].round()

@@ -103,7 +103,7 @@ def predictions_of(folder: Path) -> dict[str, pd.DataFrame]:
 
 
 def in_words(table: pd.DataFrame) -> list[str]:
-    """A line for each row of `contrasts`, in percentage points, and whether zero is in the interval."""
+    """A line for each row of `contrasts`, in percentage points. It says if zero is in the interval."""
     lines = []
     for row in table.itertuples():
         low, high = min(row.low, row.t_low), max(row.high, row.t_high)

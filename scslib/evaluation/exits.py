@@ -28,16 +28,17 @@ class Gate:
     bias: float
 
     def says(self, state: np.ndarray) -> np.ndarray:
-        """(n,) in 0..1, for states (n, S)."""
+        """The probabilities, (n,) in 0..1, for states (n, S)."""
         with np.errstate(over="ignore"):
             return 1 / (1 + np.exp(-(state @ self.weights + self.bias)))
 
 
 def state(probabilities: np.ndarray) -> np.ndarray:
-    """What the gate sees after each of K clips, (K, 5), of f's probabilities (K, C) in that order.
+    """The state, (K, 5), that the gate sees after each of K clips.
 
-    The highest class of the mean so far and how far the next one is behind; the same of the maxima so
-    far (FrameExit's pooling); the share of the K clips that has been shown.
+    It is made of f's probabilities (K, C) in that order. The highest class of the mean so far and how
+    far the next one is behind; the same of the maxima so far (FrameExit's pooling); the share of the K
+    clips that has been shown.
     """
     shown = np.arange(1, len(probabilities) + 1)
     mean = np.cumsum(probabilities, 0) / shown[:, None]
@@ -70,13 +71,13 @@ def fit_gate(shown: Sequence[np.ndarray], labels: Sequence[int]) -> Gate:
 
 
 def answers(probabilities: np.ndarray) -> np.ndarray:
-    """(K,) the class of the mean after each of the clips (K, C)."""
+    """The class, (K,), of the mean after each of the clips (K, C)."""
     return probabilities.cumsum(0).argmax(1)
 
 
 @dataclass(frozen=True, eq=False)
 class LearnedExit:
-    """The most salient clips by the sampler `of`, the best first, until the gate is so sure."""
+    """The most salient clips by the sampler `of`, until the gate is sure. The best comes first."""
 
     of: str
     gate: Gate

@@ -45,7 +45,7 @@ class ScoredVideo:
 
 
 class Picks(NamedTuple):
-    """(D, K) clip numbers: D = 1, or so many draws of a method that depends on luck.
+    """Picked clip numbers, (D, K): D = 1, or so many draws of a method that depends on luck.
 
     fell_back: the method had nothing to go by and took uniform's clips.
     """
@@ -63,7 +63,7 @@ class Method(Protocol):
 
     @property
     def needs_features(self) -> bool:
-        """Whether it looks at what samplers read."""
+        """Tell whether the method looks at what samplers read."""
 
     def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
         """The clips to show to f; None for a video of which nothing could be read for the method."""
@@ -131,7 +131,7 @@ class Salient:
 
 @dataclass(frozen=True)
 class Adaptive:
-    """The most salient clips by the sampler `of`, best first, until the answer is settled."""
+    """The most salient clips by the sampler `of`, until the answer is settled. The best comes first."""
 
     of: str
     name: str = "adaptive"
@@ -179,9 +179,10 @@ class ByPolicy:
 
 
 def policy_rows(names: Sequence[str]) -> list[ByPolicy]:
-    """The rows SAMPLER+POLICY that are asked for, and `audio-visual` with each policy of a plugin.
+    """The rows SAMPLER+POLICY that are asked for.
 
-    Raises `ValueError` for a name without `+`, and for an unknown policy.
+    `audio-visual` has a row with each policy of a plugin, too. Raises `ValueError` for a name without
+    `+`, and for an unknown policy.
     """
     own = [f"audio-visual+{name}" for name in POLICIES if POLICIES.origin(name) != OF_THE_KIT]
     rows = []

@@ -22,7 +22,8 @@ def units_of(predictions: pd.DataFrame, video_ids: pd.Index) -> pd.DataFrame:
 
 
 def draw_again(units: pd.DataFrame, levels: Sequence[str], *, draws: int = DRAWS) -> np.ndarray:
-    """(draws, N) int: how often each of the N rows of `units` is in each of `draws` samples.
+    """Bootstrap counts, (draws, N) int: how often each of the N rows of `units` is in each of `draws`
+    samples.
 
     levels: columns from the coarsest to the finest, such as `source`, `video_id`; the rows of a unit of
     the last one go together. Of each level as many units are drawn, with replacement, as there are: of
@@ -48,9 +49,10 @@ def draw_again(units: pd.DataFrame, levels: Sequence[str], *, draws: int = DRAWS
 
 
 def mean_interval(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of the mean of `values` (N,) over the samples `counts` of `draw_again`.
+    """The 95 % interval of the mean of `values` (N,) over samples.
 
-    NaN in `values` is not counted; the interval is NaN where nothing else is there.
+    The samples are the `counts` of `draw_again`. NaN in `values` is not counted; the interval is NaN
+    where nothing else is there.
     """
     known = ~np.isnan(values)
     if not known.any():

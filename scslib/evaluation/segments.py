@@ -12,7 +12,8 @@ from scslib.jobs.shard_files import Shards
 def inside_segments(
     dataset: Dataset, video_id: str, features: Shards, numbers: np.ndarray
 ) -> pd.Series | None:
-    """(N,) share of each of f's clips `numbers` inside the video's segments; None without annotation.
+    """The share, (N,), of each clip inside the video's segments. Clips are f's `numbers`; None without
+    annotation.
 
     NaN for clips of which `features`, which know the times, could read nothing.
     """
@@ -26,11 +27,11 @@ def inside_segments(
 
 
 def overlap(start: np.ndarray, end: np.ndarray, spans: np.ndarray) -> np.ndarray:
-    """(N,) seconds that the intervals [start, end) share with the disjoint `spans` (S, 2)."""
+    """The seconds, (N,), that intervals [start, end) share with the disjoint `spans` (S, 2)."""
     shared = np.minimum(end[:, None], spans[:, 1]) - np.maximum(start[:, None], spans[:, 0])
     return np.clip(shared, 0, None).sum(1)
 
 
 def clip_numbers(shards: Shards, video_id: str, rows: int) -> np.ndarray:
-    """(N,) int: which clips of the video the `rows` of its arrays are; damaged ones have no row."""
+    """The clip numbers, (N,) int, of the `rows` of a video's arrays: damaged clips have no row."""
     return shards.get(video_id, "clip") if shards.has(video_id, "clip") else np.arange(rows)

@@ -59,7 +59,8 @@ def intervals(predictions: pd.DataFrame, *, videos: int, draws: int = DRAWS) -> 
 
 
 def p_of_guessing(answers: pd.DataFrame) -> float:
-    """The p-value, 0..1, of f's answers being no better than the most frequent class for every clip.
+    """The p-value, 0..1, of f being no better than guessing. Guessing gives the most frequent class for
+    each.
 
     answers: rows `video_id, label, answer`, one for each clip, classes as numbers. A one-sided t-test
     over the shares of right clips of the videos, since the clips of one video are much alike; NaN for

@@ -20,7 +20,9 @@ class _OnlyThisPython(KernelSpecManager):
 
 
 class ThisPython(AsyncKernelManager):
-    """Starts the Python of this process under any kernel name: papermill's `kernel_manager_class`."""
+    """A kernel manager for this process's Python, under any kernel name. It is papermill's
+    `kernel_manager_class`.
+    """
 
     @default("kernel_spec_manager")
     def _specs(self) -> KernelSpecManager:
@@ -28,5 +30,5 @@ class ThisPython(AsyncKernelManager):
 
 
 def has_died(error: Exception) -> bool:
-    """Whether an error of papermill says that the kernel is gone."""
+    """Tell whether an error of papermill says that the kernel is gone."""
     return isinstance(error, RuntimeError) and str(error).startswith(DIED)

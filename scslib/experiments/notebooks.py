@@ -60,7 +60,7 @@ def preset(name: str) -> dict:
 
 
 def plan(params: dict) -> list[tuple[Path, dict]]:
-    """Which notebook gets which parameters, each of the type that the notebook declares.
+    """The parameters of each notebook, each of the type that the notebook declares.
 
     Code in a file that is named here may run from now on (`user_files.allow`). Raises `RunError` for a
     parameter that none of them has, or a value that cannot be of its type.
@@ -106,10 +106,11 @@ def read_from(dataset: Path) -> dict:
 
 
 def check_data(params: dict) -> None:
-    """Look at the dataset that a run with these parameters reads, or at the place of the one it makes.
+    """Look at the dataset that a run with these parameters reads.
 
-    Raises `DatasetError` for one that the run would break on or be worth nothing by, `ValueError` for a
-    place that holds another's, and `OSError` for one that cannot be written.
+    Where the run makes one, look at its place. Raises `DatasetError` for one that the run would break
+    on or be worth nothing by, `ValueError` for a place that holds another's, and `OSError` for one that
+    cannot be written.
     """
     from scslib.datasets.copies import ready_to_run
     from scslib.datasets.manifest import load_dataset
@@ -130,7 +131,7 @@ def check_data(params: dict) -> None:
 
 
 def chosen(notebook: Path, numbers: str) -> bool:
-    """Whether `numbers`, "00-07" or "08,10" or "08", means this notebook. Raises `RunError`."""
+    """Tell whether `numbers`, "00-07" or "08,10" or "08", means this notebook. Raises `RunError`."""
     if not re.fullmatch(r"\d\d(-\d\d)?(,\d\d(-\d\d)?)*", numbers):
         raise RunError(f"notebooks ({numbers!r}) must be numbers and ranges, such as 00-07 or 08,10")
     spans = [part.split("-") for part in numbers.split(",")]
@@ -138,10 +139,11 @@ def chosen(notebook: Path, numbers: str) -> bool:
 
 
 def run_notebooks(out: str | Path, params: dict, *, command: str, numbers: str = "00-99") -> Run:
-    """Run the notebooks of these `numbers` into the run folder `out`, one process after the other.
+    """Run the notebooks of these `numbers` into the run folder `out`.
 
-    A notebook that was run with the same source, parameters, predecessors and library is not run
-    again. Raises `RunError` at the first one that breaks: see `execute`.
+    They run one process after the other. A notebook that was run with the same source, parameters,
+    predecessors and library is not run again. Raises `RunError` at the first one that breaks: see
+    `execute`.
     """
     steps = plan(params | {"run": str(resolve(out, "runs"))})
     total_steps = sum(chosen(notebook, numbers) for notebook, _ in steps)

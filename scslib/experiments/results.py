@@ -29,8 +29,9 @@ HOW = ("run", "workers")  # parameters that say where and how, not what
 
 
 def load_runs(folders: str | Path | Iterable[str | Path]) -> pd.DataFrame:
-    """A row for each run, method and seed, of runs and of sweeps (their finished runs).
+    """A row for each run, method and seed, of runs and of sweeps.
 
+    Of sweeps, it takes the finished runs.
     folders: paths, or names under runs/; a CSV file, such as a sweep's results.csv that was kept, is
     taken as it is. Columns: `sweep` (empty for a single run), `run`, every parameter of the executed
     notebooks (lists as JSON; of `data` the folder's name), the columns of results/methods.csv, versions,
@@ -106,8 +107,9 @@ def save_results(frame: pd.DataFrame, folder: str | Path) -> None:
 def mean_over_seeds(
     frame: pd.DataFrame, *, by: Sequence[str] = ("run", "method"), value: str = "accuracy"
 ) -> pd.DataFrame:
-    """The mean of `value` in each group of `by`, with a 95 % interval over seeds (Student's t).
+    """The mean of `value` in each group of `by`, with its interval.
 
+    It is a 95 % interval over seeds (Student's t).
     Columns: `by`, `n`, `VALUE`, `VALUE_low`, `VALUE_high`, as the figures of `plots` take them. Where a
     group holds several `data_seed` or `classifier_seed`, these are the n repeats, after a mean over the
     samplers' seeds: samplers that share one f are not independent. One repeat has no interval (NaN); a
@@ -177,8 +179,9 @@ class Comparison:
 def compare(
     predictions: pd.DataFrame | str | Path, a: str, b: str, *, draws: int = 10_000
 ) -> Comparison:
-    """A paired test of two methods of one run (or its results/predictions.csv) on the same videos.
+    """A paired test of two methods of one run on the same videos.
 
+    predictions: of the run, or its results/predictions.csv.
     The source is the unit, that is the video where none is told, with its mean over seeds: seeds see the
     same videos and are no further evidence of them. One answer a video, each its own source: McNemar's
     exact test; else the signs of the sources' differences permuted, `draws` times at most. The interval

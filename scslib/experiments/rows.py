@@ -1,4 +1,6 @@
-"""Rows of the table for samplers of your own, from what a run has kept: no network is run again."""
+"""Rows of the table for samplers of your own. They come from what a run has kept: no network is run
+again.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ def rows_of(
     beside: Sequence[str] = (),
     also: Sequence[Method] = (),
 ) -> pd.DataFrame:
-    """Each method's answer for each test video, as notebook 06 makes them, for the run's first seed.
+    """Each method's answer for each test video, for the run's first seed.
 
+    The answers are as notebook 06 makes them.
     beside: methods of notebook 06 whose answers are wanted, too, such as "audio-visual"; those that
     need no sampler, such as "uniform", are always there. also: see `evaluate`. Raises `WorkspaceError`
     where notebooks 04 and 06 have not been run.

@@ -76,7 +76,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """steps by key, each after its parent; runs: the keys of a run's steps, by its name."""
+    """The steps and runs of a sweep.
+
+    steps: by key, each after its parent; runs: the keys of a run's steps, by its name.
+    """
 
     sweep: Sweep
     folder: Path
@@ -174,7 +177,7 @@ def _runs(path: Path, grid: dict, sets: list) -> dict[str, dict]:
 
 
 def plan_sweep(sweep: Sweep, folder: str | Path) -> Plan:
-    """Which steps there are. Raises `RunError` for parameters that no notebook of the sweep has."""
+    """The steps of a sweep. Raises `RunError` for parameters that no notebook of the sweep has."""
     known = {n: known_parameters(n) for n in notebooks() if chosen(n, sweep.notebooks)}
     if not known:
         raise RunError(f"notebooks ({sweep.notebooks!r}): there are none of these numbers")
@@ -217,7 +220,8 @@ def _chain(fixed: dict, values: dict, known: dict, folder: Path) -> Iterator[Ste
 
 
 def time_left(plan: Plan, waiting: list[str], at_once: int) -> float:
-    """About how many seconds the steps `waiting` will take, by their like, or else by `SECONDS`.
+    """The seconds that the steps `waiting` will take, about. It goes by their like, or else by
+    `SECONDS`.
 
     As `run_sweep` goes: whoever of the `at_once` is free begins the step that can begin first.
     """

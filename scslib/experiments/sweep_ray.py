@@ -1,4 +1,4 @@
-"""Do a sweep's steps as tasks of a Ray cluster, whose machines see the same folders."""
+"""Do a sweep's steps as tasks of a Ray cluster. Its machines see the same folders."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RayStep:
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        """None as long as it runs, else its status: 0 if all is well."""
+        """The step's status: None as long as it runs, 0 if all is well."""
         if self.returncode is None and (ended := self.tasks.ended(self.key)) is not None:
             error = ended[1]
             if error is not None:
@@ -53,7 +53,7 @@ class RayStep:
 
 
 class RaySteps:
-    """Begins steps on the cluster of an `engine`; cores: how many can run at once."""
+    """A starter of steps on the cluster of an `engine`; cores: how many can run at once."""
 
     def __init__(self, engine: Engine):
         self.tasks = RayTasks(engine)

@@ -1,4 +1,4 @@
-"""Run one step of a sweep in a process of its own, which ends with the sweep."""
+"""Run one step of a sweep in a process of its own. It ends with the sweep."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ def train_own_samplers(run: Run, material: Material, *, seed: int) -> list[str]:
 
 
 def parameters_of(run: Run) -> dict:
-    """The parameters of notebook 05 as `scs run` has been given them for this run, else its defaults."""
+    """The parameters of notebook 05 as `scs run` got them for this run. Others have their default."""
     # papermill comes with them, which notebook 05 itself can do without
     from scslib.experiments.notebooks import notebooks
     from scslib.experiments.parameters import known_parameters
@@ -180,7 +180,10 @@ def parameters_of(run: Run) -> dict:
     "--every", default=100, show_default=True, help="Write each training down after so many steps."
 )
 def train_command(name: str, seeds: tuple[int, ...], every: int) -> None:
-    """Train the samplers of RUN, whose notebooks 00 to 04 have been run, as notebook 05 does."""
+    """Train the samplers of RUN, as notebook 05 does.
+
+    Notebooks 00 to 04 of RUN must have been run.
+    """
     try:
         with distributed.group_joined():
             _train(Run(resolve(name, "runs")), seeds, every)

@@ -32,7 +32,8 @@ NetworksOfSeed = Mapping[int, tuple[SamplerNetwork, ...]]  # by seed: those whos
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """What a run has kept, for training variants of its samplers and judging them on its test videos.
+    """A bench of what a run has kept, for variants of its samplers. They are trained, and judged on its
+    test videos.
 
     parts: the training videos by their use; learnt, test: the features of the training and the test
     videos; scores: f's of the test videos; held: `material.honest_scores`; trained: the run's samplers
@@ -63,7 +64,7 @@ class Bench:
         return lessons_of(self.dataset, self.parts, self.learnt, self.held)
 
     def reading(self, spec: FeatureSpec) -> Bench:
-        """The same run with all its videos read as `spec` says."""
+        """The bench of the same run with all videos read as `spec` says."""
         learnt, test = (
             extract_features(
                 self.dataset,
@@ -129,7 +130,7 @@ class Bench:
         )
 
     def judge_saliency(self, saliency: pd.DataFrame) -> pd.DataFrame:
-        """The same of the methods of a `table.saliency_table`."""
+        """Accuracy of the methods of a `table.saliency_table`, as `judge` gives it."""
         rows = self.answers(saliency, k=self.k)
         names = saliency["method"].unique()
         return intervals(rows[rows["method"].isin(names)], videos=len(self.dataset.split("test")))
@@ -149,10 +150,11 @@ class Bench:
     def choose_fusions(
         self, values: Sequence[float]
     ) -> tuple[dict[str, dict[int, float]], dict[tuple[str, int], np.ndarray]]:
-        """Each late fusion's number (alpha, or K'/K) of each seed, chosen on the validation videos.
+        """Each late fusion's number of each seed, chosen on validation videos.
 
-        Returns the numbers by rule and seed, and by (rule, seed) f's probability of the true class in
-        the clips picked with each of `values`. Without validation videos with sound: 0.5, and zeros.
+        The number is alpha, or K'/K. Returns the numbers by rule and seed, and by (rule, seed) f's
+        probability of the true class in the clips picked with each of `values`. Without validation
+        videos with sound: 0.5, and zeros.
         """
         lessons = self.lessons
         heard = [v for v in lessons.validation_targets if self.learnt.has(v, "audio")]
@@ -177,7 +179,7 @@ class Bench:
 
 
 def open_bench(run: Run, dataset: Dataset, *, k: int, device: str, workers: int) -> Bench:
-    """The bench of a run, whose notebooks 03 to 06 have been run, else `WorkspaceError`."""
+    """The bench of a run. Raises `WorkspaceError` where its notebooks 03 to 06 have not been run."""
     notes, device = run.notes(), str(devices.choose(device))
     parts = training_parts(dataset.split("train"), notes["held_out"], notes["validation"])
     trained = {

@@ -58,9 +58,10 @@ class Lost(ValueError):
 
 
 class Child:
-    """A process that does one thing after another, on one core, and is made anew when it has died.
+    """A process that does one thing after another, on one core.
 
-    It ends with the process that made it, however that one ends. For use by one thread.
+    It is made anew when it has died. It ends with the process that made it, however that one ends. For
+    use by one thread.
     """
 
     def __init__(self, limits: Limits | None = None):

@@ -99,7 +99,7 @@ def precision(device: torch.device) -> AbstractContextManager:
 
 
 def synchronise() -> None:
-    """Wait until the GPU has done what it was given, so that a clock tells the truth."""
+    """Wait until the GPU has done its work. Only then does a clock tell the truth."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.synchronize()
     elif torch.backends.mps.is_available():

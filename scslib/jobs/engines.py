@@ -25,8 +25,9 @@ class EngineError(ValueError):
 
 @dataclass(frozen=True)
 class Engine:
-    """name: `local` or `ray`. address: of a Ray cluster; empty: one on this machine alone.
+    """The engine of long steps.
 
+    name: `local` or `ray`. address: of a Ray cluster; empty: one on this machine alone.
     limits: what a video may take. retry: do shards again in which a video failed, as when the limits
     were too narrow or a disk was away. connect_s: seconds that Ray may take to start or to answer.
     """
@@ -52,7 +53,7 @@ class Engine:
         return cls(**values | {"limits": Limits(**values.get("limits", {}))})
 
     def use(self) -> None:
-        """Make it the `current` one, here and in the processes that are started from here."""
+        """Make this engine the `current` one: here, and in the processes that are started from here."""
         os.environ["SCS_ENGINE"] = json.dumps(asdict(self))
 
     def map(
@@ -64,7 +65,8 @@ class Engine:
         title: str,
         unit: str,
     ) -> Iterator[tuple[int, Result]]:
-        """(number of the job, `do(child, job)`) as they become ready; what `do` raises is raised.
+        """The results of jobs as they become ready: (number of the job, `do(child, job)`); what `do`
+        raises is raised.
 
         workers: processes of this machine, 0: one for each core. Ray takes all that the cluster has.
         """

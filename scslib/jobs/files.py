@@ -25,7 +25,7 @@ class FileError(ValueError):
 
 
 def lies_in(folder: Path, path: Path) -> bool:
-    """Whether `path`, all links on the way followed, is in `folder` (which may be a link itself)."""
+    """Tell whether `path`, with all links followed, is in `folder`. `folder` may be a link itself."""
     try:
         return path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError, ValueError):  # no path at all, or links in a circle
@@ -50,7 +50,8 @@ def replacing(path: Path, *, own: bool = False) -> Iterator[Path]:
 
 
 def check_folder(folder: Path, name: str = "it", *, what: str = "folder") -> None:
-    """Raises `OSError` where a file called `name` cannot be written in `folder`; leaves nothing behind.
+    """Check that a file called `name` can be written in `folder`. Raises `OSError`; leaves nothing
+    behind.
 
     The folder need not exist. what: what it is for, as the message says.
     """
@@ -73,7 +74,7 @@ def check_folder(folder: Path, name: str = "it", *, what: str = "folder") -> Non
 
 
 def check_file(path: Path, *, what: str = "file") -> None:
-    """Raises `OSError` where the file `path` cannot be written; leaves nothing behind."""
+    """Check that the file `path` can be written. Raises `OSError`; leaves nothing behind."""
     if os.path.isdir(path):
         raise OSError(f"{what} ({path}) cannot be written: it is a folder")
     if not is_device(path):
@@ -81,7 +82,7 @@ def check_file(path: Path, *, what: str = "file") -> None:
 
 
 def is_device(path: Path) -> bool:
-    """Whether `path` takes what is written and is no file, such as /dev/stdout."""
+    """Tell whether `path` takes what is written and is no file, such as /dev/stdout."""
     return os.path.exists(path) and not os.path.isfile(path)  # no error for a name that is too long
 
 
@@ -108,7 +109,9 @@ def short_file_name(name: str, longest: int = 180) -> str:
 
 @contextmanager
 def replacing_if_other(path: Path) -> Iterator[Path]:
-    """As `replacing`; where `path` holds the same bytes already, that file stays, with its times."""
+    """A path to write to as `replacing` gives it: where `path` holds the same bytes already, that file
+    stays, with its times.
+    """
     with replacing(path) as temporary:
         yield temporary
         if path.is_file() and filecmp.cmp(temporary, path, shallow=False):

@@ -37,7 +37,10 @@ _SOURCES = _read_package()
 
 @dataclass(frozen=True)
 class Code:
-    """modules: checksum of the source by name; libraries: version by name."""
+    """The code that a result depends on.
+
+    modules: checksum of the source by name; libraries: version by name.
+    """
 
     modules: dict[str, str]
     libraries: dict[str, str]
@@ -76,7 +79,7 @@ class Code:
         return ", ".join(words[:3]) + (f" and {len(words) - 3} more" if len(words) > 3 else "")
 
     def current(self) -> bool:
-        """Whether the modules of scslib are the same in this process."""
+        """Tell whether the modules of scslib are the same in this process."""
         own = {name: _checksum(_SOURCES[name]) for name in self.modules if name in _SOURCES}
         return all(self.modules[name] == checksum for name, checksum in own.items())
 
@@ -90,7 +93,7 @@ def _change(name: str, before: dict[str, str], after: dict[str, str], changed: s
 
 
 def weights_checksum(path: str | Path) -> str:
-    """Of a checkpoint's weights and its JSON: other results must not be taken for theirs."""
+    """A checksum of a checkpoint's weights and JSON: other results must not be taken for theirs."""
     found = hashlib.sha256(Path(path).read_bytes())
     described = Path(path).with_suffix(".json")
     found.update(described.read_bytes() if described.is_file() else b"")
@@ -123,7 +126,7 @@ def _source_of(thing: Callable | type) -> bytes:
 
 
 def code_of_text(source: bytes | str, name: str) -> Code:
-    """The code of a text of Python that is called `name`, and of all that it reaches by import."""
+    """The code of a text of Python called `name`. It includes all that it reaches by import."""
     source = source.encode() if isinstance(source, str) else source
     found = Code({name: _checksum(source)}, {})
     for imported in _imports(source):

@@ -20,8 +20,11 @@ OLDER = "an older version of the kit made it"
 
 @dataclass(frozen=True)
 class Key:
-    """step: a title, as a reader knows it. what: JSON; with another one it is another result, not the
-    same one again. stands_on: checksums of the results of other steps that go in, by name."""
+    """The key of a kept result.
+
+    step: a title, as a reader knows it. what: JSON; with another one it is another result, not the same
+    one again. stands_on: checksums of the results of other steps that go in, by name.
+    """
 
     step: str
     what: object
@@ -33,7 +36,9 @@ class Key:
         return _digest([self.step, self.what, self.stands_on, self.code.as_json()])
 
     def why_again(self, before: Iterable[Path]) -> str:
-        """Why a result is made again, from the JSON files of earlier ones; empty if none is the same."""
+        """The reason why a result is made again: from the JSON files of earlier ones; empty if none is
+        the same.
+        """
         reason = ""
         for path in before:
             try:
@@ -54,14 +59,15 @@ class Key:
         return reason
 
     def is_at(self, path: Path) -> bool:
-        """Whether the JSON file `path` holds this very key."""
+        """Tell whether the JSON file `path` holds this very key."""
         try:
             return json.loads(path.read_text(encoding="utf-8"))["digest"] == self.digest
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
     def begin_files(self, path: Path, *, exist: bool) -> bool:
-        """Whether files whose key is kept at `path` must be made anew, as other code made them.
+        """Tell whether files with a key at `path` must be made anew. They must where other code made
+        them.
 
         Where none `exist` yet, the key is written now, so that a broken run goes on; else by the caller,
         with `write`, when all are made.
@@ -87,7 +93,7 @@ class Key:
 
 
 def made_again(paths: Iterable[Path], since: float) -> Iterator[str]:
-    """Lines that say which results, by their keys' `paths`, were made again since a time, and why.
+    """Lines that say which results were made again since a time, and why. Their keys are at `paths`.
 
     since: seconds, as `time.time` counts them.
     """

@@ -21,10 +21,11 @@ def watched(
     title: str,
     unit: str,
 ) -> Iterator[tuple[int, Result]]:
-    """(number of the job, `do(child, job)`) as they become ready, each of `workers` with a child.
+    """The results of jobs as they become ready, with the jobs' numbers.
 
-    workers = 0: as many as there are cores. A progress bar shows on a terminal. What `do` raises is
-    raised here, and ends the others.
+    Each is (number of the job, `do(child, job)`). Each of `workers` has a child. workers = 0: as many
+    as there are cores. A progress bar shows on a terminal. What `do` raises is raised here, and ends
+    the others.
     """
     count = max(1, min(workers or cores(), len(jobs)))
     children = [Child(limits) for _ in range(count)]

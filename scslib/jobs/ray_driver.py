@@ -166,13 +166,13 @@ def share_of_accelerator(ray) -> float:
 
 
 def own_node_lives(ray) -> bool:
-    """Whether the node that the driver is attached to, through which it gets all others, is there."""
+    """Tell whether the node that the driver is attached to is there. It gets all others through it."""
     own = ray.get_runtime_context().get_node_id()
     return any(node["Alive"] for node in ray.nodes() if node["NodeID"] == own)
 
 
 def result_of(ray, reference) -> tuple:
-    """(result, None), or (None, what the job raised)."""
+    """The outcome of a job: (result, None), or (None, what it raised)."""
     try:
         return ray.get(reference), None
     except ray.exceptions.RayTaskError as error:
@@ -189,6 +189,7 @@ def _line(error: Exception) -> str:
 
 
 def task_of(do, job, limits: Limits):
+    """Do one job of a task in this process's watched child."""
     return do(_child(limits), job)
 
 

@@ -1,4 +1,4 @@
-"""Hand jobs to a Ray cluster one at a time, and ask whether they are done.
+"""Hand jobs to a Ray cluster one at a time. Then ask whether they are done.
 
 As `ray_driver`, which does a list of jobs at once: Ray's client lives in a driver process that can be
 killed, and each job runs in a watched child on some machine of the cluster.
@@ -38,7 +38,9 @@ class RayTasks:
         self._driver.ask(_submit, (key, do, job, Limits(math.inf, math.inf)))
 
     def ended(self, key: str) -> tuple[Any, Exception | None] | None:
-        """None as long as the job runs; then (its result, None), or (None, what it raised)."""
+        """The outcome of a job: None as long as it runs; then (its result, None), or (None, what it
+        raised).
+        """
         return self._driver.ask(_ended, key)
 
     def cancel(self, key: str) -> None:

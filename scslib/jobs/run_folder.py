@@ -181,7 +181,7 @@ def open_run(name: str | Path) -> Run:
 
 
 def check_run(name: str | Path) -> None:
-    """Raises `OSError` where the folder of the run `name`, or one in it, cannot be written."""
+    """Check that the folder of the run `name` can be written. Raises `OSError`, also for one in it."""
     folder = resolve(name, "runs")
     for part in (".", "notebooks", "results", "figures", "checkpoints", "gallery", "cache"):
         check_folder(folder / part, what="run")

@@ -40,7 +40,9 @@ class Shards:
         return self.status[~self.status["status"].isin(HAS_ARRAYS)]
 
     def but(self, *others: Shards) -> Shards:
-        """The same without the videos that `others` have failed on, whose status and reason they get."""
+        """The results without the videos that `others` have failed on. These get the others' status and
+        reason.
+        """
         import pandas as pd
 
         lost = pd.concat([other.failed for other in others]).drop_duplicates("video_id")
@@ -49,7 +51,7 @@ class Shards:
         return replace(self, status=status.reset_index())
 
     def has(self, video_id: str, name: str) -> bool:
-        """Whether there is such an array of a video."""
+        """Tell whether there is such an array of a video."""
         if name in self.joined:
             return video_id in self.joined[name] and self.joined[name].has(video_id, name)
         return f"{video_id}/{name}" in self._open(video_id).names
@@ -64,7 +66,7 @@ class Shards:
         return file.get_slice(f"{video_id}/{name}")[rows]
 
     def place(self, video_id: str) -> dict:
-        """Where the arrays of one video lie, as JSON, for another process; see `reopen`."""
+        """The place where the arrays of one video lie, as JSON: for another process; see `reopen`."""
         joined = {n: other.place(video_id) for n, other in self.joined.items() if video_id in other}
         shard = int(self._shard_of[video_id])
         return {"folder": str(self.folder), "shard": shard, "joined": joined}

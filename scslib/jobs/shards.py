@@ -69,7 +69,7 @@ class Read(NamedTuple):
 
 
 def with_places(videos: Sequence[Video], shards: Shards) -> list[Video]:
-    """Those of the videos that a step has results of, each with the `place` where these lie.
+    """The videos that a step has results of, each with its `place`. The results lie there.
 
     For a step that stands on it: `reopen(params["video_id"], params["place"])` has them there.
     """

@@ -40,7 +40,9 @@ def workers(count: int, *, alone: bool) -> Iterator[ThreadPoolExecutor]:
 def ahead(
     pool: Executor, function: Callable[[Job], Result], jobs: Iterable[Job], *, depth: int
 ) -> Iterator[Result]:
-    """`function(job)` for each job, in order, with `depth` more in the making while one is used."""
+    """`function(job)` for each job, in order, made ahead. `depth` more are in the making while one is
+    used.
+    """
     running: deque = deque()
     for job in jobs:
         running.append(pool.submit(function, job))

@@ -19,7 +19,7 @@ SPEC = re.compile(r"(?P<file>.+\.py):(?P<function>[A-Za-z_]\w*)")
 
 
 def is_code(text: str) -> bool:
-    """Whether `text` is FILE.py:FUNCTION."""
+    """Tell whether `text` is FILE.py:FUNCTION."""
     return SPEC.fullmatch(text) is not None
 
 
@@ -41,7 +41,7 @@ def allow(text: str) -> str:
 
 
 def is_allowed(text: str) -> bool:
-    """Whether the user has named the file."""
+    """Tell whether the user has named the file."""
     return str(parts(text)[0]) in os.environ.get(NAMED, "").split(os.pathsep)
 
 
@@ -82,7 +82,8 @@ def whole_plugin(text: str) -> str:
 
 
 def whole(text: str) -> str:
-    """A classifier's spec (see `models.specs`) with the whole path of the file or folder in it, if any.
+    """A classifier's spec (see `models.specs`) with a whole path in it. It is the file's or folder's,
+    if any.
 
     A file of code counts as named by the user.
     """

@@ -87,7 +87,7 @@ def build_aggregator(name: str, features: int, classes: int) -> Aggregator:
 
 @torch.inference_mode()
 def aggregate(network: Aggregator, features: np.ndarray) -> np.ndarray:
-    """Class probabilities (C,) float32 of one video from its clips (K, D), in order of time."""
+    """Class probabilities (C,) float32 of one video. They are of its clips (K, D), in order of time."""
     device = next(network.parameters()).device
     clips = torch.from_numpy(np.asarray(features, np.float32)).to(device)
     return network(clips[None])[0].softmax(0).cpu().numpy()

@@ -74,7 +74,8 @@ def load_classifier(
     classes: Sequence[str] | None = None,
     device: torch.device | str = "cpu",
 ) -> tuple[nn.Module, View, list[str]]:
-    """(network in evaluation mode on `device`, what it sees, names of its classes).
+    """The network of a classifier, what it sees, and its classes' names. The network is in evaluation
+    mode on `device`.
 
     PATH is a checkpoint of the kit; or a published file (.pth, .pt, .safetensors) of torchvision, VMZ,
     ig65m-pytorch, mmaction2 (CSN), pytorch-i3d or kinetics_i3d_pytorch; or a classifier of another
@@ -200,7 +201,7 @@ def save_sampler(
 
 
 def load_sampler(path: str | Path) -> tuple[SamplerNetwork, dict]:
-    """(network in evaluation mode, the .json's content)."""
+    """The network of a sampler, in evaluation mode, and its .json's content."""
     about = _about(path, "sampler")
     with _complete(path):
         build = partial(
@@ -218,7 +219,7 @@ def load_sampler(path: str | Path) -> tuple[SamplerNetwork, dict]:
 
 
 def fingerprint(path: str | Path) -> str:
-    """Of the weights, and of what is said of them: other results must not be taken for theirs."""
+    """A checksum of the weights and what is said of them: other results must not be taken for theirs."""
     if specs.is_spec(str(path)):
         return specs.spec_fingerprint(str(path))
     return weights_checksum(path)

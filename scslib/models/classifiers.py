@@ -21,7 +21,9 @@ from scslib.models.width import FULL_WIDTH
 
 @dataclass(frozen=True)
 class Classifier:
-    """How to build a network for some number of classes and some width, and what it was made to see."""
+    """A way to build a network, and what it was made to see. It builds one for some number of classes
+    and some width.
+    """
 
     build: Callable[[int, int], nn.Module]
     view: ClassifierInput

@@ -17,7 +17,7 @@ from scslib.models.width import FULL_WIDTH
 
 
 class Cost(NamedTuple):
-    """Of one clip with all its crops."""
+    """The costs of one clip with all its crops."""
 
     parameters: int
     gmacs: float
@@ -40,7 +40,7 @@ def measure(
 
 
 def cost_of(network: nn.Module, view: View) -> Cost:
-    """The same of a network, for a clip as `view` shows it."""
+    """The cost of a network, for a clip as `view` shows it."""
     clock, device = Clock(counts=True), next(network.parameters()).device
     clip = torch.empty(view.crops, 3, *view.shape, device=device)
     with torch.inference_mode(), clock.counting():

@@ -32,7 +32,9 @@ def _csn(convolution: type[nn.Module], classes: int, width: int) -> nn.Module:
 
 
 class PoolingStem(BasicStem):
-    """3 x 7 x 7 with stride (1, 2, 2), then 1 x 3 x 3 max-pooling: time is not shortened."""
+    """A stem of one convolution and one pooling that do not shorten time. The former is 3 x 7 x 7 with
+    stride (1, 2, 2), the latter 1 x 3 x 3 max-pooling.
+    """
 
     def __init__(self):
         super().__init__()

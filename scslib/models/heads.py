@@ -45,7 +45,8 @@ def replace_head(network: nn.Module, classes: int) -> nn.Module:
 
 
 def forward_features(network: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(pooled features (B, D), logits (B, C)) of prepared clips (B, 3, T, H, W), in one forward pass.
+    """The pooled features and logits of prepared clips. Gives (B, D) and (B, C) for (B, 3, T, H, W), in
+    one forward pass.
 
     The features are what the head sees: logits = weight @ features + bias.
     """

@@ -67,7 +67,7 @@ class ProcessorInput(View):
 
 
 class HubNetwork(nn.Module):
-    """A video classifier of transformers that takes (B, 3, T, H, W) and gives logits (B, classes)."""
+    """A video classifier of transformers. It takes (B, 3, T, H, W) and gives logits (B, classes)."""
 
     head_name = "model.classifier"
 
@@ -80,7 +80,8 @@ class HubNetwork(nn.Module):
 
 
 def load_hf(source: str) -> tuple[HubNetwork, ProcessorInput, list[str]]:
-    """(network, what it sees, names of its classes) of a folder, or of a name on the hub.
+    """A network, what it sees, and its classes' names, from a checkpoint. The checkpoint is a folder,
+    or a name on the hub.
 
     Weights are read from safetensors only. Raises `ValueError` where there is no such checkpoint.
     """
@@ -95,7 +96,7 @@ def load_hf(source: str) -> tuple[HubNetwork, ProcessorInput, list[str]]:
 
 
 def files(source: str) -> list[Path]:
-    """The settings and weights of a checkpoint, as they lie in its folder or in the hub's cache."""
+    """The files of a checkpoint's settings and weights. They lie in its folder or in the hub's cache."""
     folder = Path(source)
     if not folder.is_dir():
         from transformers.utils import cached_file

@@ -118,7 +118,8 @@ class Inception(nn.Module):
 
 
 class AveragePlaces(nn.Module):
-    """(B, C, T, H, W) to (B, C, 1, 1, 1): means over windows of 2 x 7 x 7, then over the windows.
+    """An average of features over their places. It takes (B, C, T, H, W) to (B, C, 1, 1, 1): means over
+    windows of 2 x 7 x 7, then over the windows.
 
     The published network applies its head to every window and averages the logits in time. The head is
     linear, so it may as well come last. Smaller inputs have smaller windows.

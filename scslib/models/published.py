@@ -60,7 +60,7 @@ HASSONY = (
 
 @dataclass(frozen=True)
 class Family:
-    """Where a checkpoint comes from, and what follows from it.
+    """The family of a checkpoint: where it comes from, and what follows from it.
 
     eps: of batch normalisation; None, as the architecture has it. renames: patterns and replacements.
     settings: what else `build_classifier` needs.
@@ -118,7 +118,7 @@ def recognise(state: Mapping[str, torch.Tensor], file_name: str = "") -> Family:
 
 
 def rename(state: Mapping[str, torch.Tensor], family: Family) -> dict[str, torch.Tensor]:
-    """The same tensors under the kit's names. Raises `ValueError` where two get the same name."""
+    """The tensors under the kit's names. Raises `ValueError` where two get the same name."""
     out = {}
     for key, value in state.items():
         new = key

@@ -32,7 +32,9 @@ def r2plus1d_34(classes: int, width: int = FULL_WIDTH) -> nn.Module:
 
 
 class FactorisedConv(Conv2Plus1D):
-    """3 x 3 x 3 as 1 x 3 x 3 and 3 x 1 x 1. The number of planes that the block proposes is ignored."""
+    """A 3 x 3 x 3 convolution, split in space and time. Its parts are 1 x 3 x 3 and 3 x 1 x 1. The
+    number of planes that the block proposes is ignored.
+    """
 
     def __init__(self, in_planes: int, out_planes: int, midplanes: int, stride: int = 1):
         weights = 27 * in_planes * out_planes

@@ -30,9 +30,10 @@ class CheckpointError(ValueError):
 
 
 def read_weights(path: str | Path) -> object:
-    """The content of a file of safetensors (by its suffix) or of `torch.save`, on the CPU.
+    """The content of a file of weights, on the CPU.
 
-    Raises `CheckpointError` for anything else; there is no second try that would run a pickle's code.
+    The file is of safetensors (by its suffix) or of `torch.save`. Raises `CheckpointError` for anything
+    else; there is no second try that would run a pickle's code.
     """
     path = Path(path)
     if not path.is_file():

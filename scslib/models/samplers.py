@@ -48,7 +48,7 @@ BACKBONES = {"resnet18": _resnet18, "shufflenet": _shufflenet}
 
 
 class PictureTrunk(nn.Module):
-    """A picture network up to its pooled features, averaged over the pictures of each clip.
+    """A picture network up to its pooled features. They are averaged over the pictures of each clip.
 
     (B, S, C, H, W) and a mask (B, S) of the pictures that count, to features (B, D): D = 8 * width for
     the ResNet-18, 16 * width for the ShuffleNet. Motion and residuals have 1/16 of the picture's size
@@ -75,9 +75,10 @@ def _mean_of_counted(features: torch.Tensor, counts: torch.Tensor) -> torch.Tens
 
 
 class PretrainedTrunk(nn.Module):
-    """An image network of timm up to its pooled features, averaged over the I-frames of each clip.
+    """An image network of timm up to its pooled features.
 
-    As `PictureTrunk`, but with the published network's own width and normalisation.
+    They are averaged over the I-frames of each clip. As `PictureTrunk`, but with the published
+    network's own width and normalisation.
     """
 
     mean: torch.Tensor
@@ -217,16 +218,19 @@ class SamplerNetwork(nn.Module):
         return torch.cat(features, 1)
 
     def train(self, mode: bool = True) -> SamplerNetwork:
-        """As for any module; trunks that do not learn keep what their batch norms have seen."""
+        """Set training as for any module: trunks that do not learn keep what their batch norms have
+        seen.
+        """
         super().train(mode)
         if not any(weights.requires_grad for weights in self.trunks.parameters()):
             self.trunks.eval()
         return self
 
     def lay_out(self) -> SamplerNetwork:
-        """Put the weights into the layout in memory that is a third faster on processors.
+        """Lay the weights out for speed on processors.
 
-        Not those of trunks with fewer channels than a block of eight, for which it is slower by a third.
+        Channels last is a third faster there, but for trunks of fewer channels than a block of eight, where
+        it is a third slower.
         """
         for name, trunk in self.trunks.items():
             if self.settings["sound_width" if name == "audio" else "width"] >= BLOCKED:

@@ -59,7 +59,7 @@ class Spec:
 
 
 def is_spec(text: str) -> bool:
-    """Whether `text` names a classifier in one of these ways, and not a file of weights."""
+    """Tell whether `text` names a classifier in one of these ways. A file of weights is none."""
     return text.partition(":")[0] in SPEC_OPTIONS or is_code(text)
 
 
@@ -84,7 +84,8 @@ def parse(text: str) -> Spec:
 
 
 def load_spec(text: str) -> tuple[nn.Module, View, list[str], dict]:
-    """(network, what it sees, names of its classes, settings for `build_described`).
+    """The network, input, class names and settings of a spec. The settings are those for
+    `build_described`.
 
     Raises `CheckpointError` where there is no such classifier.
     """
@@ -99,7 +100,7 @@ def load_spec(text: str) -> tuple[nn.Module, View, list[str], dict]:
 
 
 def family(text: str) -> Family:
-    """What a checkpoint has to say of the classifier, to be able to build it again."""
+    """The description of a classifier for its checkpoint. It suffices to build it again."""
     spec = parse(text)
     _, view, _, settings = load_spec(text)
     name = allow(spec.name) if spec.kind == "code" else spec.name
@@ -143,7 +144,7 @@ def view_from_json(about: Mapping) -> View:
 
 
 def spec_fingerprint(text: str) -> str:
-    """Of the weights and of what is said of them, without loading them where that is possible."""
+    """A checksum of a spec's weights and of what is said of them. They are not loaded if possible."""
     spec = parse(text)
     said = hashlib.sha256(text.encode())
     for file in _files(spec):

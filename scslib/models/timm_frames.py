@@ -70,7 +70,8 @@ class TimmInput(View):
 
 
 class FrameNetwork(nn.Module):
-    """An image network on each frame of a clip, the mean of its features, and a linear head.
+    """An image network on each frame of a clip, and a linear head. The head sees the mean of its
+    features.
 
     (B, 3, T, H, W) to logits (B, classes). temporal: a convolution over three frames, each feature by
     itself, is added to the features before the mean; it begins as zero.
@@ -103,7 +104,7 @@ def feature_count(trunk: nn.Module) -> int:
 
 
 def check_name(name: str) -> None:
-    """Raises `ValueError` for what is not one of timm's own networks: it could be an address."""
+    """Refuse a name that is none of timm's own networks. Raises `ValueError`: it could be an address."""
     import timm
 
     if name not in timm.list_models():
@@ -150,7 +151,7 @@ def timm_view(name: str, tag: str = "", *, frames: int = 2, size: int = 0) -> Ti
 def from_image_network(
     name: str, state: Mapping[str, torch.Tensor], *, temporal: bool = False
 ) -> FrameNetwork:
-    """A network with the weights of an image network of timm's names, its head's among them.
+    """A network with the weights of an image network of timm's names. Its head's are among them.
 
     Raises `ValueError` where they do not fit.
     """

@@ -50,22 +50,22 @@ class View(ABC):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(frames, h, w) of what the network sees of a clip."""
+        """The shape (frames, h, w) of what the network sees of a clip."""
         clip = torch.zeros(1, self.frames, *self.read_size(340, 256), 3, dtype=torch.uint8)
         _, _, frames, height, width = self.prepare(clip).shape
         return frames, height, width
 
     def read_size(self, width: int, height: int) -> tuple[int, int]:
-        """(H, W) at which frames of a video of this size are to be decoded: here their own."""
+        """The size (H, W) at which a video's frames are to be decoded. Here it is their own."""
         return height, width
 
     @abstractmethod
     def fit(self, clips: torch.Tensor) -> torch.Tensor:
-        """uint8 (B, T, H, W, 3) of any T and size, to uint8 (B, frames, h, w, 3), resized and cut."""
+        """Resize and cut clips: uint8 (B, T, H, W, 3), T, H, W any, to uint8 (B, frames, h, w, 3)."""
 
     @abstractmethod
     def normalise(self, fitted: torch.Tensor, *, crops: int | None = None) -> torch.Tensor:
-        """What `fit` gave, to float32 (B * crops, 3, frames, h, w), a clip's crops side by side.
+        """Normalise what `fit` gave: float32 (B * crops, 3, frames, h, w), a clip's crops side by side.
 
         crops: 1 takes the one in the middle; default: all of them.
         """
@@ -79,7 +79,7 @@ class View(ABC):
         return self.normalise(self.fit(clips))
 
     def some(self, clips: torch.Tensor) -> torch.Tensor:
-        """The `frames` frames in the middle of equal parts of each clip (B, T, ...)."""
+        """The frames in the middle of equal parts of each clip: `frames` of (B, T, ...)."""
         shown = clips.shape[1]
         return clips if shown == self.frames else clips[:, spread(shown, self.frames)]
 
@@ -125,7 +125,9 @@ class ClassifierInput(View):
         return short_side(width, height, self.short_side)
 
     def fit(self, clips: torch.Tensor) -> torch.Tensor:
-        """Cuts nothing yet, so that training can choose where. Raises `ValueError` for small frames."""
+        """Check the size of the clips: nothing is cut yet, so that training can choose where. Raises
+        `ValueError` for small frames.
+        """
         height, width = clips.shape[2:4]
         if min(height, width) < self.crop:
             raise ValueError(f"clips ({height} x {width}) must be at least crop ({self.crop})")

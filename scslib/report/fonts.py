@@ -21,7 +21,7 @@ LEFT_TO_RIGHT = "\u200e"  # a mark without a form, which DejaVu Sans has
 
 
 def drawn(*texts: str) -> tuple[list[str], dict]:
-    """The texts as they can be drawn here, and the properties that a matplotlib text needs for it.
+    """The texts as they can be drawn here, and the properties for it. A matplotlib text needs these.
 
     A dollar sign is one, and begins no formula; what is not printable is written as `\\x..`.
     """

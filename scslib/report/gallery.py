@@ -71,7 +71,7 @@ class Entry:
 
     @property
     def extent(self) -> tuple[float, float]:
-        """When its clips begin and end, in seconds."""
+        """The start and end of its clips, in seconds."""
         return float(self.times[0, 0]), float(self.times[-1, 1])
 
     @property
@@ -91,10 +91,10 @@ def make_entry(
     label: str = "",
     predicted: str = "",
 ) -> Entry:
-    """The entry of a file whose clips (N, 2), in seconds, have this saliency (N,).
+    """The entry of a file whose clips have this saliency (N,).
 
-    top, bottom: how many clips of each end of the ranking; of a short video, the top goes first.
-    Raises `VideoError` for a file that cannot be read.
+    Clips are (N, 2), in seconds. top, bottom: how many clips of each end of the ranking; of a short
+    video, the top goes first. Raises `VideoError` for a file that cannot be read.
     """
     times, saliency = np.asarray(times, float), np.asarray(saliency, float)
     if times.shape != (len(saliency), 2) or not len(saliency):

@@ -104,7 +104,7 @@ def shortfalls(run: Run) -> list[str]:
 
 
 def guessing_note(notes: dict) -> str:
-    """A line for a run whose f is not clearly better than guessing (notebook 03); else "".
+    """A line for a run whose f is not clearly better than guessing; else "". See notebook 03.
 
     notes: `Run.notes`, of which `p_of_guessing` is that of `table.p_of_guessing`.
     """

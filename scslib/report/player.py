@@ -39,9 +39,10 @@ def show_clips(
     segments: np.ndarray | None = None,
     title: str = "",
 ) -> HTML:
-    """The saliency of a file over time and the clips at both ends of its ranking, to be played in place.
+    """The saliency of a file and its best and worst clips, for playing.
 
-    Arrays and errors as for `gallery.make_entry`. For a notebook: the output carries its clips with it.
+    It is shown over time. The clips are those at both ends of its ranking, and play in place. Arrays
+    and errors as for `gallery.make_entry`. For a notebook: the output carries its clips with it.
     """
     entry = make_entry(path, times, saliency, top=top, bottom=bottom, segments=segments)
     return HTML(render_entry(entry, title=title or Path(path).name, legend=True))
@@ -59,7 +60,7 @@ def data_uri(data: bytes, kind: str) -> str:
 
 
 def within(clip: EntryClip) -> str:
-    """Whether a clip lies in the annotated action, in words; empty where nobody annotated it."""
+    """A line that says whether a clip lies in the annotated action: empty where nobody annotated it."""
     if clip.inside is None:
         return ""
     share = round(100 * clip.inside)
@@ -67,7 +68,7 @@ def within(clip: EntryClip) -> str:
 
 
 def ticks(entry: Entry, most: int = 6) -> list[tuple[float, str]]:
-    """(percent of the width, text) of at most about `most` round seconds."""
+    """The ticks of a time axis: (percent of the width, text) of at most about `most` round seconds."""
     begin, end = entry.extent
     step = next((step for step in TICK_STEPS if (end - begin) / step <= most), end - begin)
     round_ones = np.arange(np.ceil(round(begin / step, 6)) * step, end, step).round(1)

@@ -122,7 +122,9 @@ def shares(values: np.ndarray, *, xlabel: str) -> Figure:
 
 
 def by_class(table: pd.DataFrame, columns: dict[str, str]) -> Figure:
-    """One dot a video, one line a class (`table["label"]`), one panel for each of `columns`: title."""
+    """One dot a video, one line a class (`table["label"]`). There is one panel for each of `columns`:
+    title.
+    """
     classes = sorted(table["label"].unique())[::-1]
     size = (3.4 * len(columns), 0.8 + 0.32 * len(classes))
     figure, axes = plt.subplots(1, len(columns), figsize=size, sharey=True, squeeze=False)
@@ -156,9 +158,10 @@ def saliency_curve(
     picks: dict[str, np.ndarray] | None = None,
     title: str = "",
 ) -> Figure:
-    """Saliency over time, scaled to 0..1 each, the picks as dots, the true segments below in green.
+    """Saliency over time, scaled to 0..1 each, with picks as dots.
 
-    times (N, 2) seconds; curves: name to (N,); segments (S, 2); picks: name to clip numbers.
+    The true segments are below in green. times (N, 2) seconds; curves: name to (N,); segments (S, 2);
+    picks: name to clip numbers.
     """
     figure, axis = plt.subplots(figsize=(10, 2.6))
     middle = times.mean(1)

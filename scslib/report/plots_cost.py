@@ -70,10 +70,11 @@ def overhead_over_speed(
     marks: dict[str, float],
     slides: dict[str, float],
 ) -> Figure:
-    """Time as a multiple of Uniform's, over the seconds (S,) that the classifier needs for a clip.
+    """Time as a multiple of Uniform's, over the classifier's speed.
 
-    curves: for each method (S,). marks: classifiers, and their seconds for a clip. slides: the paper's
-    multiple of a method, drawn as a short line at the right.
+    The speed is the seconds (S,) that it needs for a clip. curves: for each method (S,). marks:
+    classifiers, and their seconds for a clip. slides: the paper's multiple of a method, drawn as a
+    short line at the right.
     """
     figure, axis = plt.subplots(figsize=(8, 4))
     for method, values in curves.items():
@@ -115,7 +116,7 @@ def cost_over_length(table: pd.DataFrame) -> Figure:
 
 
 def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> np.ndarray:
-    """(M,) bool: of M methods, those that no other beats: for less cost, or at no more cost."""
+    """The methods of M that no other beats, (M,) bool: for less cost, or at no more cost."""
     cost, accuracy = np.asarray(costs, float), np.asarray(accuracies, float)
     no_dearer = cost[None] <= cost[:, None]
     no_worse = accuracy[None] >= accuracy[:, None]

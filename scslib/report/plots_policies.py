@@ -50,9 +50,10 @@ def picks_by_policy(
 
 
 def gain_over_k(table: pd.DataFrame, *, of: str) -> Figure:
-    """What a policy changes against top K of the same saliencies, in points, over K, with intervals.
+    """The gain of a policy over top K of the same saliencies.
 
-    table: rows `policy, k, difference, low, high`, differences in 0..1; of: the sampler.
+    It is in points, over K, with intervals. table: rows `policy, k, difference, low, high`, differences
+    in 0..1; of: the sampler.
     """
     figure, axis = plt.subplots(figsize=(8, 3.4))
     names = list(dict.fromkeys(table["policy"]))

@@ -16,7 +16,7 @@ _STEPS = plt.get_cmap("viridis", 24)  # few colours keep notebooks small
 
 
 def picture_rows(rows: Sequence[np.ndarray], titles: Sequence[str], *, columns: int = 8) -> Figure:
-    """One line of pictures per entry of `rows` (T, H, W, 3), `columns` of each, titled."""
+    """One line of pictures per entry of `rows`, titled. `columns` of each (T, H, W, 3) are shown."""
     figure, axes = plt.subplots(len(rows), columns, figsize=(columns, 0.95 * len(rows)), squeeze=False)
     titles, how = drawn(*titles)
     for line, pictures, title in zip(axes, rows, titles, strict=True):
@@ -84,7 +84,9 @@ def panels(pictures: Sequence[np.ndarray], titles: Sequence[str], *, block: int 
 
 
 def motion_field(picture: np.ndarray, motion: np.ndarray, *, axis=None) -> Figure:
-    """Motion displacement (h, w, 2), in pixels, as arrows over its picture (H, W, 3), 20 abreast."""
+    """Motion displacement (h, w, 2), in pixels, as arrows over its picture. The picture is (H, W, 3);
+    20 arrows are abreast.
+    """
     if axis is None:
         _, axis = plt.subplots(figsize=(6, 4.5))
     height, width = picture.shape[:2]
@@ -151,9 +153,10 @@ def sheet_with_curve(
     *,
     title: str,
 ) -> Figure:
-    """The saliency (N,) of a whole video over time, and one picture of each chosen clip below it.
+    """The saliency (N,) of a whole video over time, with chosen clips.
 
-    pictures (K, T, H, W, 3) and captions belong to the clip numbers `chosen`, best first.
+    One picture of each lies below it. pictures (K, T, H, W, 3) and captions belong to the clip numbers
+    `chosen`, best first.
     """
     columns = min(5, len(pictures))
     rows = -(-len(pictures) // columns)
@@ -191,11 +194,11 @@ def chosen_against_all(
     answers: tuple[str, str],
     title: str,
 ) -> Figure:
-    """A video's saliency curve, its K chosen clips, and what f says of all clips and of the chosen ones.
+    """A video's saliency curve, its K chosen clips, and f's answers.
 
-    pictures (K, T, H, W, 3), best first, of the clip numbers `chosen` (K,); times (N, 2) seconds;
-    segments (S, 2): where the action is, in green. answers: of all clips, which is wrong, and of the
-    chosen ones, which is right.
+    f answers on all clips and on the chosen ones. pictures (K, T, H, W, 3), best first, of the clip
+    numbers `chosen` (K,); times (N, 2) seconds; segments (S, 2): where the action is, in green.
+    answers: of all clips, which is wrong, and of the chosen ones, which is right.
     """
     captions = [f"{start:.0f}–{end:.0f} s" for start, end in times[chosen]]
     figure = sheet_with_curve(pictures, captions, times, saliency, chosen, title=title)

@@ -31,7 +31,7 @@ class Features(Protocol):
     """Arrays of many videos, by the video's id and the array's name; see `features.VideoFeatures`."""
 
     def has(self, video_id: str, name: str) -> bool:
-        """Whether there is such an array of the video, such as `audio` of one with sound."""
+        """Tell whether there is such an array of the video. A video with sound has `audio`."""
 
     def get(self, video_id: str, name: str, rows: slice | None = None) -> np.ndarray:
         """The array, or some of its rows; a row is a clip."""
@@ -53,17 +53,17 @@ class Sampler(Protocol):
 
     @property
     def name(self) -> str:
-        """Its row in the tables."""
+        """The name of its row in the tables."""
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """What is read for it, of `models.modalities` and `readers`; empty: packets alone."""
 
     def saliency(self, features: Features, video_id: str) -> np.ndarray:
-        """(N,) float64: of every clip of one video, from features that were read before."""
+        """The saliency of every clip of one video, (N,) float64: from features that were read before."""
 
     def embeddings(self, features: Features, video_id: str) -> np.ndarray | None:
-        """(N, D): of every clip, for policies that want clips unlike each other; or None."""
+        """The embedding of every clip, (N, D), or None. Policies that want unlike clips use it."""
 
     def score_file(
         self,
@@ -74,7 +74,7 @@ class Sampler(Protocol):
         clock: Clock | None = None,
         embed: bool = False,
     ) -> FileScores:
-        """The same of a file, of which nothing is read that the sampler does not need.
+        """The saliency of a file's clips. Nothing is read that the sampler does not need.
 
         embed: with embeddings.
         `clock` is charged with the seconds of its stages `read_s` and `sampler_s`.
@@ -115,7 +115,9 @@ class Setting:
     fitted: Mapping[str, Fitted] = field(default_factory=dict)
 
     def averaged(self, name: str, networks: tuple[str, ...]) -> NetworkSampler:
-        """See `Networks`. Raises `ValueError` where there are none."""
+        """The sampler `name` that averages networks (`Networks`). Raises `ValueError` where there are
+        none.
+        """
         if self.networks is None:
             raise ValueError(f"sampler ({name!r}) needs the networks of a run, and none are given")
         return self.networks.averaged(name, networks)

@@ -48,7 +48,9 @@ class SamplerBundle:
     fitted: Mapping[str, Fitted] = field(default_factory=dict)
 
     def averaged(self, name: str, networks: tuple[str, ...]) -> LearnedSampler:
-        """See `base.Networks`. Raises `ValueError` where there are none."""
+        """The sampler `name` that averages networks (`base.Networks`). Raises `ValueError` where there
+        are none.
+        """
         if not self.networks:
             raise ValueError(f"sampler ({name!r}) needs a run or an exported file, and none is given")
         return LearnedSampler(name, self.objective, tuple(self.networks[n] for n in networks))
@@ -64,9 +66,9 @@ NO_RUN = SamplerBundle({}, "", FeatureSpec())  # enough for samplers that have n
 def load_trained(
     source: str | Path | None, *, seed: int = 0, objective: str = "", device: str = "auto"
 ) -> SamplerBundle:
-    """The samplers of a run, given its folder or its name under runs/, or of an exported file.
+    """The samplers of a run or of an exported file.
 
-    None: `NO_RUN`, those that need no training.
+    The run is given by its folder or its name under runs/. None: `NO_RUN`, those that need no training.
 
     seed, objective: which of a run's; by default those of its main rows. They lie on the `device` (see
     `devices.choose`). Raises `WorkspaceError` where the run has none, `CheckpointError` for a file that
@@ -94,7 +96,7 @@ def load_trained(
 
 
 def export(source: str | Path, path: str | Path, *, seed: int = 0) -> Path:
-    """Write the samplers of a run into the one file `path`, which must end in .safetensors."""
+    """Write the samplers of a run into the one file `path`. Its name must end in .safetensors."""
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"path ({path}) must end in .safetensors")

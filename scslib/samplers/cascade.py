@@ -60,7 +60,9 @@ class Cascade:
         return tuple(dict.fromkeys(m for sampler in stages for m in sampler.modalities))
 
     def saliency(self, features: Features, video_id: str) -> np.ndarray:
-        """(N,) float64, from features that were read before; only the order of clips means anything."""
+        """The saliency, (N,) float64, from features that were read before: only the order of clips
+        means anything.
+        """
 
         def score(sampler: NetworkSampler, clips: np.ndarray) -> FileScores:
             return FileScores(clips, sampler.saliency(features, video_id, clips.tolist()))
@@ -69,7 +71,7 @@ class Cascade:
         return as_saliency(order, len(order))
 
     def embeddings(self, features: Features, video_id: str) -> None:
-        """None: not all clips reach a network."""
+        """No embeddings: None, since not all clips reach a network."""
 
     def score_file(
         self,
@@ -80,7 +82,7 @@ class Cascade:
         clock: Clock | None = None,
         embed: bool = False,
     ) -> FileScores:
-        """The same of a file, reading of it only what each stage needs; it has no embeddings."""
+        """The saliency of a file's clips. A stage reads only what it needs; no embeddings."""
         clock = clock or Clock()
 
         def score(sampler: NetworkSampler, clips: np.ndarray) -> FileScores:

@@ -43,27 +43,29 @@ class Clips:
 
     @property
     def times(self) -> np.ndarray:
-        """(N, 2) float64: start and end in seconds."""
+        """The start and end of each clip in seconds: (N, 2) float64."""
         return self["times"]
 
     @property
     def bytes(self) -> np.ndarray:
-        """(N,) int64: compressed size."""
+        """The compressed size of each clip: (N,) int64."""
         return self["bytes"]
 
     @property
     def motion(self) -> np.ndarray:
-        """(N, T, h, w, 2) float32: where the blocks of each frame came from, in pixels a frame."""
+        """Motion vectors, (N, T, h, w, 2) float32: where the blocks of each frame came from, in pixels
+        a frame.
+        """
         return self["motion"].astype(np.float32)
 
     @property
     def residual(self) -> np.ndarray:
-        """(N, T, h, w, 3) float32: what was left to correct, in levels of 0..255."""
+        """Residuals, (N, T, h, w, 3) float32: what was left to correct, in levels of 0..255."""
         return self["residual"].astype(np.float32)
 
     @property
     def predicted(self) -> np.ndarray:
-        """(N, T) bool: which frames are P-frames; the others have no vectors and no residual."""
+        """The frames that are P-frames, (N, T) bool: the others have no vectors and no residual."""
         return self["predicted"]
 
     @property
@@ -74,13 +76,13 @@ class Clips:
 
     @property
     def has_audio(self) -> bool:
-        """Whether the video has a sound track."""
+        """Tell whether the video has a sound track."""
         self._may_read("audio")
         return self.features.has(self.video_id, "audio")
 
     @property
     def audio(self) -> np.ndarray:
-        """(N, 200, 40) float32: log-mel energy by time and pitch, around each clip; silence without."""
+        """Log-mel energy by time and pitch around each clip: (N, 200, 40) float32; silence without."""
         if not self.has_audio:
             return np.full((len(self), MEL_STEPS, MELS), math.log(FLOOR), np.float32)
         return self["audio"].astype(np.float32)

@@ -1,9 +1,11 @@
 """Check a sampler or policy of yours: what must hold of any, tried on small drawn videos.
 
-from scslib.samplers import check, load_plugins
+    from scslib.samplers import check, load_plugins
 
-load_plugins(["loudest.py"])
-check("loudest")            # silent if all is well
+    load_plugins(["loudest.py"])
+    check("loudest")
+
+It is silent if all is well.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def read_features(path: Path, params: dict) -> Read:
 
 @dataclass(frozen=True, eq=False)
 class VideoFeatures:
-    """The features of one video in memory, with the same `get` and `has` as `Shards`.
+    """The features of one video in memory. It has the same `get` and `has` as `Shards`.
 
     Of N clips of T frames: clip (N,) int64, their numbers; times (N, 2) float64 seconds; bytes (N,)
     int64, compressed size; motion (N, T, h, w, 2) and residual (N, T, h, w, 3) float16, and predicted

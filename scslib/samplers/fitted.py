@@ -150,7 +150,7 @@ def _fill(one: Any, learnt: Fitted, arrays: Mapping[str, torch.Tensor]) -> None:
 
 
 def fitted_checkpoint(folder: Path, name: str, *, seed: int) -> Path:
-    """Where what a sampler of yours has learnt lies: FOLDER/own-NAME-seedN.safetensors."""
+    """The path of what a sampler of yours has learnt: FOLDER/own-NAME-seedN.safetensors."""
     return folder / f"own-{name}-seed{seed}.safetensors"
 
 
@@ -180,7 +180,9 @@ def load_fitted(folder: Path, *, seed: int) -> dict[str, Fitted]:
 
 
 def as_fitted(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Fitted:
-    """From a checkpoint's JSON and arrays. Raises `KeyError`, `TypeError`, `ValueError` if broken."""
+    """A fitted sampler's content, from a checkpoint's JSON and arrays. Raises `KeyError`, `TypeError`,
+    `ValueError` if broken.
+    """
     plain = about["plain"]
     if not isinstance(plain["attributes"], dict) or not isinstance(plain["tensors"], list):
         raise TypeError("attributes and tensors must be a dictionary and a list")

@@ -36,9 +36,10 @@ ScoreClips = Callable[[np.ndarray], FileScores]
 
 @dataclass(frozen=True, eq=False)
 class Focus:
-    """Looks at a few clips of each stretch, and at more where these say most; `judge` scores them.
+    """A sampler that looks at a few clips of each stretch.
 
-    Its saliency is an order: the K clips that it picks first, then others that were scored.
+    It looks at more where these say most; `judge` scores them. Its saliency is an order: the K clips
+    that it picks first, then others that were scored.
     """
 
     judge: NetworkSampler
@@ -50,7 +51,9 @@ class Focus:
         return self.judge.modalities
 
     def saliency(self, features: Features, video_id: str) -> np.ndarray:
-        """(N,) float64, from features that were read before; only the order of clips means anything."""
+        """The saliency, (N,) float64, from features that were read before: only the order of clips
+        means anything.
+        """
 
         def score(clips: np.ndarray) -> FileScores:
             return FileScores(clips, self.judge.saliency(features, video_id, clips.tolist()))
@@ -59,7 +62,7 @@ class Focus:
         return as_saliency(order, len(order))
 
     def embeddings(self, features: Features, video_id: str) -> None:
-        """None: few clips reach a network."""
+        """No embeddings: None, since few clips reach a network."""
 
     def score_file(
         self,
@@ -70,7 +73,7 @@ class Focus:
         clock: Clock | None = None,
         embed: bool = False,
     ) -> FileScores:
-        """The same of a file, of which only the clips that are scored are read."""
+        """The saliency of a file, of which only the scored clips are read."""
 
         def score(clips: np.ndarray) -> FileScores:
             return self.judge.score_file(index, spec, clips.tolist(), threads=threads, clock=clock)
@@ -81,7 +84,8 @@ class Focus:
         return FileScores(clips, as_saliency(order, len(index))[clips])
 
     def order(self, times: np.ndarray, score: ScoreClips) -> np.ndarray:
-        """Clip numbers, the picked ones first, then those scored, the best first, then the rest.
+        """Clip numbers in order: the picked ones first, then those scored, the best first, then the
+        rest.
 
         times: (N, 2) seconds. Clips that `score` was asked for and could not read are left out.
         """
@@ -136,7 +140,9 @@ def arms_of(times: np.ndarray) -> list[np.ndarray]:
 
 
 def upper_bound(scores: np.ndarray, total: int) -> float:
-    """mean + sqrt(2 ln n var / m) + 3 ln n / m of an arm's m `scores` in 0..1; n: `total`."""
+    """The upper bound of an arm: mean + sqrt(2 ln n var / m) + 3 ln n / m of its m `scores` in 0..1; n:
+    `total`.
+    """
     m, log = len(scores), np.log(max(total, 2))
     return float(scores.mean() + np.sqrt(2 * log * scores.var() / m) + 3 * log / m)
 

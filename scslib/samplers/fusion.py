@@ -42,7 +42,8 @@ def convex_score(visual: np.ndarray, audio: np.ndarray, alpha: float) -> np.ndar
 
 
 def convex_list(visual: np.ndarray, audio: np.ndarray, alpha: float) -> np.ndarray:
-    """alpha r_V + (1 - alpha) r_A of the ranks, turned so that higher is better, in 0..1: (N,) float.
+    """A convex mean of the ranks, (N,) float in 0..1. It is alpha r_V + (1 - alpha) r_A, turned so that
+    higher is better.
 
     Blind to how far apart two scores are, and so to outliers. Equal clips share their mean rank.
     Raises `ValueError` for an `alpha` outside 0..1.
@@ -53,7 +54,7 @@ def convex_list(visual: np.ndarray, audio: np.ndarray, alpha: float) -> np.ndarr
 
 
 def intersect_list(visual: np.ndarray, audio: np.ndarray, k: int) -> np.ndarray:
-    """The first K clips that are in the top m of both lists as m grows, best first: (min(K, N),) int.
+    """The first K clips in the top m of both lists, (min(K, N),) int. m grows; the best comes first.
 
     A clip comes in at m = the worse of its two ranks, so the result is never short of K. Of two clips
     that come in together the one with the better other rank is first.
@@ -67,7 +68,8 @@ def intersect_list(visual: np.ndarray, audio: np.ndarray, k: int) -> np.ndarray:
 
 
 def union_list(visual: np.ndarray, audio: np.ndarray, k: int, k_visual: int) -> np.ndarray:
-    """The best `k_visual` clips by video, then the best by audio that are not in yet: (min(K, N),) int.
+    """The best `k_visual` clips by video, then the best by audio. Audio gives those that are not in
+    yet: (min(K, N),) int.
 
     K = 4, k_visual = 2, video 3 7 1 ..., audio 7 0 3 5 ...   gives   3 7 0 5
 
@@ -89,11 +91,12 @@ def best_number(
     k: int,
     values: Sequence[float] = tuple(np.linspace(0, 1, 11)),
 ) -> tuple[float, np.ndarray]:
-    """The number of a rule of `RULES` (alpha, or K'/K) that serves validation videos best.
+    """The number of a rule of `RULES` that serves validation videos best.
 
-    videos: (visual, audio, f's probability of the true class), each (N,). A number is as good as that
-    probability is, on average over the K clips that it picks; of equal ones the first is taken. Gives
-    (the best of `values`, how good each of them is). Raises `ValueError` without videos.
+    The number is alpha, or K'/K. videos: (visual, audio, f's probability of the true class), each (N,).
+    A number is as good as that probability is, on average over the K clips that it picks; of equal ones
+    the first is taken. Gives (the best of `values`, how good each of them is). Raises `ValueError`
+    without videos.
     """
     if rule not in RULES:
         raise ValueError(f"rule ({rule!r}) must be one of {sorted(RULES)}")
@@ -107,7 +110,7 @@ def best_number(
 
 
 def as_saliency(picks: np.ndarray, clips: int) -> np.ndarray:
-    """A saliency (N,) whose top K are `picks`, best first, for tables that hold saliencies."""
+    """A saliency (N,) whose top K are `picks`, best first. It is for tables that hold saliencies."""
     saliency = np.zeros(clips)
     saliency[picks] = np.arange(len(picks), 0, -1)
     return saliency

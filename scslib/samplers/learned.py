@@ -69,7 +69,9 @@ def outputs_of(
 
 
 def saliency_of(outputs: Sequence[torch.Tensor], objective: str) -> np.ndarray:
-    """(n,) float64: AC, the highest of the C averaged class probabilities; RANK, the mean score."""
+    """The saliency of n clips, (n,) float64: AC, the highest of the C averaged class probabilities;
+    RANK, the mean score.
+    """
     if objective == "ac":
         return torch.stack([o.softmax(1) for o in outputs]).mean(0).amax(1).double().numpy()
     return torch.stack([o[:, 0] for o in outputs]).mean(0).double().numpy()
@@ -81,7 +83,7 @@ def _union(modalities: Iterable[Sequence[str]]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class LearnedSampler:
-    """One or more networks of one objective whose scores are averaged, e.g. the three visual ones."""
+    """Networks of one objective whose scores are averaged: one or more, e.g. the three visual ones."""
 
     name: str
     objective: str
@@ -94,14 +96,16 @@ class LearnedSampler:
     def saliency(
         self, features: Features, video_id: str, clips: Sequence[int] | None = None
     ) -> np.ndarray:
-        """(N,) float64 of the rows `clips` of the features, or of all; see `saliency_of`.
+        """The saliency of the rows `clips` of the features, or of all: (N,) float64; see `saliency_of`.
 
         Of a video without sound a network that does nothing but listen has no say.
         """
         return self._saliency(self._said(features, video_id, clips))
 
     def embeddings(self, features: Features, video_id: str) -> np.ndarray:
-        """(N, D) float64: what the networks' heads see, each of length one; see `_side_by_side`."""
+        """The embeddings that the networks' heads see: (N, D) float64, each of length one; see
+        `_side_by_side`.
+        """
         return _embeddings_of(self._said(features, video_id))
 
     def _saliency(self, said: Sequence[Said]) -> np.ndarray:
@@ -124,7 +128,7 @@ class LearnedSampler:
         clock: Clock | None = None,
         embed: bool = False,
     ) -> FileScores:
-        """The saliency of a file's clips, read and scored a few hundred at a time.
+        """The saliency of a file's clips. They are read and scored a few hundred at a time.
 
         Of ascending numbers `clips`, or of all; embed: with embeddings. `clock` is charged `read_s` and
         `sampler_s`; several threads read and score at once, and the time is charged as they spent it.
@@ -161,13 +165,13 @@ def _side_by_side(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def sampler_checkpoint(folder: Path, network: str, *, objective: str, seed: int) -> Path:
-    """Where the weights of one network lie: FOLDER/NETWORK-OBJECTIVE-seedN.safetensors."""
+    """The path of one network's weights: FOLDER/NETWORK-OBJECTIVE-seedN.safetensors."""
     return folder / f"{network}-{objective}-seed{seed}.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
 class ScoredSampler:
-    """The same of networks, by name, that have scored every clip before: `scores`; not of a file."""
+    """A sampler of networks, by name, that scored every clip before: by `scores`; not of a file."""
 
     name: str
     objective: str
@@ -181,7 +185,7 @@ class ScoredSampler:
     def saliency(
         self, features: Features, video_id: str, clips: Sequence[int] | None = None
     ) -> np.ndarray:
-        """(N,) float64 of the rows `clips`, or of all; `features` is not looked at."""
+        """The saliency of the rows `clips`, or of all: (N,) float64; `features` is not looked at."""
         asked = [name for name in self.networks if self.scores.has(video_id, name)]
         outputs = [torch.from_numpy(self.scores.get(video_id, name)) for name in asked]
         if clips is not None:
@@ -189,7 +193,7 @@ class ScoredSampler:
         return saliency_of(outputs, self.objective)
 
     def embeddings(self, features: Features, video_id: str) -> np.ndarray:
-        """(N, D) float64; `features` is not looked at. See `LearnedSampler`."""
+        """The embeddings, (N, D) float64; `features` is not looked at. See `LearnedSampler`."""
         asked = [name for name in self.networks if self.scores.has(video_id, name)]
         return _side_by_side([self.scores.get(video_id, f"{name}-embedding") for name in asked])
 
@@ -203,7 +207,7 @@ class ScoredSampler:
         clock: Clock | None = None,
         embed: bool = False,
     ) -> FileScores:
-        """Raises `NotImplementedError`."""
+        """Refuse to score a file: raises `NotImplementedError`."""
         raise NotImplementedError(f"sampler ({self.name!r}) has kept scores, and cannot read a file")
 
 
@@ -278,7 +282,7 @@ class NetworkScores:
     scores: Shards
 
     def averaged(self, name: str, networks: tuple[str, ...]) -> ScoredSampler:
-        """See `base.Networks`."""
+        """The sampler `name` that averages networks: see `base.Networks`."""
         return ScoredSampler(name, self.objective, networks, self.scores)
 
 

@@ -27,7 +27,9 @@ class SetSampler:
         return self.of.modalities
 
     def saliency(self, features: Features, video_id: str) -> np.ndarray:
-        """(N,) float64; see `base.Sampler`. Raises `ValueError` for a sampler without embeddings."""
+        """The saliency, (N,) float64; see `base.Sampler`. Raises `ValueError` for a sampler without
+        embeddings.
+        """
         return self._softmax(self.of.embeddings(features, video_id))
 
     def embeddings(self, features: Features, video_id: str) -> np.ndarray | None:
@@ -43,7 +45,7 @@ class SetSampler:
         clock: Clock | None = None,
         embed: bool = False,
     ) -> FileScores:
-        """The same of a file; see `base.Sampler`."""
+        """The saliency of a file's clips; see `base.Sampler`."""
         clock = clock or Clock()
         found = self.of.score_file(index, spec, threads=threads, clock=clock, embed=True)
         saliency = clock("sampler_s", self._softmax, found.embeddings)

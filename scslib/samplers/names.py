@@ -12,7 +12,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Origin(NamedTuple):
-    """Where a registered thing is from: a user's file and its SHA-256, or a package and its version."""
+    """The origin of a registered thing: a user's file and its SHA-256, or a package and its version."""
 
     place: str = ""
     version: str = ""
@@ -30,7 +30,9 @@ class Registry(Generic[Thing]):
         REGISTRIES.append(self)
 
     def add(self, name: str, thing: Thing) -> None:
-        """Raises `ValueError` for a name that is taken, or that files could not be named after."""
+        """Add a thing. Raises `ValueError` for a name that is taken, or that files could not be named
+        after.
+        """
         if not NAME.fullmatch(name):
             raise ValueError(f"name ({name!r}) must have letters, digits, '.', '_' and '-' only")
         if name in self._things:
@@ -49,7 +51,7 @@ class Registry(Generic[Thing]):
         return self._things[name][0]
 
     def origin(self, name: str) -> Origin:
-        """Where it is from; `OF_THE_KIT` of what belongs to the kit."""
+        """The origin of the thing `name`: `OF_THE_KIT` of what belongs to the kit."""
         self._need(name)
         return self._things[name][1]
 
@@ -68,7 +70,8 @@ _origin = OF_THE_KIT
 
 @contextmanager
 def registering(origin: Origin) -> Iterator[None]:
-    """Within it, what is added is from `origin`, and takes the place of what came from there before.
+    """Note that what is added meanwhile is from `origin`. It takes the place of what came from there
+    before.
 
     Nothing is left of a file that breaks.
     """

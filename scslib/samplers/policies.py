@@ -14,7 +14,7 @@ from scslib.video.layout import in_the_middle
 
 
 def dense(clips: int) -> np.ndarray:
-    """All of them."""
+    """The numbers of all clips."""
     return np.arange(clips)
 
 
@@ -34,7 +34,7 @@ def random(clips: int, k: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def uniform(clips: int, k: int, at: float = 0.5) -> np.ndarray:
-    """K clips at equal distances, each in the middle of its K-th part of the video, or at `at`, 0..1.
+    """K clips at equal distances. Each is in the middle of its K-th part of the video, or at `at`, 0..1.
 
     N = 10, K = 3:   . x . . . x . . x .
     """
@@ -52,7 +52,7 @@ def top_k(saliency: np.ndarray, k: int) -> np.ndarray:
 
 
 def oracle(probabilities: np.ndarray, label: int, k: int) -> np.ndarray:
-    """The K clips that the classifier scores highest for the true class `label` (paper, sec. 4)."""
+    """The K clips that f scores highest for the true class `label`. See the paper, sec. 4."""
     return top_k(np.asarray(probabilities)[:, label], k)
 
 
@@ -67,7 +67,7 @@ def until_settled(probabilities: np.ndarray) -> int:
 
 
 def settled(votes: np.ndarray, *, left: int) -> bool:
-    """Whether the `left` clips not shown yet can no longer change the answer.
+    """Tell whether the `left` clips not shown yet can no longer change the answer.
 
     votes: (C,), C >= 2, the summed class probabilities of the clips shown so far. A clip has one vote to
     give: even if all went to the second class, it would not draw level with the first.
@@ -87,7 +87,7 @@ def _check(clips: int, k: int) -> int:
 
 
 def checked(saliency: np.ndarray, k: int) -> tuple[np.ndarray, int]:
-    """(N,) float64, and how many clips can be chosen of them.
+    """The saliencies, (N,) float64, and how many clips can be chosen of them.
 
     Raises `ValueError` where a saliency is not a finite number: such a clip has no rank.
     """

@@ -28,7 +28,7 @@ TAKEN = (*MODALITIES, "clip", "times", "bytes", "predicted", "iframe_start", "if
 
 
 def register_reader(name: str) -> Callable[[Reader], Reader]:
-    """Let the function below read the input `name`, for samplers that name it in `reads=(...)`.
+    """Let the function below read the input `name`. Samplers name it in `reads=(...)`.
 
     It gets the video's `ClipIndex` and ascending clip numbers, and gives an array of numbers with a row
     for each of them. Raises `ValueError` for a name that is taken.
@@ -57,7 +57,7 @@ def registered_readers(names: Iterable[str]) -> list[str]:
 
 
 def read_input(name: str, index: ClipIndex, clips: Sequence[int]) -> np.ndarray:
-    """(n, ...): what the reader `name` gives for the clips.
+    """The values that the reader `name` gives for n clips: (n, ...).
 
     Raises `ValueError` for anything but an array of numbers with a row for each clip.
     """

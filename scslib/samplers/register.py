@@ -41,7 +41,7 @@ class Rule:
     embed: Callable[[Clips], np.ndarray] | None = None
 
     def saliency(self, features: Features, video_id: str) -> np.ndarray:
-        """(N,) float64; see `base.Sampler`.
+        """The saliency, (N,) float64; see `base.Sampler`.
 
         Raises `ValueError` for a function that gives anything but a finite number for each clip.
         """
@@ -57,7 +57,7 @@ class Rule:
         return found
 
     def embeddings(self, features: Features, video_id: str) -> np.ndarray | None:
-        """(N, D) float64, or None; see `base.Sampler`."""
+        """The embeddings, (N, D) float64, or None; see `base.Sampler`."""
         if self.embed is None:
             return None
         return np.asarray(self.embed(Clips(features, video_id, self.modalities)), float)
@@ -71,7 +71,7 @@ class Rule:
         clock: Clock | None = None,
         embed: bool = False,
     ) -> FileScores:
-        """The same of a file; see `base.Sampler`."""
+        """The saliency of a file's clips; see `base.Sampler`."""
         clock = clock or Clock()
         features = clock("read_s", self._read, index, spec, threads)
         saliency = clock("sampler_s", self.saliency, features, "")

@@ -47,7 +47,7 @@ def motion_energy(clips: Clips) -> np.ndarray:
 
 @register_sampler("local-motion", reads=("motion",))
 def local_motion(clips: Clips) -> np.ndarray:
-    """The longest mean vector of any 3 x 3 cells, once the camera's motion is taken off."""
+    """The longest mean vector of any 3 x 3 cells. The camera's motion is taken off first."""
     near = (1, 1, 3, 3, 1)
     mean = ndimage.uniform_filter(_own_motion(clips), near, mode="constant")
     return _over_p_frames(np.hypot(mean[..., 0], mean[..., 1]).max((2, 3)), clips)

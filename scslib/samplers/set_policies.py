@@ -29,7 +29,9 @@ BANDWIDTHS = (1 / 8, 1 / 4, 1 / 2, 1, 2)  # of mDP3's kernel
 
 
 def stretch(saliency: np.ndarray) -> np.ndarray:
-    """(N,) in 0..1: the lowest saliency of the video is 0, the highest 1; all 1 where they are equal."""
+    """Saliencies stretched to 0..1, (N,): the lowest of the video is 0, the highest 1; all 1 where they
+    are equal.
+    """
     half = saliency / 2  # so that the difference of the largest numbers is still one
     low, high = half.min(), half.max()
     return (half - low) / (high - low) if high > low else np.ones(len(saliency))
@@ -62,7 +64,9 @@ class InverseCdf:
 
 
 def apart(clips: np.ndarray, of: int) -> np.ndarray:
-    """The ascending clip numbers `clips`, each moved on as little as makes them differ, below `of`."""
+    """The clip numbers `clips`, ascending and moved apart. Each moves as little as makes them differ,
+    below `of`.
+    """
     later = np.maximum.accumulate(clips - np.arange(len(clips)))  # what is equal moves to the right
     return np.minimum(later, of - len(clips)) + np.arange(len(clips))
 
@@ -105,7 +109,8 @@ class Aks:
 
 @dataclass(frozen=True)
 class Mdp3:
-    """Clips that are salient and unlike each other (mDP3, Sun et al., ICCV 2025), taken greedily.
+    """Clips that are salient and unlike each other. This is mDP3 (Sun et al., ICCV 2025), taken
+    greedily.
 
     Each clip is the one that raises (2 / balance) * sum of r + log det k(S, S) most: r is the stretched
     saliency, k a sum of Gaussians of the distance of embeddings of length one. Of equal ones the first.
@@ -136,7 +141,7 @@ class Mdp3:
 
 
 def alikeness(embeddings: np.ndarray) -> np.ndarray:
-    """(N, N) float64: the kernel of mDP3, the sum over its bandwidths a of exp(-distance^2 / 2a)."""
+    """The kernel of mDP3, (N, N) float64: the sum over its bandwidths a of exp(-distance^2 / 2a)."""
     points = np.asarray(embeddings, float)
     points = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
     squared = ((points[:, None] - points[None]) ** 2).sum(2)
@@ -145,7 +150,7 @@ def alikeness(embeddings: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Policy:
-    """From the saliencies of a video's clips to K of them; see `pick` for what `choose` gets.
+    """A choice of K clips from the saliencies of a video's clips; see `pick` for what `choose` gets.
 
     name: what stands behind the `+`. needs_embeddings: whether it looks at them; they are computed for
     it then.
@@ -163,7 +168,7 @@ class Policy:
         k: int,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """min(K, N) different clip numbers, for the finite saliencies (N,).
+        """The picked clips: min(K, N) different numbers, for the finite saliencies (N,).
 
         embeddings: (N, D), or None of a sampler that has none. times: (N, 2) seconds. rng: the same for
         the same seed and video. Raises `ValueError` where `choose` gives anything else.
@@ -188,10 +193,10 @@ POLICIES.add("mdp3", Policy("mdp3", lambda s, embeddings, _, k, __: Mdp3().pick(
 
 
 def register_policy(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make the function below the policy `name`, or the class below with its method `pick`.
+    """Make the function or class below the policy `name`.
 
-    It is called as `pick(saliency, embeddings, times, k, rng)`, see `Policy`. Raises `ValueError` for a
-    name that is taken.
+    A class has the method `pick`. It is called as `pick(saliency, embeddings, times, k, rng)`, see
+    `Policy`. Raises `ValueError` for a name that is taken.
     """
 
     def keep(own: Callable[..., Any]) -> Callable[..., Any]:

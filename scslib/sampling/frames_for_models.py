@@ -1,7 +1,8 @@
-"""Frames of the chosen clips for another model, with the times at which they are shown.
+"""Frames of the chosen clips for another model, with their times.
 
-Video language models want a few frames, and must be told when each is shown. Where the distance of
-frames is constant, that is the frame's number over the rate. Where it is not, only seconds are true.
+These are the times at which they are shown. Video language models want a few frames, and must be told
+when each is shown. Where the distance of frames is constant, that is the frame's number over the rate.
+Where it is not, only seconds are true.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class PickedFrames(NamedTuple):
 
 
 def frame_places(index: ClipIndex, clips: Sequence[int], n: int) -> list[tuple[int, list[int]]]:
-    """Which frames of which clip: (clip, places among its `clip_len` frames), in the order of time.
+    """The places of n frames in the clips: (clip, places among its `clip_len` frames), in the order of
+    time.
 
     The n frames are shared out evenly over the clips, and inside each over its length; they are fewer
     where the clips have not so many. Raises `ValueError` for n below 1.

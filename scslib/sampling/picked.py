@@ -45,7 +45,7 @@ class Picked:
         return f"{read} of {declared} clips could be read" if read < declared else ""
 
     def spans(self) -> list[recode.Span]:
-        """(start, end) in seconds of the chosen clips, in the order of time, those that touch as one."""
+        """The (start, end) in seconds of the chosen clips, ordered by time. Those that touch are one."""
         spans: list[recode.Span] = []
         for start, end in sorted(zip(self.table["start_s"], self.table["end_s"], strict=True)):
             if spans and start <= spans[-1][1] + self.index.frame_s / 2:
@@ -55,7 +55,7 @@ class Picked:
         return spans
 
     def sheet(self, *, height: int = 120) -> Figure:
-        """A contact sheet of the chosen clips under the saliency curve of the whole video."""
+        """A contact sheet of the chosen clips. Above them is the saliency curve of the whole video."""
         info, clips = self.index.info, self.table["clip"].tolist()
         pictures = decode_clips(self.index, clips, size=short_side(info.width, info.height, height))
         rows = self.table.itertuples(index=False)
@@ -65,7 +65,8 @@ class Picked:
         return show.sheet_with_curve(pictures, captions, self.times, self.saliency, chosen, title=title)
 
     def frames(self, n: int, *, height: int = 0) -> PickedFrames:
-        """n frames of the chosen clips in the order of time, with their numbers and seconds.
+        """The n frames of the chosen clips in the order of time. They come with their numbers and
+        seconds.
 
         height: the short side in pixels; 0 keeps the video's size. See `frames_for_models`.
         """
@@ -74,7 +75,8 @@ class Picked:
         return picked_frames(self.index, self.table["clip"].tolist(), n, size)
 
     def metadata(self, frames: PickedFrames) -> dict[str, object]:
-        """Of these frames, what transformers' video processors take with `do_sample_frames=False`.
+        """The metadata of these frames for transformers' video processors: they take it with
+        `do_sample_frames=False`.
 
         frames = picked.frames(16)
         processor(videos=[frames.pixels], video_metadata=[picked.metadata(frames)],

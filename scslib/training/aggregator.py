@@ -18,9 +18,10 @@ from scslib.training.schedule import Schedule
 
 @dataclass(frozen=True)
 class VideoBatches:
-    """Batches of videos drawn with replacement, and of each K clips at random, in order of time.
+    """Batches of videos drawn with replacement, with K clips of each.
 
-    Step n gives the same batch whenever it is asked for: `clips` (B, K, D) and `label` (B,).
+    The clips are drawn at random, in order of time. Step n gives the same batch whenever it is asked
+    for: `clips` (B, K, D) and `label` (B,).
     """
 
     features: Shards

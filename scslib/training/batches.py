@@ -18,7 +18,8 @@ UNSHARED = "audio", "heard", "iframes_kept"  # one of a clip, and not one of eac
 
 @dataclass(frozen=True)
 class AcBatches:
-    """Clips drawn uniformly from all training videos, with their video's label, as `Sampler` sees them.
+    """Batches of clips drawn uniformly from all training videos. They carry their video's label, and
+    are as `Sampler` sees them.
 
     `pictures` of each clip are drawn at random. share: this process's number, and how many there are.
     """
@@ -44,9 +45,9 @@ class AcBatches:
 
 @dataclass(frozen=True)
 class RankBatches:
-    """`per_video` clips of each of some videos, with f's scores of their true class, `targets` (N,).
+    """Batches of `per_video` clips of each of some videos.
 
-    See `AcBatches` for the rest.
+    They carry f's scores of their true class, `targets` (N,). See `AcBatches` for the rest.
     """
 
     features: Shards

@@ -25,7 +25,7 @@ def drawn_clips(path: Path, params: dict) -> Read:
 
 
 def picked(path: Path, params: dict) -> tuple[ClipIndex, np.ndarray]:
-    """The clips of a video, and the ascending numbers of those that are drawn for training.
+    """The clips of a video, and the ascending numbers of those drawn for training.
 
     Fewer than asked for where fewer lie inside the segments: others would be called what they are not.
     """

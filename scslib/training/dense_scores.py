@@ -75,7 +75,8 @@ def clips_for(path: str | Path, view: View) -> ClipIndex:
 def classify_with_features(
     network: nn.Module, view: View, clips: np.ndarray, *, fitted: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(class probabilities (K, C), pooled features (K, D)), float32, of clips (K, T, H, W, 3) uint8.
+    """Class probabilities (K, C) and pooled features (K, D) of clips. Both are float32, of clips (K, T,
+    H, W, 3) uint8.
 
     Of several crops of a clip the means are taken. fitted: the clips have gone through `view.fit`.
     """

@@ -61,7 +61,7 @@ def size() -> int:
 
 
 def once(make: Callable[[], Made]) -> Made:
-    """`make()` in the first process, and then in the others, for which its files are there already."""
+    """`make()` in the first process, then in the others. For these its files are there already."""
     first = rank() == 0
     if first:
         made = make()
@@ -71,7 +71,7 @@ def once(make: Callable[[], Made]) -> Made:
 
 
 def as_the_first(measure: Callable[[], float]) -> float:
-    """What `measure` finds in the first process, which alone does it, in all of them."""
+    """The first process's value of `measure`, in all processes. The first one alone measures."""
     found = torch.tensor(measure() if rank() == 0 else 0.0, dtype=torch.float64)
     if size() > 1:
         found = found.to("cuda") if distributed.get_backend() == "nccl" else found
@@ -80,7 +80,7 @@ def as_the_first(measure: Callable[[], float]) -> float:
 
 
 def own_rows(count: int, unit: int, share: tuple[int, int]) -> range:
-    """A process's rows of a batch of `count`, cut between units of so many rows, in order.
+    """A process's rows of a batch of `count`, in order. They are cut between units of so many rows.
 
     share: its `rank` and the `size`. Raises `ValueError` where a process would have none.
     """
@@ -94,7 +94,9 @@ def own_rows(count: int, unit: int, share: tuple[int, int]) -> range:
 
 
 def weigh(loss: torch.Tensor, rows: int) -> tuple[torch.Tensor, float]:
-    """(what this process must differentiate, mean loss over all rows) of its own rows' mean loss."""
+    """The loss that this process must differentiate, and the mean loss over all. It comes of its own
+    rows' mean.
+    """
     if size() == 1:
         return loss, loss.item()
     total = torch.tensor([loss.item() * rows, rows], dtype=torch.float64, device=loss.device)

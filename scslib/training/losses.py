@@ -12,7 +12,9 @@ RANK_FORMS = ("hinge", "slide")
 
 
 def pair_targets(f_i: torch.Tensor, f_j: torch.Tensor) -> torch.Tensor:
-    """z_ij: 1 where the classifier scores the true class higher in clip i than in clip j, else -1."""
+    """The targets z_ij of pairs of clips: 1 where the classifier scores the true class higher in clip i
+    than in clip j, else -1.
+    """
     return torch.where(f_i > f_j, 1.0, -1.0)
 
 

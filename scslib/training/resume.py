@@ -85,6 +85,7 @@ def take_up(path: Path, key: Key, parts: dict) -> Progress | None:
 
 
 def write_down(path: Path, key: str, state: Progress, parts: dict) -> None:
+    """Write the training's `state` and `parts` to `path`. Only the first process does so."""
     if distributed.rank() > 0:
         return
     states = {name: _on_cpu(part.state_dict()) for name, part in parts.items()}

@@ -36,7 +36,8 @@ def train_ac(
     resume: Path | None = None,
     every: int = 100,
 ) -> Curve:
-    """AC: cross-entropy with the video's label on clips drawn uniformly from all training videos.
+    """Train with AC: cross-entropy with the video's label on clips drawn uniformly from all training
+    videos.
 
     `pictures` of each clip are drawn at random for each batch. validation: the labels of other videos,
     by which the training ends, see `Schedule`. See `fit` for `resume` and `every`.
@@ -74,7 +75,8 @@ def train_rank(
     resume: Path | None = None,
     every: int = 100,
 ) -> Curve:
-    """RANK: order the clips of a video as f's scores of the true class, `targets` (N,) per video, do.
+    """Train with RANK: order the clips of a video as f's scores of the true class, `targets` (N,) per
+    video, do.
 
     A batch holds `clips_per_video` clips of each of its videos; every pair of one video's clips
     counts. validation: the targets of other videos, by which the training ends, see `Schedule`. See
@@ -185,10 +187,11 @@ def train_joint(
     resume: Path | None = None,
     every: int = 100,
 ) -> TrainedNetworks:
-    """Train one network on the modalities of all `singles`, with each objective that they all have.
+    """Train one network on the modalities of all `singles`.
 
-    It begins as the mean of what they say (`models.samplers.joined`), so that AC need not wait until it
-    learns something. See `train_sampler` for the rest.
+    It has each objective that they all have. It begins as the mean of what they say
+    (`models.samplers.joined`), so that AC need not wait until it learns something. See `train_sampler`
+    for the rest.
     """
     recipe = replace(recipe, ac=recipe.ac and replace(recipe.ac, least=0))
     learn = partial(_learn, features, lessons, recipe, seed=seed, resume=resume, every=every)

@@ -96,7 +96,7 @@ def reward_of(lesson: SetLesson, clips: np.ndarray, reward: str) -> float:
 
 
 def log_probability(p: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """The logarithm of the probability to draw the clips `drawn` (K,) by p (N,) without replacement.
+    """The log-probability to draw the clips `drawn` (K,). They are drawn by p (N,) without replacement.
 
     In any order: for K up to 8 summed over all orders, for more the order that was drawn.
     """

@@ -46,12 +46,13 @@ FLOOR = 1e-6  # added to the mel energies before the logarithm: silence is log(1
 def iter_logmel(
     path: str | Path, clips: Iterable[Clip], joins: Sequence[Join] = ()
 ) -> Iterator[np.ndarray]:
-    """For each clip, in ascending order of time, its window's log-mel picture (200, 40) float32.
+    """The log-mel picture of each clip's window, (200, 40) float32.
 
-    Streamed: only the sound of about one window is held, and what lies between clips that are far apart
-    is skipped. Where the window reaches over the beginning or end of the sound, and everywhere if there
-    is no audio track, it hears silence. joins: where the clock of the file begins anew (`ClipIndex`).
-    Raises `VideoError` where more than an hour would be held.
+    Clips come in ascending order of time. Streamed: only the sound of about one window is held, and
+    what lies between clips that are far apart is skipped. Where the window reaches over the beginning
+    or end of the sound, and everywhere if there is no audio track, it hears silence. joins: where the
+    clock of the file begins anew (`ClipIndex`). Raises `VideoError` where more than an hour would be
+    held.
     """
     held: deque[tuple[int, np.ndarray]] = deque()  # (position of the first sample, samples)
     end, more, holds = 0, True, 0

@@ -43,7 +43,7 @@ class Clip(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ClipIndex:
-    """Which frames make which clip, from the packets' time stamps.
+    """The frames of each clip, from the packets' time stamps.
 
     pts: (F,) int64, presentation times of all F frames in order, in units of `time_base` seconds.
     key: (F,) bool, where a decoder can start.
@@ -82,12 +82,14 @@ class ClipIndex:
 
     @property
     def seekable(self) -> bool:
-        """Whether a frame can be found by its time; else the file has to be read from its beginning."""
+        """Tell whether a frame can be found by its time: else the file has to be read from its
+        beginning.
+        """
         return self.timed and not self.table.joins
 
     @property
     def joins(self) -> tuple[Join, ...]:
-        """Where the file's clock begins anew, for those who read its sound."""
+        """The places where the file's clock begins anew, for those who read its sound."""
         return self.table.joins
 
     def frames(self, clip: int) -> range:
@@ -95,7 +97,7 @@ class ClipIndex:
         return range(*self.layout.runs[clip].tolist())
 
     def shown(self, clip: int) -> list[int]:
-        """The `clip_len` positions of the frames that are shown in a clip, at equal distances of time.
+        """The `clip_len` positions of a clip's shown frames. They lie at equal distances of time.
 
         Where clips are counted in frames these are its frames; the last one fills up a short video.
         """
@@ -114,7 +116,7 @@ class ClipIndex:
 
     @property
     def clip_bytes(self) -> np.ndarray:
-        """(N,) int64: the compressed size of each clip's frames."""
+        """The compressed size of each clip's frames: (N,) int64."""
         total = np.concatenate([[0], np.cumsum(self.size)])
         first, stop = self.layout.runs.T
         return total[stop] - total[first]
@@ -128,7 +130,7 @@ class ClipIndex:
 
     @property
     def note(self) -> str:
-        """What is good to know of a file that is read as a whole, in words; "" for an ordinary one."""
+        """A note on a file that is read as a whole; "" for an ordinary one."""
         said = [self.info.note] if self.info.note else []
         if self.joins:
             at = [f"{self.pts[p] * self.time_base:.2f} s" for p in self.table.parts[1:]]
@@ -141,7 +143,7 @@ class ClipIndex:
         return "; ".join(said)
 
     def positions_at(self, stamp: int) -> set[int]:
-        """The position of the frame of a packet with this stamp, in each part of a joined stream."""
+        """The positions of the frame with this packet's stamp. A joined stream has one in each part."""
         bounds = [*self.table.parts, len(self.pts)]
         found = set()
         for begin, end in itertools.pairwise(bounds):
@@ -185,7 +187,7 @@ def index_clips(
     clip_stride: int | None = None,
     frame_rate: float = 0.0,
 ) -> ClipIndex:
-    """Read the packets of `path` (demux only, about 4 ms for 1,000 frames) and lay out its clips.
+    """Read the packets of `path` and lay out its clips. It demuxes only, about 4 ms for 1,000 frames.
 
     `clip_stride` frames lie between the starts of two clips; by default clips do not overlap.
     With `frame_rate` > 0 both lengths count pictures at that rate: clip_len = 16 at 15 a second are

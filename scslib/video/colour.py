@@ -26,7 +26,9 @@ ALONG = {1: (1, 1), 4: (4, 4), 5: (5, 6), 6: (6, 6), 7: (7, 7), 9: (9, 14)}  # p
 
 
 def matrix_of(frame: av.VideoFrame) -> np.ndarray:
-    """(3, 3) float32: what turns a *difference* in Y, Cb, Cr of a frame (8 bits) into one in R, G, B."""
+    """The matrix that turns a *difference* in Y, Cb, Cr into R, G, B: (3, 3) float32, of a frame (8
+    bits).
+    """
     red, blue = OF_RED_AND_BLUE.get(frame.colorspace, OF_RED_AND_BLUE[5])
     green, of_red, of_blue = 1 - red - blue, 2 * (1 - red), 2 * (1 - blue)
     rows = [[1, 0, of_red], [1, -of_blue * blue / green, -of_red * red / green], [1, of_blue, 0]]

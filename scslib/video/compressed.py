@@ -61,7 +61,7 @@ Looked = tuple[tuple[np.ndarray, ...], np.ndarray]  # a frame's planes, and thei
 
 @dataclass(frozen=True, eq=False)
 class CompressedClip:
-    """What the stream says about one clip of T frames, as they are shown (`display`).
+    """The stream's data of one clip of T frames, as they are shown (`display`).
 
     motion: (T, rows, columns, 2) float32, pixels a frame (accumulated: pixels), x first. A cell is a
     block of 16 x 16 pixels as they are stored.
@@ -94,7 +94,7 @@ def iter_compressed(
     residuals: bool = True,
     pictures: int = 0,
 ) -> Iterator[CompressedClip]:
-    """One pass over the stream, clip by clip, in memory that does not grow with its length.
+    """One pass over the stream, clip by clip. Its memory does not grow with the stream's length.
 
     `clips` are the ascending numbers of those wanted (None: all); the reader seeks over what lies
     between. `accumulate` traces vectors and residuals back to the last I-frame. `iframe_size` (H, W)

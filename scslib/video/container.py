@@ -129,7 +129,7 @@ def _chosen(container: av.container.InputContainer) -> av.VideoStream:
 
 
 def check_size(name: str, width: int, height: int) -> None:
-    """Raises `VideoError` for a picture of more than `MOST_PIXELS`."""
+    """Refuse a picture of more than `MOST_PIXELS`. Raises `VideoError`."""
     if width * height > MOST_PIXELS:
         wanted = f"pictures of {width} x {height} pixels"
         raise VideoError(f"{name}: {wanted}, more than {MOST_PIXELS // 1_000_000} million are refused")
@@ -142,7 +142,7 @@ def declared_rate(stream: av.VideoStream) -> float:
 
 
 def check_rate(name: str, rate: float) -> None:
-    """Raises `VideoError` for more than `MOST_RATE` frames a second."""
+    """Refuse more than `MOST_RATE` frames a second. Raises `VideoError`."""
     if rate > MOST_RATE:
         raise VideoError(f"{name}: {rate:g} frames a second, must be 0 to {MOST_RATE}")
 
@@ -187,7 +187,7 @@ def decoded(
 def decoded_sound(
     container: av.container.InputContainer, stream: av.AudioStream
 ) -> Iterator[av.AudioFrame]:
-    """The same for sound."""
+    """The decoded sound of a stream, as `decoded` gives pictures."""
     return _decoded(container, stream, None)
 
 
@@ -232,7 +232,7 @@ def _lacks_a_part(packet: av.Packet, following: list[av.Packet | None]) -> bool:
 def declared_duration(
     container: av.container.InputContainer, stream: av.VideoStream
 ) -> tuple[float, bool]:
-    """Seconds that the header promises, and whether of the pictures alone (else of sound, too)."""
+    """Seconds that the header promises, and whether of pictures alone. Else they are of sound, too."""
     if stream.duration is not None:
         exact = bool({"mp4", "avi"} & set(container.format.name.split(",")))
         return float(stream.duration * tick_of(stream)), exact

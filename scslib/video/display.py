@@ -23,7 +23,8 @@ LONGEST = 16  # of a pixel's sides over the other; what is more is nonsense in t
 
 @dataclass(frozen=True)
 class Display:
-    """First left and right change places if `mirrored`, then come so many `quarters` anticlockwise.
+    """The way a stored picture is shown: first left and right change places if `mirrored`, then come so
+    many `quarters` anticlockwise.
 
     aspect: the width of a stored pixel over its height. Sizes are (height, width) in pixels; those as
     shown count square pixels, as many lines as are stored.
@@ -35,14 +36,14 @@ class Display:
 
     @property
     def matrix(self) -> np.ndarray:
-        """(2, 2) float32: what a stored step in pixels (x, y), y down, is in pixels as shown."""
+        """The matrix of a stored step in pixels as shown: (2, 2) float32, of a step (x, y), y down."""
         stretched = np.diag(np.array([self.aspect, 1], np.float32))
         mirror = MIRROR if self.mirrored else np.eye(2, dtype=np.float32)
         return np.linalg.matrix_power(QUARTER, self.quarters) @ mirror @ stretched
 
     @property
     def as_stored(self) -> bool:
-        """Whether the picture is shown as it is stored."""
+        """Tell whether the picture is shown as it is stored."""
         return self == Display()
 
     def shown(self, height: int, width: int) -> tuple[int, int]:
@@ -50,7 +51,7 @@ class Display:
         return self._swapped(height, max(1, round(width * self.aspect)))
 
     def scaled(self, height: int, width: int) -> tuple[int, int]:
-        """To which size a stored picture is scaled, so that it has this size once `turn` was there."""
+        """The size to which a stored picture is scaled. It has this size once `turn` was there."""
         return self._swapped(height, width)
 
     def turn(self, values: np.ndarray) -> np.ndarray:

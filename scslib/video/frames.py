@@ -18,11 +18,11 @@ from scslib.video.display import Display
 def iter_clips(
     index: ClipIndex, *, size: tuple[int, int], frames: int | None = None
 ) -> Iterator[np.ndarray]:
-    """Decode the whole video and give each clip in order, uint8 RGB (clip_len, H, W, 3).
+    """Decode the whole video and give each clip in order.
 
-    `size` is (H, W) in pixels. frames: only so many of each clip, see `spread`. One clip is held in
-    memory at a time; nothing is decoded twice.
-    A broken stream gives fewer clips than `len(index)`: `numbered_clips` says which.
+    A clip is uint8 RGB (clip_len, H, W, 3). `size` is (H, W) in pixels. frames: only so many of each
+    clip, see `spread`. One clip is held in memory at a time; nothing is decoded twice. A broken stream
+    gives fewer clips than `len(index)`: `numbered_clips` says which.
     """
     for _, pixels in numbered_clips(index, size=size, frames=frames):
         yield pixels
@@ -31,7 +31,7 @@ def iter_clips(
 def numbered_clips(
     index: ClipIndex, *, size: tuple[int, int], frames: int | None = None
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """The same with the number of each clip before it."""
+    """The clips of `iter_clips`, each with its number before it."""
     yield from _decode(index, range(len(index)), size, frames or index.clip_len)
 
 
@@ -62,14 +62,14 @@ def decode_clips(
 
 
 def short_side(width: int, height: int, pixels: int) -> tuple[int, int]:
-    """(H, W) of a picture scaled so that its short side has `pixels` pixels, both even."""
+    """The size (H, W) of a picture with a short side of `pixels`. Both are even."""
     scale = pixels / min(width, height)
     height, width = (max(2, round(side * scale / 2) * 2) for side in (height, width))
     return height, width
 
 
 def spread(shown: int, frames: int) -> list[int]:
-    """Which of `shown` frames are in the middle of `frames` equal parts; some twice if there are less.
+    """The frames in the middle of `frames` equal parts of `shown`; some twice if there are less.
 
     shown = 8, frames = 4:  .x.x.x.x
     """
@@ -188,7 +188,8 @@ class _Damage(set):
 
 
 class RgbConverter:
-    """Turns decoded frames into uint8 RGB (H, W, 3) as they are shown, scaled in the same step.
+    """A converter of decoded frames to uint8 RGB (H, W, 3). The frames are as they are shown, and
+    scaled in the same step.
 
     `size` is (H, W) as shown. One converter serves a whole video: setting libswscale up costs more than
     using it.

@@ -39,7 +39,7 @@ class Pace:
 
     @property
     def pauses(self) -> list[tuple[float, float]]:
-        """(start, end) of each pause in seconds; the frame before it is shown as long as usual."""
+        """The (start, end) of each pause in seconds; the frame before it is shown as long as usual."""
         before = np.flatnonzero(self.pause)
         ends = self.seconds[before + 1].tolist()
         return list(zip((self.seconds[before] + self.frame_s).tolist(), ends, strict=True))
@@ -114,7 +114,7 @@ def lay_out(pace: Pace, clip_len: int, clip_stride: int, frame_rate: float, *, h
 
 
 def in_the_middle(count: int, parts: int, at: float = 0.5) -> np.ndarray:
-    """(parts,) int: of `count` things cut into `parts` equal parts, the one in the middle of each.
+    """The middle thing of each of `parts` equal parts: (parts,) int, of `count` things.
 
     at: where in its part, 0..1.
     """

@@ -49,7 +49,7 @@ class VideoInfo:
 
     @property
     def as_stored(self) -> bool:
-        """Whether the picture is shown as it is stored: upright, with square pixels."""
+        """Tell whether the picture is shown as it is stored: upright, with square pixels."""
         return self.display.as_stored
 
     @property
@@ -117,7 +117,7 @@ def _which(container: av.container.InputContainer, stream: av.VideoStream) -> st
 
 
 class FirstFrame:
-    """Decodes the packets that it is given until the first picture comes: how it is shown, all are.
+    """A decoder of packets until the first picture comes: how it is shown, all are.
 
     `looking` says whether a packet more is wanted.
     """

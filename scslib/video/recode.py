@@ -65,7 +65,8 @@ def recode(
     spans: Sequence[Span] | None = None,
     setting: Recoding | None = None,
 ) -> None:
-    """Encode the `spans` of a file, joined in the order given, or all of it, into the MP4 `target`.
+    """Encode the `spans` of a file, or all of it, into the MP4 `target`. They are joined in the order
+    given.
 
     source: the file, or its index, which saves reading its packets for each clip of many. A span begins
     with the first frame that is shown at its start or later. Written under a temporary name and moved

@@ -26,12 +26,13 @@ PER_BLOCK = BLOCK // CELL
 
 
 def grid_of(height: int, width: int) -> tuple[int, int]:
-    """(rows, columns) of whole blocks in a picture; at least one each way."""
+    """The grid (rows, columns) of whole blocks in a picture: at least one each way."""
     return height // BLOCK or 1, width // BLOCK or 1
 
 
 def planes_420(frame: av.VideoFrame) -> tuple[np.ndarray, ...]:
-    """Y, Cb, Cr as (lines, bytes a line) uint8, each line as long as the decoder made it (no copy).
+    """The planes Y, Cb, Cr as (lines, bytes a line) uint8. Each line is as long as the decoder made it
+    (no copy).
 
     Cb and Cr have half the size, rounded up. Other pixel formats are converted first, and pictures
     smaller than a block are continued to its size.
@@ -56,7 +57,9 @@ def _at_least(plane: np.ndarray, size: int) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def block_motion(cells, frames, motion):
-    """The mean of each block's 2 x 2 cells, divided by `frames`, into `motion` (rows, columns, 2)."""
+    """The mean motion of each block over its 2 x 2 cells. It is divided by `frames`, and goes into
+    `motion` (rows, columns, 2).
+    """
     last_row, last_column = cells.shape[0] - 1, cells.shape[1] - 1
     for row in range(motion.shape[0]):
         top, bottom = 2 * row, min(2 * row + 1, last_row)
@@ -90,7 +93,8 @@ def block_sums(planes, rows, columns):
 
 @njit(cache=True, nogil=True)
 def block_residual(now_sums, before_sums, before, height, width, cells, matrix, residual):
-    """Mean of now[p] - before[p - MD(p)] in each block, in R, G, B, into (rows, columns, 3).
+    """The mean of now[p] - before[p - MD(p)] in each block. It is in R, G, B, and goes into (rows,
+    columns, 3).
 
     Vectors are rounded to whole pixels; outside the picture lie the pixels of its border. Sums are
     those of `block_sums`: of a still block their difference is all that is needed.
@@ -188,7 +192,7 @@ def _store(luma, cb, cr, matrix, out):
 
 @njit(cache=True, nogil=True)
 def trace_back(source, cells):
-    """Where each pixel was in the I-frame: source[p - MD(p)], (H, W, 2) int32, x first."""
+    """The place of each pixel in the I-frame: source[p - MD(p)], (H, W, 2) int32, x first."""
     height, width = source.shape[:2]
     traced = np.empty_like(source)
     for r in range(cells.shape[0]):
@@ -205,9 +209,10 @@ def trace_back(source, cells):
 
 @njit(cache=True, nogil=True)
 def traced_means(now, anchor, source, matrix, motion, residual):
-    """Accumulated MD and RGB-R of each block, from every pixel's `source` in the I-frame `anchor`.
+    """Accumulated MD and RGB-R of each block.
 
-    Without planes (`now` is empty) the residual is left as it is.
+    They come from every pixel's `source` in the I-frame `anchor`. Without planes (`now` is empty) the
+    residual is left as it is.
     """
     height, width = source.shape[:2]
     for row in range(motion.shape[0]):

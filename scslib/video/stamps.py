@@ -37,7 +37,9 @@ PROGRESSIVE = (0, 1)  # `field_order`, where the first is "not known"
 
 
 class Join(NamedTuple):
-    """Where a new part begins: its first packet's byte in the file, and the seconds to add to stamps."""
+    """The place where a new part begins: its first packet's byte in the file, and the seconds to add to
+    stamps.
+    """
 
     byte: int
     shift_s: float

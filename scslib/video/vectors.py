@@ -67,7 +67,7 @@ def fill_cells(data, estimated, cells):
 
 
 def estimate(frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
-    """The same frames, with vectors found by block matching against the frame before.
+    """The frames with vectors found by block matching against the frame before.
 
     The search begins anew at every keyframe, so that what follows is the same after a seek. Keyframes
     come as they are, all others with 8 bits.

@@ -15,7 +15,8 @@ EBML, SEGMENT = bytes.fromhex("1A45DFA3"), bytes.fromhex("18538067")
 
 
 def is_whole(container: av.container.InputContainer, promised_s: float) -> bool:
-    """Whether the end of an open file is there, though its pictures end before `promised_s` seconds.
+    """Tell whether an open file's end is there: it may be, though its pictures end before `promised_s`
+    seconds.
 
     A Matroska file says how many bytes it has. Of others some other stream has to last as long.
     """

@@ -74,7 +74,7 @@ def write_video(
 def writing(
     path: str | Path, *, format: str | None = None, options: dict[str, str] | None = None
 ) -> Iterator[av.container.OutputContainer]:
-    """A container for `path` that is written under a temporary name and moved there when complete.
+    """A container for `path`, moved there when complete. It is written under a temporary name.
 
     `format` and `options` as in `av.open`.
     """

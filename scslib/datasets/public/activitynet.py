@@ -105,7 +105,7 @@ def _annotated(path: Path, name: str, entry: dict) -> tuple[dict[str, Segments],
 
 
 def merged(segments: Segments) -> Segments:
-    """The same time in ascending segments that do not touch. Half-open, seconds."""
+    """The time of all segments in ascending ones that do not touch. Half-open, seconds."""
     out: Segments = []
     for start, end in sorted(segments):
         if out and start <= out[-1][1]:

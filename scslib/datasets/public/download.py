@@ -33,7 +33,7 @@ def download(
     md5: str | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> Path:
-    """Fetch `url` (http or https) to `path`, going on from an earlier attempt if there was one.
+    """Fetch `url` (http or https) to `path`. It goes on from an earlier attempt if there was one.
 
     It goes on only where that is safe: the server names the file's version (ETag, Last-Modified), or
     there is a checksum to tell. A file that is there already is not fetched again if its checksum fits,

@@ -34,10 +34,10 @@ LIST_COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 
 
 def read_kinetics(videos: str | Path, lists: str | Path) -> Listing:
-    """The listing of the videos below `videos` by the CSV files in `lists` (or its `annotations`).
+    """The listing of the Kinetics videos below `videos`, by CSV files.
 
-    A video's id is its file's name, `<youtube_id>_<start>_<end>`. Raises `DatasetError` for lists that
-    cannot be understood.
+    The CSV files are those in `lists` (or its `annotations`). A video's id is its file's name,
+    `<youtube_id>_<start>_<end>`. Raises `DatasetError` for lists that cannot be understood.
     """
     lists = Path(lists)
     lists = lists / "annotations" if (lists / "annotations").is_dir() else lists

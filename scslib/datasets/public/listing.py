@@ -60,7 +60,7 @@ class Listing:
 def write_listing(
     listing: Listing, folder: str | Path, *, link: bool = True, workers: int = 0
 ) -> Dataset:
-    """Make the dataset `folder` of the videos of `listing` that exist and can be read.
+    """Make the dataset `folder` of the videos of `listing` that can be read.
 
     The others are left out by name, and so are copies and a class without a usable training video. A
     second run takes up changes. `link=False` copies every file; `workers` processes read headers (0: one
@@ -194,13 +194,13 @@ def untested(videos: pd.DataFrame) -> list[str]:
 
 
 def refuse_inside(folder: Path, root: Path, why: str) -> None:
-    """Raises `DatasetError` where the dataset's `folder` lies inside the sources' folder."""
+    """Refuse a dataset's `folder` inside the sources' folder. Raises `DatasetError`."""
     if lies_in(root, folder):
         raise DatasetError(f"{folder}: must not lie inside {root}, {why}")
 
 
 def refuse_other(folder: Path, origin: str) -> None:
-    """Raises `DatasetError` where `folder` holds a dataset of another maker."""
+    """Refuse a `folder` that holds a dataset of another maker. Raises `DatasetError`."""
     about = folder / "dataset.json"
     if about.exists() and origin not in about.read_text(encoding="utf-8", errors="replace"):
         raise DatasetError(f"{folder}: holds another dataset")

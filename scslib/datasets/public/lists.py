@@ -59,7 +59,7 @@ class ListRows:
             )
 
     def done(self) -> tuple[tuple[ListRow, ...], tuple[str, ...]]:
-        """(the rows by video id, notes). Raises `DatasetError` for a video listed as two things."""
+        """The rows by video id, and notes. Raises `DatasetError` for a video listed as two things."""
         if self._against:
             more = f" (and {len(self._against) - 1} more like it)" if len(self._against) > 1 else ""
             raise DatasetError(self._against[0] + more)
@@ -99,7 +99,7 @@ class Files:
                 paths.sort(key=lambda path: (path.count("/"), path))
 
     def of_class(self, label: str, name: str, classes: Collection[str]) -> str | None:
-        """The file `name` in a folder `label`, or in one that is of no class at all."""
+        """The file `name` in a folder `label`, or in one of no class."""
         paths = self._named.get(name, ())
         folders = [("/" + path).split("/")[-2] for path in paths]
         if label in folders:
@@ -128,9 +128,10 @@ def first_file(folder: str | Path, *names: str) -> Path:
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(number from 1, text without white space around it) of each line that is not empty; also of .gz.
+    """The numbered lines of a text file that are not empty; also of .gz.
 
-    Raises `DatasetError` where `path` does not exist or is not UTF-8 text.
+    Each is (number from 1, text without white space around it). Raises `DatasetError` where `path` does
+    not exist or is not UTF-8 text.
     """
     opened = gzip.open if path.suffix == ".gz" else open
     try:
@@ -145,9 +146,10 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(number of its last line, the row by column) of a CSV file that has `columns`, perhaps more.
+    """The rows of a CSV file that has `columns`, perhaps more.
 
-    Raises `DatasetError` for a missing column, a row of another length, or an empty cell in `columns`.
+    Each is (number of its last line, the row by column). Raises `DatasetError` for a missing column, a
+    row of another length, or an empty cell in `columns`.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -201,7 +203,7 @@ def wrong_line(path: Path, number: int, line: str, why: str) -> DatasetError:
 
 
 def leads_out(name: str) -> bool:
-    """Does a path from a list leave the folder that it is relative to, on any operating system?"""
+    """Tell whether a path from a list leaves its folder. It may do so on any operating system."""
     plain = name.replace("\\", "/")
     return plain.startswith("/") or plain[1:3] == ":/" or ".." in plain.split("/") or "\0" in name
 

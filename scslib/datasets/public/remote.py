@@ -101,9 +101,10 @@ OFFERS = {
 
 
 def fetch(name: str, folder: str | Path) -> list[str]:
-    """Download what `name` of `OFFERS` stands for into `folder`, unpack it, and say what was done.
+    """Download what `name` of `OFFERS` stands for into `folder`, and unpack it.
 
-    Raises `ValueError` for an unknown name, `DownloadError` and `ArchiveError`.
+    Gives lines that say what was done. Raises `ValueError` for an unknown name, `DownloadError` and
+    `ArchiveError`.
     """
     if name not in OFFERS:
         raise ValueError(f"name ({name}) must be one of {', '.join(OFFERS)}")

@@ -44,9 +44,10 @@ def read_sports1m(
     per_class_test: int | None = None,
     seed: int = 0,
 ) -> Listing:
-    """The listing of the videos below `videos`, or of at most so many of each class that exist.
+    """The listing of the Sports1M videos below `videos`, or of some.
 
-    Raises `DatasetError` for lists that cannot be understood, `ValueError` for a number below 1.
+    These are at most so many of each class that exist. Raises `DatasetError` for lists that cannot be
+    understood, `ValueError` for a number below 1.
     """
     most = {"train": per_class_train, "test": per_class_test}
     for split, count in most.items():

@@ -23,7 +23,7 @@ from scslib.video.write import Encoding, write_video
 
 
 def check_not_anothers(folder: Path) -> None:
-    """Raises `ValueError` where `folder` holds a dataset that was not drawn by this module."""
+    """Refuse a `folder` with a dataset not drawn by this module. Raises `ValueError`."""
     if (folder / "dataset.json").exists() and not (folder / "spec.txt").exists():
         raise ValueError(
             f"{folder}: holds a dataset that is not synthetic: to run on it say --data {folder}"
@@ -83,7 +83,7 @@ def _make_video(job: tuple[Synthetic, int, str, Path, bool]) -> list[tuple[float
 
 
 def write_drawn(path: Path, encoding: Encoding, frames: int, *, sound: bool = False) -> None:
-    """Draw one video of so many frames, with or without sound, into the file `path`."""
+    """Draw one video of so many frames into the file `path`. It may have sound."""
     seconds = frames / encoding.frame_rate
     spec = Synthetic(duration_s=float(max(10.0, seconds + 1)), encoding=encoding)
     shots = plan_video(spec, 0, spec.names[0])
