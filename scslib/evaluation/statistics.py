@@ -22,7 +22,10 @@ def wilson(correct: float, videos: int) -> tuple[float, float]:
 
 
 def newcombe(first: float, second: float, videos: int) -> tuple[float, float]:
-    """95 % interval of the difference of two shares, each of `videos` (Newcombe, 1998, method 10)."""
+    """The 95 % interval of the difference of two shares.
+
+    Both are of so many `videos` (Newcombe, 1998, method 10).
+    """
     (low_1, high_1), (low_2, high_2) = (wilson(share * videos, videos) for share in (first, second))
     below = math.hypot(first - low_1, high_2 - second)
     above = math.hypot(high_1 - first, second - low_2)

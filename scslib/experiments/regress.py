@@ -48,7 +48,10 @@ def expectation(methods: pd.DataFrame) -> pd.DataFrame:
 
 
 def agreeing(value: float, videos: int) -> tuple[float, float]:
-    """The lowest and the highest share, in steps of 0.001, that agree with `value`, both of `videos`."""
+    """The lowest and the highest share that agree with `value`, in steps of 0.001.
+
+    Both are shares of so many `videos`.
+    """
     if np.isnan(value):
         return np.nan, np.nan
     shares = [*np.linspace(0, 1, 1001), value]

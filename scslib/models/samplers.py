@@ -229,8 +229,8 @@ class SamplerNetwork(nn.Module):
     def lay_out(self) -> SamplerNetwork:
         """Lay the weights out for speed on processors.
 
-        Channels last is a third faster there, but for trunks of fewer channels than a block of eight, where
-        it is a third slower.
+        Channels last is a third faster there, but a third slower for trunks of fewer channels than a
+        block of eight.
         """
         for name, trunk in self.trunks.items():
             if self.settings["sound_width" if name == "audio" else "width"] >= BLOCKED:
