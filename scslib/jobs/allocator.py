@@ -4,7 +4,8 @@ As it comes, glibc asks the system for every tensor of some megabytes and gives 
 system fills each page with zeros again, and that takes longer than many a network does:
 benchmarks/allocator.py measures it. What is kept is at most what was needed at once.
 
-`devices` does this for every process that runs networks. Whoever has set one of `VARIABLES` decides himself.
+`devices` does this for every process that runs networks. Whoever has set one of `VARIABLES` decides
+himself.
 """
 
 from __future__ import annotations
