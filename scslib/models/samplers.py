@@ -8,7 +8,7 @@ one of 26 layers); sound has a VGG of 18 layers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 import torch
@@ -63,13 +63,26 @@ class PictureTrunk(nn.Module):
         self.network.fc = nn.Identity()
 
     def forward(self, pictures: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-        batch, shown = pictures.shape[:2]
-        features = self.network(pictures.flatten(0, 1)).view(batch, shown, -1)
-        return _mean_of_counted(features, counts)
+        return _mean_of_counted(self.network, pictures, counts, training=self.training)
 
 
-def _mean_of_counted(features: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """(B, S, D) to (B, D): the mean over the pictures that count (B, S)."""
+def _mean_of_counted(
+    network: Callable[[torch.Tensor], torch.Tensor],
+    pictures: torch.Tensor,
+    counts: torch.Tensor,
+    *,
+    training: bool,
+) -> torch.Tensor:
+    """The mean features (B, D) of the pictures (B, S, C, H, W) that count (B, S); zeros where none does.
+
+    The others are not looked at, but in training: batch norms want as many of every process.
+    """
+    if training:
+        features = network(pictures.flatten(0, 1)).unflatten(0, counts.shape)
+    else:
+        seen = network(pictures[counts])
+        features = seen.new_zeros(*counts.shape, seen.shape[-1])
+        features[counts] = seen
     weights = counts.to(features.dtype)[..., None]
     return (features * weights).sum(1) / weights.sum(1).clamp(min=1)
 
@@ -107,11 +120,13 @@ class PretrainedTrunk(nn.Module):
         return self
 
     def forward(self, pictures: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        return _mean_of_counted(self._features, pictures, counts, training=self.training)
+
+    def _features(self, pictures: torch.Tensor) -> torch.Tensor:
         centre, spread = SCALES["iframes"]  # pictures are (levels - centre) / spread
-        levels = pictures.flatten(0, 1) * spread + centre
+        levels = pictures * spread + centre
         seen = (levels / 255 - self.mean[:, None, None]) / self.std[:, None, None]
-        features = self.network(seen.contiguous(memory_format=torch.channels_last))
-        return _mean_of_counted(features.unflatten(0, pictures.shape[:2]), counts)
+        return self.network(seen.contiguous(memory_format=torch.channels_last))
 
 
 class SoundTrunk(nn.Module):
