@@ -2,7 +2,7 @@
 
 As it comes, glibc asks the system for every tensor of some megabytes and gives it back after use. The
 system fills each page with zeros again, and that takes longer than many a network does:
-benchmarks/allocator.py measures it. What is kept is at most what was needed at once.
+benchmarks/allocator.py measures it. A process then holds up to a third more than it needs at once.
 
 `devices` does this for every process that runs networks. Whoever has set one of `VARIABLES` decides
 himself.
