@@ -126,7 +126,8 @@ class PretrainedTrunk(nn.Module):
         centre, spread = SCALES["iframes"]  # pictures are (levels - centre) / spread
         levels = pictures * spread + centre
         seen = (levels / 255 - self.mean[:, None, None]) / self.std[:, None, None]
-        return self.network(seen.contiguous(memory_format=torch.channels_last))
+        seen = seen.contiguous(memory_format=torch.channels_last)
+        return timm_frames.in_parts(self.network, seen)
 
 
 class SoundTrunk(nn.Module):
