@@ -106,9 +106,9 @@ def _notebook(committed: Path, run: Path, folder: Path) -> str:
     cells = []
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
-        if "injected-parameters" in tags:
+        if "parameters" in tags and ran != committed:  # those of the preset stand in the cell below
             cell.metadata["tags"] = [*tags, "hide-input"]
-            cell.metadata["mystnb"] = {"code_prompt_show": "The preset's settings"}
+            cell.metadata["mystnb"] = {"code_prompt_show": "All settings, with their defaults"}
         if "solution" in tags:
             cell.metadata["tags"] = [*tags, "hide-cell"]
             cell.metadata["mystnb"] = {"code_prompt_show": "Solution", "code_prompt_hide": "Solution"}

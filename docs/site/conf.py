@@ -17,6 +17,7 @@ html_theme_options = {"navigation_with_keys": True}
 
 nb_execution_mode = "off"  # the outputs are those of the runs
 nb_merge_streams = True
+nb_render_image_options = {"alt": "a figure, explained in the text around it"}
 myst_enable_extensions = ["dollarmath", "attrs_block"]
 myst_heading_anchors = 3
 myst_dmath_double_inline = True

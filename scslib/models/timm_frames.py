@@ -102,8 +102,9 @@ class FrameNetwork(nn.Module):
 def in_parts(trunk: nn.Module, pictures: torch.Tensor) -> torch.Tensor:
     """The features (n, D) of pictures (n, 3, H, W).
 
-    On a processor a few go through at a time: what a layer makes of many large ones does not fit into its caches, nor into what `jobs.allocator`
-    keeps. In training all go through at once, for batch norms.
+    On a processor a few go through at a time: what a layer makes of many large ones does not fit into
+    its caches, nor into what `jobs.allocator` keeps. In training all go through at once, for batch
+    norms.
     """
     if trunk.training or torch.is_grad_enabled() or pictures.device.type != "cpu":
         return trunk(pictures)
