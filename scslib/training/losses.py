@@ -24,7 +24,7 @@ def rank_loss(
     """The mean ranking loss of pairs of saliencies s_i, s_j.
 
     z, of their shape, is 1 or -1. form "hinge": max(0, eta - z (s_i - s_j)), the usual one. form
-    "slide": the loss as printed on the slides, max(0, -z (s_i - s_j + eta)), which is not symmetric: with
+    "slide": the loss as printed on the slides, max(0, -z (s_i - s_j + eta)). It is not symmetric: with
     z = 1 a pair may be wrong by eta without a cost, with z = -1 it must be right by eta. form "weighted"
     (ours): z is f_i - f_j, and a pair counts by how much the classifier prefers one clip: |z| times the
     hinge of its sign.
