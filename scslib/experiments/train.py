@@ -85,47 +85,58 @@ def train_samplers(
     material: Material,
     recipe: Recipe,
     *,
-    seed: int,
+    seeds: Sequence[int],
     device: torch.device | str = "cpu",
     workers: int = 1,
     every: int = 100,
-) -> dict[str, Curve]:
-    """Train every network of one seed with both objectives, and save it in RUN/checkpoints.
+) -> dict[int, dict[str, Curve]]:
+    """Train every network of these seeds with both objectives, and save it in RUN/checkpoints.
 
     Goes on from what RUN/cache/samplers has; see `loop.fit` for `every`. workers: processes of one core
     each that train side by side; 0: one a core; 1, an accelerator, and torchrun: one training after the
-    other, here. Returns how each was trained by name, such as "motion, RANK".
+    other, here. Returns for each seed how each was trained, by name, such as "motion, RANK".
     """
-    trainings = Trainings(run.cache("samplers"), material, recipe, seed, every, str(device))
+    cache = run.cache("samplers")
+    of_seed = {seed: Trainings(cache, material, recipe, seed, every, str(device)) for seed in seeds}
     objectives = ["ac", "rank"] if recipe.ac is not None else ["rank"]
-    if workers != 1 and trainings.device == "cpu" and distributed.size() == 1:
-        train_side_by_side(trainings.single, SINGLES[::-1], workers)  # the sound's takes longest
-        train_side_by_side(trainings.joint, [[objective] for objective in objectives], workers)
-    trained = {name: trainings.single(name) for name in SINGLES}
-    trained["joint"] = trainings.joint(objectives, list(trained.values()))
+    if workers != 1 and str(device) == "cpu" and distributed.size() == 1:
+        # the sound's take longest
+        singles = [(seed.single, name) for name in SINGLES[::-1] for seed in of_seed.values()]
+        train_side_by_side(singles, workers)
+        joint = [(seed.joint, [objective]) for seed in of_seed.values() for objective in objectives]
+        train_side_by_side(joint, workers)
+    curves = {}
+    for seed, trainings in of_seed.items():
+        trained = {name: trainings.single(name) for name in SINGLES}
+        trained["joint"] = trainings.joint(objectives, list(trained.values()))
+        _save(run, material, trained, seed)
+        curves[seed] = {
+            f"{name}, {kind.upper()}": curve
+            for name, one in trained.items()
+            for kind, curve in one.curves.items()
+        }
+    return curves
+
+
+def _save(run: Run, material: Material, trained: dict[str, TrainedNetworks], seed: int) -> None:
+    if distributed.rank() != 0:
+        return
     for name, one in trained.items():
         for objective, network in one.networks.items():
-            path = sampler_checkpoint(run.folder / "checkpoints", name, objective=objective, seed=seed)
-            if distributed.rank() == 0:
-                save_sampler(
-                    path,
-                    network,
-                    objective=objective,
-                    classes=material.classes,
-                    features=asdict(material.spec),
-                )
-    return {
-        f"{name}, {kind.upper()}": curve
-        for name, one in trained.items()
-        for kind, curve in one.curves.items()
-    }
+            save_sampler(
+                sampler_checkpoint(run.folder / "checkpoints", name, objective=objective, seed=seed),
+                network,
+                objective=objective,
+                classes=material.classes,
+                features=asdict(material.spec),
+            )
 
 
-def train_side_by_side(train: Callable, jobs: Sequence, workers: int) -> None:
-    """Call `train` with each job in `workers` processes; the result is what it leaves on disk."""
+def train_side_by_side(trainings: Sequence[tuple[Callable, object]], workers: int) -> None:
+    """Call each of (function, argument) in `workers` processes. The result is what it leaves on disk."""
     map_processes(
         _trained,
-        [(train, job) for job in jobs],
+        trainings,
         workers=workers,
         title="training",
         unit="network",
@@ -134,9 +145,9 @@ def train_side_by_side(train: Callable, jobs: Sequence, workers: int) -> None:
     )
 
 
-def _trained(job: tuple[Callable, object]) -> None:
-    train, what = job
-    train(what)
+def _trained(training: tuple[Callable, object]) -> None:
+    function, argument = training
+    function(argument)
 
 
 def train_own_samplers(run: Run, material: Material, *, seed: int) -> list[str]:
@@ -200,10 +211,10 @@ def _train(run: Run, seeds: tuple[int, ...], every: int) -> None:
     load_plugins(parameters["plugins"])
     options, device = _wanted(read_material, parameters), devices.choose()
     material = distributed.once(lambda: read_material(run, dataset, **options))
-    for seed in seeds or parameters["seeds"]:
-        train_samplers(
-            run, material, recipe, seed=seed, device=device, workers=parameters["workers"], every=every
-        )
+    wanted = list(seeds or parameters["seeds"])
+    workers = parameters["workers"]
+    train_samplers(run, material, recipe, seeds=wanted, device=device, workers=workers, every=every)
+    for seed in wanted:
         if distributed.rank() == 0:
             train_own_samplers(run, material, seed=seed)
             click.echo(f"seed {seed}: {len(NETWORK_INPUTS)} networks, AC and RANK")

@@ -108,7 +108,7 @@ class Bench:
             for seed in seeds
         ]
         if self.workers != 1 and self.device == "cpu":
-            train_side_by_side(_Training.run, jobs, self.workers)
+            train_side_by_side([(_Training.run, job) for job in jobs], self.workers)
         networks = iter([job.run() for job in jobs])
         return {name: {seed: next(networks) for seed in seeds} for name in recipes}
 

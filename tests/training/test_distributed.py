@@ -196,9 +196,10 @@ def test_side_by_side_they_are_trained_as_one_after_the_other(tmp_path, monkeypa
         run.folder.mkdir()
         if workers == 2:
             monkeypatch.setattr(training, "_own_inputs", None)
-        curves = command.train_samplers(run, material(run.folder), recipe, seed=0, workers=workers)
+        curves = command.train_samplers(run, material(run.folder), recipe, seeds=[0, 1], workers=workers)
         kept[workers] = {p.name: p.read_bytes() for p in (run.folder / "checkpoints").iterdir()}
-    assert len(curves) == 10 and len(kept[1]) == 2 * 2 * 5 and kept[1] == kept[2]
+    assert [len(of_seed) for of_seed in curves.values()] == [10, 10]
+    assert len(kept[1]) == 2 * 2 * 2 * 5 and kept[1] == kept[2]
 
 
 def test_the_command_says_what_is_missing(tmp_path):
