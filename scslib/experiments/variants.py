@@ -23,7 +23,7 @@ from scslib.samplers import fusion
 from scslib.samplers.bundle import SamplerBundle, load_trained
 from scslib.samplers.extraction import extract_features
 from scslib.samplers.features import FeatureSpec
-from scslib.samplers.learned import LearnedSampler
+from scslib.samplers.learned import LearnedSampler, NetworkScores
 from scslib.training.recipe import Recipe
 from scslib.training.sampler import Lessons, TrainedNetworks, train_sampler
 
@@ -117,7 +117,7 @@ class Bench:
 
         variants: for each name and seed, the networks whose scores are averaged.
         """
-        videos = [v for v in self.dataset.split("test")["video_id"] if v in self.test]
+        videos = self._readable(self.test)
         return self.judge_saliency(
             pd.concat(
                 [
@@ -128,6 +128,24 @@ class Bench:
                 ignore_index=True,
             )
         )
+
+    def judge_averages(self, objective: str, groups: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+        """Accuracy of averages of the run's own networks, as `judge` gives it.
+
+        groups: for each name the networks, such as ("iframes", "motion"). No network is run again.
+        """
+        tables = []
+        for seed in self.seeds:
+            kept = self.run.kept(f"scores-{objective}-seed{seed}", notebook="06")
+            scores = NetworkScores(objective, kept)
+            samplers = [scores.averaged(name, networks) for name, networks in groups.items()]
+            tables.append(saliency_table(samplers, self.test, self._readable(kept), seed))
+        return self.judge_saliency(pd.concat(tables, ignore_index=True))
+
+    def _readable(self, others: Shards) -> list[str]:
+        """The test videos that are in `test` and in `others`."""
+        videos = self.dataset.split("test")["video_id"]
+        return [v for v in videos if v in self.test and v in others]
 
     def judge_saliency(self, saliency: pd.DataFrame) -> pd.DataFrame:
         """Accuracy of the methods of a `table.saliency_table`, as `judge` gives it."""
