@@ -21,9 +21,7 @@ ROUNDS, STEPS = 3, 3
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--out", type=Path, default=None, help="default: results/allocator.csv"
-    )
+    parser.add_argument("--out", type=Path, default=None, help="default: results/allocator.csv")
     parser.add_argument("--measured", choices=("kept", "as it comes"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measured:
