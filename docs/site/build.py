@@ -82,7 +82,7 @@ def _committed() -> list[Path]:
 
 def _links(text: str) -> str:
     """README is the site's first page; what is no page of the site is named, not linked."""
-    text = re.sub(r"\]\((\.\./)*README\.md(#[^)]*)?\)", r"](/index.md\2)", text)
+    text = re.sub(r"\]\((?:\.\./)+README\.md(#[^)]*)?\)", r"](/index.md\1)", text)
     return re.sub(
         r"\[([^\]]+)\]\((?:\.\./)+(?:scslib|tests|notebooks/(?:presets|sweeps))[^)]*\)", r"\1", text
     )
@@ -141,9 +141,9 @@ def _start(notebooks: list[str], on_real: list[str], pages: list[str], api: list
     lists["Look it up"] += pages
     lists["The library"] = api
     text = [_links((ROOT / "README.md").read_text(encoding="utf-8"))]
-    for title, pages in lists.items():
-        if pages:
-            text.append("\n".join(["```{toctree}", ":hidden:", f":caption: {title}", "", *pages, "```"]))
+    for title, names in lists.items():
+        if names:
+            text.append("\n".join(["```{toctree}", ":hidden:", f":caption: {title}", "", *names, "```"]))
     return "\n\n".join(text) + "\n"
 
 
