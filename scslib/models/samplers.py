@@ -289,5 +289,5 @@ def joint_network(singles: Sequence[SamplerNetwork]) -> SamplerNetwork:
     head["weight"] = torch.cat([single.head.weight for single in singles], 1) / len(singles)
     head["bias"] = torch.stack([single.head.bias for single in singles]).mean(0)
     network.head.load_state_dict(head)
-    network.trunks.requires_grad_(False)
+    network.trunks.requires_grad_(False).eval()
     return network

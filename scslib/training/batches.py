@@ -2,18 +2,65 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from scslib.jobs.shard_files import Shards
+from scslib.models.samplers import SamplerNetwork
 from scslib.samplers.inputs import sampler_inputs
+from scslib.samplers.learned import said_of
 from scslib.training import distributed
 from scslib.training.losses import Batch
 
 DROPPED = 0.25  # of the modalities of a clip in joint training
-UNSHARED = "audio", "heard", "iframes_kept"  # one of a clip, and not one of each picture
+KEPT = "_kept"  # ends the names of what trunks have made of a clip
+
+
+@dataclass(frozen=True, eq=False)
+class TrunkFeatures:
+    """What the trunks of `network` make of the clips of `features`: `<modality>_kept` (N, D) by video.
+
+    They stand in for the pictures and the sound where only the head learns. A video goes through the
+    trunks once, when it is first asked for, with all pictures of its clips, as a sampler sees them.
+    """
+
+    features: Shards
+    network: SamplerNetwork
+    made: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of `features`."""
+        return self.features.folder
+
+    def __contains__(self, video_id: str) -> bool:
+        return video_id in self.features
+
+    def has(self, video_id: str, name: str) -> bool:
+        """Tell whether there is such an array of a video, as `Shards` do."""
+        if name.endswith(KEPT):
+            return name.removesuffix(KEPT) in self.network.modalities
+        return self.features.has(video_id, name)
+
+    def get(self, video_id: str, name: str, rows: slice | None = None) -> np.ndarray:
+        """An array of one video, or only some of its rows, as `Shards` give it."""
+        if not name.endswith(KEPT):
+            return self.features.get(video_id, name, rows)
+        if video_id not in self.made:
+            self.made[video_id] = self._made_of(video_id)
+        array = self.made[video_id][name]
+        return array if rows is None else array[rows]
+
+    @torch.inference_mode()
+    def _made_of(self, video_id: str) -> dict[str, np.ndarray]:
+        clips = range(len(self.features.get(video_id, "times")))
+        embeddings = said_of([self.network], self.features, video_id, clips)[0].embeddings
+        parts = embeddings.split([trunk.features for trunk in self.network.trunks.values()], dim=1)
+        names = [modality + KEPT for modality in self.network.modalities]
+        return dict(zip(names, (part.numpy() for part in parts), strict=True))
 
 
 @dataclass(frozen=True)
@@ -24,7 +71,7 @@ class AcBatches:
     `pictures` of each clip are drawn at random. share: this process's number, and how many there are.
     """
 
-    features: Shards
+    features: Shards | TrunkFeatures
     labels: dict[str, int]
     modalities: tuple[str, ...]
     batch: int
@@ -50,7 +97,7 @@ class RankBatches:
     They carry f's scores of their true class, `targets` (N,). See `AcBatches` for the rest.
     """
 
-    features: Shards
+    features: Shards | TrunkFeatures
     targets: dict[str, np.ndarray]
     modalities: tuple[str, ...]
     batch: int
@@ -95,9 +142,14 @@ def _own_inputs(
         if len(batches.modalities) > 1:
             row["heard"] = _some(len(batches.modalities), drawn)
         rows.append(
-            {n: t if n in UNSHARED else t.expand(1, pictures, *t.shape[2:]) for n, t in row.items()}
+            {n: t.expand(1, pictures, *t.shape[2:]) if _of_pictures(n) else t for n, t in row.items()}
         )
     return [picks[i] for i in own], {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+
+
+def _of_pictures(name: str) -> bool:
+    """Whether an input has a row for each picture, and not one for the clip."""
+    return name not in ("audio", "heard") and not name.endswith(KEPT)
 
 
 def _recoloured(pictures: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

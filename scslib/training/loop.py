@@ -38,13 +38,15 @@ def fit(
     stands_on: dict[str, object] | None = None,
     resume: Path | None = None,
     every: int = 100,
+    readers: int | None = None,
 ) -> Curve:
     """Train `network` in place, as `schedule` says.
 
     batch_of: the batch of step n or, of several processes, this one's rows of it; it depends on n
     alone. loss_of: a mean over the rows of such a batch. Both see the device of the network's weights.
-    There, on an accelerator, long trainings have their batches made by other processes (`devices`), so
-    that `batch_of` must be an object that can be pickled. validation: the batches that are looked at,
+    There, on an accelerator, long trainings have their batches made by `readers` other processes, as
+    many as `devices` says by default, so that `batch_of` must be an object that can be pickled; 0: by
+    this one. validation: the batches that are looked at,
     0 to LOOK_BATCHES - 1, where the schedule wants looks.
 
     resume: a file that the training is written to every so many steps, and goes on from where it is
@@ -72,10 +74,12 @@ def fit(
         digest, state = key.digest, take_up(resume, key, parts) or state
     losses = state["losses"]
     remaining = range(len(losses), len(losses) if state["over"] else schedule.steps)
-    batches = _batches(batch_of, remaining, device)
+    batches = _batches(batch_of, remaining, device, readers)
     look = partial(_look, network, validation, loss_of, device) if validation is not None else None
     network.train()
     with distributed.across(network) as model:
+        if not losses:
+            _take_note(state, network, pace, schedule, look)  # of what it begins with
         for batch in _with_bar(batches, len(remaining), title):
             losses.append(_step(model, devices.put(batch, device), loss_of, optimizer, device))
             pace.step()
@@ -120,7 +124,7 @@ def _take_note(
     schedule: Schedule,
     look: Callable[[], float] | None,
 ) -> None:
-    """After a step: look at the validation batches if it is time to, and end the training if it is."""
+    """Look at the validation batches if it is time to, and end the training if it is."""
     step = len(state["losses"])
     if isinstance(pace, Plateau) and look is not None and step % schedule.look_every == 0:
         seen = distributed.as_the_first(look)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +14,20 @@ from scslib.jobs.shard_files import Shards
 from scslib.models import specs
 from scslib.models.samplers import PretrainedTrunk, SamplerNetwork, joint_network
 from scslib.training import distributed
-from scslib.training.batches import AcBatches, RankBatches
+from scslib.training.batches import AcBatches, RankBatches, TrunkFeatures
 from scslib.training.loop import fit
-from scslib.training.losses import ac_loss, ranking_loss
+from scslib.training.losses import Batch, ac_loss, ranking_loss
 from scslib.training.recipe import Recipe
 from scslib.training.schedule import Curve, Schedule
 
 LOOK_SEED = 2**20  # of the clips by which trainings are ended: the same for all of them
 ALONE = 0, 1  # the share of a process that takes whole batches
+MORE = 8  # times as many clips are looked at where trunks have made their features before
 
 
 def train_ac(
     network: SamplerNetwork,
-    features: Shards,
+    features: Shards | TrunkFeatures,
     labels: dict[str, int],
     schedule: Schedule,
     *,
@@ -43,18 +44,19 @@ def train_ac(
     by which the training ends, see `Schedule`. See `fit` for `resume` and `every`.
     """
 
-    def batches(videos: dict[str, int], seed: int, share: tuple[int, int]) -> AcBatches:
-        return AcBatches(features, videos, network.modalities, schedule.batch, pictures, seed, share)
+    def batches(videos: dict[str, int], batch: int, seed: int, share: tuple[int, int]) -> AcBatches:
+        return AcBatches(features, videos, network.modalities, batch, pictures, seed, share)
 
     return fit(
         network,
-        batches(labels, seed, (distributed.rank(), distributed.size())),
+        batches(labels, schedule.batch, seed, (distributed.rank(), distributed.size())),
         ac_loss,
         schedule,
         title=f"AC {'+'.join(network.modalities)}",
-        validation=batches(validation, LOOK_SEED, ALONE) if validation else None,
+        validation=_looks(batches, validation, features, schedule),
         about={"seed": seed, "pictures": pictures, "labels": labels, "validation": validation},
         stands_on={"features": features},
+        readers=0 if isinstance(features, TrunkFeatures) else None,
         resume=resume,
         every=every,
     )
@@ -62,7 +64,7 @@ def train_ac(
 
 def train_rank(
     network: SamplerNetwork,
-    features: Shards,
+    features: Shards | TrunkFeatures,
     targets: dict[str, np.ndarray],
     schedule: Schedule,
     *,
@@ -83,30 +85,39 @@ def train_rank(
     `fit` for `resume` and `every`.
     """
 
-    def batches(videos: dict[str, np.ndarray], seed: int, share: tuple[int, int]) -> RankBatches:
-        return RankBatches(
-            features,
-            videos,
-            network.modalities,
-            schedule.batch,
-            clips_per_video,
-            pictures,
-            seed,
-            share,
-        )
+    def batches(
+        videos: dict[str, np.ndarray], batch: int, seed: int, share: tuple[int, int]
+    ) -> RankBatches:
+        modalities = network.modalities
+        return RankBatches(features, videos, modalities, batch, clips_per_video, pictures, seed, share)
 
     return fit(
         network,
-        batches(targets, seed, (distributed.rank(), distributed.size())),
+        batches(targets, schedule.batch, seed, (distributed.rank(), distributed.size())),
         partial(ranking_loss, per_video=clips_per_video, eta=eta, form=form),
         schedule,
         title=f"RANK {'+'.join(network.modalities)}",
-        validation=batches(validation, LOOK_SEED, ALONE) if validation else None,
+        validation=_looks(batches, validation, features, schedule),
         about={"seed": seed, "pictures": pictures, "clips": clips_per_video, "eta": eta, "form": form},
         stands_on={"features": features, "targets": targets, "validation": validation},
+        readers=0 if isinstance(features, TrunkFeatures) else None,
         resume=resume,
         every=every,
     )
+
+
+def _looks(
+    batches: Callable[..., Callable[[int], Batch]],
+    videos: dict | None,
+    features: Shards | TrunkFeatures,
+    schedule: Schedule,
+) -> Callable[[int], Batch] | None:
+    """The batches of validation clips that a training looks at; of `TrunkFeatures` they are kept."""
+    if not videos:
+        return None
+    if isinstance(features, TrunkFeatures):
+        return cache(batches(videos, MORE * schedule.batch, LOOK_SEED, ALONE))
+    return batches(videos, schedule.batch, LOOK_SEED, ALONE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,18 +201,30 @@ def train_joint(
     """Train one network on the modalities of all `singles`.
 
     It has each objective that they all have. It begins as the mean of what they say
-    (`models.samplers.joined`), so that AC need not wait until it learns something. See `train_sampler`
-    for the rest.
+    (`models.samplers.joint_network`), so that AC need not wait until it learns something. Only its head
+    learns, on what the trunks make of each clip (`TrunkFeatures`). See `train_sampler` for the rest.
     """
     recipe = replace(recipe, ac=recipe.ac and replace(recipe.ac, least=0))
-    learn = partial(_learn, features, lessons, recipe, seed=seed, resume=resume, every=every)
     kinds = [kind for kind in ("ac", "rank") if all(kind in s.networks for s in singles)]
     networks = {kind: joint_network([s.networks[kind] for s in singles]) for kind in kinds}
-    return TrainedNetworks(networks, {kind: learn(kind, network) for kind, network in networks.items()})
+    curves = {
+        kind: _learn(
+            TrunkFeatures(features, network),
+            lessons,
+            recipe,
+            kind,
+            network,
+            seed=seed,
+            resume=resume,
+            every=every,
+        )
+        for kind, network in networks.items()
+    }
+    return TrainedNetworks(networks, curves)
 
 
 def _learn(
-    features: Shards,
+    features: Shards | TrunkFeatures,
     lessons: Lessons,
     recipe: Recipe,
     objective: str,

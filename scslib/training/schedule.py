@@ -15,10 +15,11 @@ class Schedule:
     """How long a network is trained with AdamW, on batches of `batch` clips.
 
     look_every = 0: for `steps` batches; the learning rate rises to `lr` and falls to 0.
-    Else: until the loss on validation videos falls no longer, and for `steps` batches at most. Every
-    `look_every` batches that loss is looked at; when `patience` looks in a row, after the first `least`
-    batches, were not the lowest yet, the learning rate, at first `lr`, is divided by 4; when that has
-    happened `DROPS` times, the training is over, and the network has the weights of the lowest look.
+    Else: until the loss on validation videos falls no longer, and for `steps` batches at most. That loss
+    is looked at before the first batch and every `look_every` batches; when `patience` looks in a row,
+    after the first `least` batches, were not the lowest yet, the learning rate, at first `lr`, is
+    divided by 4; when that has happened `DROPS` times, the training is over, and the network has the
+    weights of the lowest look.
     """
 
     steps: int

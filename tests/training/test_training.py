@@ -15,13 +15,21 @@ from scslib.models.samplers import BACKBONES, PictureTrunk, SamplerNetwork, Soun
 from scslib.models.views import ClassifierInput
 from scslib.samplers.features import VideoFeatures
 from scslib.samplers.inputs import sampler_inputs
-from scslib.samplers.learned import LearnedSampler
-from scslib.training import sampler
-from scslib.training.batches import AcBatches
+from scslib.samplers.learned import LearnedSampler, said_of
+from scslib.training import batches, sampler
+from scslib.training.batches import AcBatches, TrunkFeatures
 from scslib.training.loop import LOOK_BATCHES, fit
 from scslib.training.losses import ac_loss
 from scslib.training.recipe import Recipe
-from scslib.training.sampler import LOOK_SEED, Lessons, train_ac, train_joint, train_rank, train_sampler
+from scslib.training.sampler import (
+    LOOK_SEED,
+    Lessons,
+    TrainedNetworks,
+    train_ac,
+    train_joint,
+    train_rank,
+    train_sampler,
+)
 from scslib.training.schedule import Schedule
 
 CLIPS, CLASSES = 12, 2
@@ -220,7 +228,7 @@ def test_one_that_does_not_end_by_itself_ends_at_its_last_step(moving, lessons):
     schedule = Schedule(7, batch=8, look_every=3, patience=5)
     options = {"validation": lessons.validation_labels, "seed": 0}
     curve = train_ac(network, moving[0], lessons.labels, schedule, **options)
-    assert not curve.plateau and len(curve.losses) == 7 and curve.looks[:, 0].tolist() == [3, 6]
+    assert not curve.plateau and len(curve.losses) == 7 and curve.looks[:, 0].tolist() == [0, 3, 6]
     with pytest.raises(ValueError, match=r"look_every \(3\) must be 0: no validation videos"):
         train_ac(network, moving[0], lessons.labels, schedule, seed=0)
 
@@ -247,6 +255,30 @@ def test_joint_training_begins_as_the_mean_and_leaves_the_trunks_alone(moving, l
                 assert_same(network.trunks[name], trunk)
         start = joint_network([single.networks[kind] for single in singles])
         assert not torch.equal(network.head.weight, start.head.weight)
+
+
+def test_trunks_that_do_not_learn_see_a_video_once_and_all_of_its_pictures(moving, lessons, monkeypatch):
+    """As the sampler sees its clips; and what begins best stays as it is."""
+    features, networks = moving[0], []
+    for name in ("motion", "residual"):
+        torch.manual_seed(4)
+        networks.append(SamplerNetwork((name,), 1, 2, 2))
+    network, seen = joint_network(networks).eval(), []
+    monkeypatch.setattr(batches, "said_of", lambda *a: seen.append(a[2]) or said_of(*a))
+    kept = TrunkFeatures(features, network)
+    picks = [(video_id, clip) for video_id in list(lessons.labels)[:3] for clip in (1, 0, 1)]
+    inputs = sampler_inputs(kept, picks, network.modalities)
+    assert sorted(inputs) == ["motion_kept", "residual_kept"] and seen == list(lessons.labels)[:3]
+    with torch.inference_mode():
+        expected = network(sampler_inputs(features, picks, network.modalities))
+        torch.testing.assert_close(network(inputs), expected)
+    assert expected.std() > 0
+
+    wild = replace(RECIPE, rank=Schedule(6, batch=8, lr=1e3, look_every=2))
+    singles = [TrainedNetworks({"rank": network}, {}) for network in networks]
+    joint = train_joint(singles, features, lessons, wild, seed=1)
+    assert joint.curves["rank"].lowest == joint.curves["rank"].looks[0, 1]
+    assert torch.equal(joint.networks["rank"].head.weight, network.head.weight)
 
 
 def test_a_modality_that_does_not_count_is_made_up_for():
