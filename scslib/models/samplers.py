@@ -17,9 +17,8 @@ from torch import nn
 
 from scslib.models import specs, timm_frames
 from scslib.models.modalities import CHANNELS, MODALITIES, SCALES, VISUAL
+from scslib.models.sound_trunk import SoundTrunk
 from scslib.models.width import FULL_WIDTH, set_layout, set_width
-
-VGG_LAYERS = (64, 64, 0, 128, 128, 0, *[256] * 4, 0, *[512] * 4, 0, *[512] * 4)  # 0: pooling
 
 
 def _resnet18(modality: str, width: int) -> tuple[nn.Module, int]:
@@ -128,35 +127,6 @@ class PretrainedTrunk(nn.Module):
         seen = (levels / 255 - self.mean[:, None, None]) / self.std[:, None, None]
         seen = seen.contiguous(memory_format=torch.channels_last)
         return timm_frames.in_parts(self.network, seen)
-
-
-class SoundTrunk(nn.Module):
-    """A VGG of 18 layers (16 convolutions, 2 linear) on (B, 1, 200, 40); its last layer is the head.
-
-    Gives features (B, 8 * width).
-    """
-
-    def __init__(self, width: int = FULL_WIDTH):
-        super().__init__()
-        layers: list[nn.Module] = []
-        seen = 1
-        for step in VGG_LAYERS:
-            if not step:
-                layers.append(nn.MaxPool2d(2))
-                continue
-            channels = max(1, step * width // FULL_WIDTH)
-            layers += [
-                nn.Conv2d(seen, channels, 3, padding=1, bias=False),
-                nn.BatchNorm2d(channels),
-                nn.ReLU(inplace=True),
-            ]
-            seen = channels
-        self.network = nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten())
-        self.embed = nn.Sequential(nn.Linear(seen, seen), nn.ReLU(inplace=True))
-        self.features = seen
-
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        return self.embed(self.network(pictures))
 
 
 class Settings(TypedDict):

@@ -57,7 +57,8 @@ def trainings(curves: dict[str, Curve], *, chance: float | None = None, axis=Non
     if chance is not None:
         axis.axhline(chance, color=MUTED, linestyle="--", linewidth=1, label="knows nothing")
     axis.set(xlabel="steps", ylabel="loss")
-    axis.legend(frameon=False, fontsize=9)
+    # below the axes, for the curves leave no corner free
+    axis.legend(frameon=False, fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     return axis.figure
 
 

@@ -1,0 +1,39 @@
+"""The network of the sound: a VGG of 18 layers on log-mel energy (sec. 3.2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from scslib.models.width import FULL_WIDTH
+
+VGG_LAYERS = (64, 64, 0, 128, 128, 0, *[256] * 4, 0, *[512] * 4, 0, *[512] * 4)  # 0: pooling
+
+
+class SoundTrunk(nn.Module):
+    """A VGG of 18 layers (16 convolutions, 2 linear) on (B, 1, 200, 40); its last layer is the head.
+
+    Gives features (B, 8 * width).
+    """
+
+    def __init__(self, width: int = FULL_WIDTH):
+        super().__init__()
+        layers: list[nn.Module] = []
+        seen = 1
+        for step in VGG_LAYERS:
+            if not step:
+                layers.append(nn.MaxPool2d(2))
+                continue
+            channels = max(1, step * width // FULL_WIDTH)
+            layers += [
+                nn.Conv2d(seen, channels, 3, padding=1, bias=False),
+                nn.BatchNorm2d(channels),
+                nn.ReLU(inplace=True),
+            ]
+            seen = channels
+        self.network = nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten())
+        self.embed = nn.Sequential(nn.Linear(seen, seen), nn.ReLU(inplace=True))
+        self.features = seen
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return self.embed(self.network(pictures))
