@@ -11,7 +11,8 @@ from torchvision.models.video import mc3_18 as torchvision_mc3_18
 
 from scslib.models.checkpoints import load_sampler, save_sampler
 from scslib.models.classifiers import build_classifier
-from scslib.models.samplers import BACKBONES, PictureTrunk, SamplerNetwork, SoundTrunk, joint_network
+from scslib.models.samplers import BACKBONES, PictureTrunk, SamplerNetwork, joint_network
+from scslib.models.sound_trunk import Pooling, SoundTrunk
 from scslib.models.views import ClassifierInput
 from scslib.samplers.features import VideoFeatures
 from scslib.samplers.inputs import sampler_inputs
@@ -361,6 +362,19 @@ def test_shufflenet_is_the_lighter_one_and_unknown_backbones_are_named():
     assert sizes[1] < sizes[0] / 5
     with pytest.raises(ValueError, match=r"backbone \('vgg'\)"):
         PictureTrunk("motion", backbone="vgg")
+
+
+@pytest.mark.parametrize("size", [(2, 3, 8, 6), (1, 2, 25, 5), (3, 1, 2, 2)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_pooling_is_that_of_pytorch_with_gradients_and_without(size, layout):
+    torch.manual_seed(0)
+    pictures = torch.randn(size).contiguous(memory_format=layout)
+    pictures[0, 0, 0, 0] = torch.nan
+    expected = torch.nn.functional.max_pool2d(pictures, 2)
+    for learning in (True, False):
+        found = Pooling()(pictures.clone().requires_grad_(learning))
+        assert torch.equal(found.isnan(), expected.isnan())
+        assert torch.equal(found.nan_to_num(), expected.nan_to_num()) and found.requires_grad == learning
 
 
 def test_the_sound_network_has_eighteen_layers():
