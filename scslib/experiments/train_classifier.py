@@ -18,7 +18,6 @@ from torch import nn
 
 from scslib.datasets.manifest import Dataset, Parts, in_folds
 from scslib.evaluation.statistics import p_of_guessing
-from scslib.experiments.train import train_side_by_side
 from scslib.jobs import devices
 from scslib.jobs.run_folder import Run
 from scslib.jobs.shard_files import Shards
@@ -165,23 +164,12 @@ class ClassifierTraining:
         return TrainedClassifier(network, losses, answers, guessing, attempt)
 
     def cross_fit(self, folds: int) -> list[TrainedClassifier]:
-        """For each fold of f's videos an f that is trained on all the others, and judged by the fold.
-
-        On processors the folds are trained side by side, one core each, where there are `workers`.
-        """
-        numbers = range(len(in_folds(self.parts.classifier, folds)))
-        if self.workers != 1 and devices.choose(self.device).type == "cpu":
-            for share in {self.inside, *(share for share, _ in self.stages)}:
-                self.clips(self.parts.classifier, share)  # children of a pool have none of their own
-            train_side_by_side([(self._fold, (number, folds)) for number in numbers], self.workers)
-        return [self._fold((number, folds)) for number in numbers]
-
-    def _fold(self, which: tuple[int, int]) -> TrainedClassifier:
-        number, folds = which
-        left_out = in_folds(self.parts.classifier, folds)[number]
-        rest = self.parts.classifier
-        rest = rest[~rest["video_id"].isin(left_out["video_id"])]
-        return self.train(f"f-fold{number}", rest, left_out)
+        """For each fold of f's videos an f that is trained on all the others, and judged by the fold."""
+        mine, found = self.parts.classifier, []
+        for number, left_out in enumerate(in_folds(mine, folds)):
+            others = mine[~mine["video_id"].isin(left_out["video_id"])]
+            found.append(self.train(f"f-fold{number}", others, left_out))
+        return found
 
     def answers(self, network: nn.Module, videos: pd.DataFrame) -> pd.DataFrame:
         """What f says of the clips of `videos` in the action: rows `video_id, label, answer`."""
