@@ -38,7 +38,13 @@ def sweep(
     parameters,
 ) -> None:
     """Run a sweep: many runs that answer one question. SWEEP.yaml, or a name in notebooks/sweeps."""
-    from scslib.evaluation.contrasts import block_accuracies, contrasts, in_words, predictions_of
+    from scslib.evaluation.contrasts import (
+        block_accuracies,
+        by_setting,
+        contrasts,
+        in_words,
+        predictions_of,
+    )
     from scslib.experiments import results
     from scslib.experiments.notebooks import RunError, check_data, read_from
     from scslib.experiments.parameters import from_command_line
@@ -73,14 +79,20 @@ def sweep(
         done = run_sweep(plan, at_once=at_once, command=command)
     if (plan.folder / "results.csv").is_file():
         frame = results.load_runs(plan.folder)
-        click.echo("\n" + results.readable_means(frame, about.varied, SHOWN_METHODS).to_string())
+        asked = [name for pair in about.contrasts for name in pair]
+        shown = list(dict.fromkeys([*SHOWN_METHODS, *asked]))
+        click.echo("\n" + results.readable_means(frame, about.varied, shown).to_string())
         if about.contrasts:
             predictions = predictions_of(plan.folder)
-            table = contrasts(predictions, about.contrasts)
-            for made, name in ((table, "contrasts"), (block_accuracies(predictions), "accuracies")):
+            gaps = by_setting(about.blocks, predictions, lambda own: contrasts(own, about.contrasts))
+            made = {
+                "contrasts": gaps,
+                "accuracies": by_setting(about.blocks, predictions, block_accuracies),
+            }
+            for name, table in made.items():
                 with replacing(plan.folder / f"{name}.csv") as part:
-                    made.to_csv(part, index=False, float_format="%.6g")
-            click.echo("\n" + "\n".join(in_words(table)))
+                    table.to_csv(part, index=False, float_format="%.6g")
+            click.echo("\n" + "\n".join(in_words(gaps)))
         click.echo(f"\nresults: {plan.folder / 'results.csv'}")
     broken = [run for run in done["runs"] if run["status"] != "done"]
     if broken:

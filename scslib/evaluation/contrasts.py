@@ -8,7 +8,7 @@ blocks there are.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +95,25 @@ def _mean(gaps: list[np.ndarray], units: pd.DataFrame, draws: int) -> dict:
     return row | {"of_blocks": json.dumps([round(float(mean), 4) for mean in means])}
 
 
+def by_setting(
+    blocks: Mapping[str, Sequence[str]],
+    predictions: dict[str, pd.DataFrame],
+    measure: Callable[[dict[str, pd.DataFrame]], pd.DataFrame],
+) -> pd.DataFrame:
+    """What `measure` makes of the blocks of each setting, one below the other.
+
+    blocks: the names of the runs of each setting; predictions: those of the runs that are finished. A
+    column `setting` comes first where there are several.
+    """
+    tables = []
+    for setting, names in blocks.items():
+        if own := {name: predictions[name] for name in names if name in predictions}:
+            tables.append(measure(own))
+            if len(blocks) > 1:
+                tables[-1].insert(0, "setting", setting)
+    return pd.concat(tables, ignore_index=True)
+
+
 def predictions_of(folder: Path) -> dict[str, pd.DataFrame]:
     """The predictions of a sweep's finished runs, by the run's name."""
     about = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
@@ -103,7 +122,10 @@ def predictions_of(folder: Path) -> dict[str, pd.DataFrame]:
 
 
 def in_words(table: pd.DataFrame) -> list[str]:
-    """A line for each row of `contrasts`, in percentage points. It says if zero is in the interval."""
+    """A line for each row of `contrasts`, in percentage points. It says if zero is in the interval.
+
+    A column `setting`, if there is one, begins the line.
+    """
     lines = []
     for row in table.itertuples():
         low, high = min(row.low, row.t_low), max(row.high, row.t_high)
@@ -116,5 +138,6 @@ def in_words(table: pd.DataFrame) -> list[str]:
         drawn = f"{100 * row.low:+.1f} to {100 * row.high:+.1f}"
         by_blocks = f"{100 * row.t_low:+.1f} to {100 * row.t_high:+.1f}"
         points = f"{100 * row.difference:+.1f} points ({drawn}; by blocks {by_blocks})"
-        lines.append(f"{row.contrast}: {points}: {said}")
+        setting = f"{row.setting}: " if "setting" in table else ""
+        lines.append(f"{setting}{row.contrast}: {points}: {said}")
     return lines

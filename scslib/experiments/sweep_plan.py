@@ -34,6 +34,7 @@ from scslib.experiments.parameters import known_parameters, texts
 from scslib.experiments.results import HOW
 from scslib.jobs.run_folder import resolve, root
 
+BLOCKS = ("data", "data_seed", "classifier_seed")  # parameters that say "the same with others"
 KEYS = ("question", "preset", "grid", "sets", "parameters", "seeds", "notebooks", "contrasts")
 # Seconds of the notebooks 00, 01, ... on one core, as long as a sweep has measured nothing itself.
 SECONDS = {
@@ -61,6 +62,19 @@ class Sweep:
     def varied(self) -> list[str]:
         """The names of the parameters in which the runs differ."""
         return list(dict.fromkeys(name for values in self.runs.values() for name in values))
+
+    @property
+    def blocks(self) -> dict[str, list[str]]:
+        """The names of the runs by their setting, such as "k=5": runs of one setting are its blocks.
+
+        They differ in their videos, f and samplers alone; of other runs that share these, a mean would
+        count the same videos twice.
+        """
+        found: dict[str, list[str]] = {}
+        for run, values in self.runs.items():
+            setting = [f"{name}={value}" for name, value in values.items() if name not in BLOCKS]
+            found.setdefault(", ".join(setting), []).append(run)
+        return found
 
 
 @dataclass(frozen=True)

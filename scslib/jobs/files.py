@@ -6,6 +6,7 @@ import errno
 import filecmp
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,7 +44,13 @@ def replacing(path: Path, *, own: bool = False) -> Iterator[Path]:
     temporary = path.with_name(f"{name}.part{path.suffix}")
     temporary.unlink(missing_ok=True)  # if it is a link, it is not followed
     try:
+        temporary.touch(exist_ok=False)
+        mode = temporary.stat().st_mode
+        temporary.unlink()
         yield temporary
+        written = temporary.lstat()
+        if stat.S_ISREG(written.st_mode) and written.st_nlink == 1:  # a link is somebody else's file
+            os.chmod(temporary, mode)  # safetensors lets nobody else read what it writes
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

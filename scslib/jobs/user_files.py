@@ -77,7 +77,8 @@ def whole_plugin(text: str) -> str:
     """The whole path of a file of plugins. Raises `ValueError` where it is none."""
     path = Path(text).expanduser().resolve()
     if path.suffix != ".py" or not path.is_file():
-        raise ValueError(f"plugins ({text}) must be files that end in .py")
+        wrong = f"no such file: {path}" if path.suffix == ".py" else "its name must end in .py"
+        raise ValueError(f"plugins ({text}): {wrong}")
     return str(path)
 
 

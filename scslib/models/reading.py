@@ -44,7 +44,8 @@ def read_weights(path: str | Path) -> object:
         with path.open("rb") as file:
             start = file.read(8)
         if not start.startswith(MAGIC):
-            raise CheckpointError(f"{path}: not a file of weights (it begins with {start!r})")
+            hint = f"; code is named with its function, {path.name}:build" if path.suffix == ".py" else ""
+            raise CheckpointError(f"{path}: not a file of weights (it begins with {start!r}){hint}")
         if start.startswith(MAGIC[0]):
             _refuse_bomb(path)
         return torch.load(path, map_location="cpu", weights_only=True)

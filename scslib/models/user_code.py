@@ -31,7 +31,12 @@ def run_user_code(spec: str, *, sha256: str = "") -> tuple:
     module = run_file(file, f"scs_code_{found[:16]}", source)
     if not hasattr(module, function):
         raise CheckpointError(f"{file} has no function {function!r}")
-    return getattr(module, function)()
+    made = getattr(module, function)()
+    if not (isinstance(made, tuple) and len(made) == 3):
+        raise CheckpointError(
+            f"{spec} must return (network, view, names of its classes), see `run_user_code`"
+        )
+    return made
 
 
 @dataclass(frozen=True)

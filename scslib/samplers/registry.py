@@ -15,7 +15,8 @@ def sampler_names(*needs: str) -> list[str]:
 def make_sampler(name: str, setting: Setting) -> Sampler:
     """The sampler of a name. Raises `ValueError` for an unknown one, or for what the setting lacks."""
     if name not in SAMPLERS:
-        raise ValueError(f"sampler ({name!r}) must be one of {sampler_names()}")
+        known = ", ".join(sampler_names())
+        raise ValueError(f"sampler ({name!r}) must be one of {known}, or of a plugin that is named")
     make, needs = SAMPLERS[name]
     if needs == "targets" and not len(setting.targets):
         raise ValueError(f"sampler ({name!r}) needs f's scores of training videos, and none are given")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from scslib.evaluation.contrasts import block_accuracies, contrasts, in_words, pair_of
+from scslib.evaluation.contrasts import block_accuracies, by_setting, contrasts, in_words, pair_of
 
 
 def block(rng, gap, videos=40, **of_method):
@@ -45,6 +45,20 @@ def test_a_methods_accuracy_is_the_mean_of_the_blocks_means():
     assert tuple(table.loc["a", ["t_low", "t_high"]]) == pytest.approx((low, high))
     assert table.loc["a", "low"] < table.loc["a", "accuracy"] < table.loc["a", "high"]
     assert table.loc["a", ["blocks", "videos"]].tolist() == [3, 180]
+
+
+def test_runs_of_another_setting_are_no_blocks_of_this_one():
+    """A sweep over K answers the same videos again and again; a run that broke has no answers."""
+    rng = np.random.default_rng(5)
+    tables = {f"k{k}-b{n}": block(rng, 0.1 * k) for k in (2, 6) for n in range(3)}
+    blocks = {f"k={k}": [f"k{k}-b{n}" for n in range(3)] for k in (2, 6)} | {"k=9": ["broken"]}
+    found = by_setting(blocks, tables, lambda own: contrasts(own, [("a", "b")]))
+    assert found["setting"].tolist() == ["k=2", "k=6"] and found["blocks"].tolist() == [3, 3]
+    for row, names in zip(found.itertuples(), blocks.values(), strict=False):
+        [alone] = contrasts({name: tables[name] for name in names}, [("a", "b")]).itertuples()
+        assert (row.difference, row.low, row.t_high) == (alone.difference, alone.low, alone.t_high)
+    assert [line.split(": ")[0] for line in in_words(found)] == ["k=2", "k=6"]
+    assert "setting" not in by_setting({"": blocks["k=2"]}, tables, lambda own: block_accuracies(own))
 
 
 def test_blocks_that_differ_make_the_interval_wide():

@@ -2,7 +2,9 @@
 
 import os
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from scslib.jobs.files import lies_in, replacing
 
@@ -31,6 +33,20 @@ def test_a_file_is_replaced_when_all_is_written(tmp_path):
         part.write_text("three")
         _ = 1 / 0
     assert path.read_text() == "two" and os.listdir(path.parent) == ["a.csv"]
+
+
+def test_others_may_read_what_they_might_read_of_any_new_file(tmp_path):
+    """safetensors writes for the owner alone. A link to another's file leaves its rights as they are."""
+    theirs, mine, weights = (tmp_path / name for name in ("theirs", "mine", "w.safetensors"))
+    theirs.write_text("x")
+    theirs.chmod(0o600)
+    with replacing(weights) as part:
+        save_file({"a": np.zeros(2)}, part)
+    with replacing(mine) as part:
+        os.link(theirs, part)
+    (tmp_path / "new").touch()
+    assert weights.stat().st_mode == (tmp_path / "new").stat().st_mode
+    assert mine.stat().st_mode == theirs.stat().st_mode == 0o100600
 
 
 def test_two_who_write_the_same_file_do_not_take_each_others(tmp_path):

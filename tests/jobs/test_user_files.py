@@ -13,8 +13,10 @@ def test_files_of_code_are_found_among_parameters(tmp_path):
 
 def test_a_plugin_has_its_whole_path_and_its_own_checksum(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("none.py", "folder", "text.txt"):
-        with pytest.raises(ValueError, match=rf"plugins \({name}\) must be files that end in .py"):
+    with pytest.raises(ValueError, match=rf"plugins \(none.py\): no such file: {tmp_path / 'none.py'}"):
+        whole_plugin("none.py")
+    for name in ("folder", "text.txt"):
+        with pytest.raises(ValueError, match=rf"plugins \({name}\): its name must end in .py"):
             whole_plugin(name)
     (tmp_path / "own.py").write_text("1")
     assert whole_plugin("own.py") == str(tmp_path / "own.py")
