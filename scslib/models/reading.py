@@ -44,7 +44,7 @@ def read_weights(path: str | Path) -> object:
         with path.open("rb") as file:
             start = file.read(8)
         if not start.startswith(MAGIC):
-            hint = f"; code is named with its function, {path.name}:build" if path.suffix == ".py" else ""
+            hint = f"; name its function, too: {path.name}:build" if path.suffix == ".py" else ""
             raise CheckpointError(f"{path}: not a file of weights (it begins with {start!r}){hint}")
         if start.startswith(MAGIC[0]):
             _refuse_bomb(path)

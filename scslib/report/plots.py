@@ -5,6 +5,7 @@ Figures of time are in `plots_cost`, of pictures in `show`; the methods' colours
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -40,6 +41,9 @@ COLOURS = {
     "oracle": TRUE,
 }
 
+# of names that are not above, those of plugins
+OTHERS = ("#0b8a83", "#b0306a", "#7a5c00", "#4a3aff", "#a65e2e", "#2f6f2f", "#00729c")
+
 plt.rcParams.update(
     {
         "font.size": 10,
@@ -55,8 +59,10 @@ plt.rcParams.update(
 
 
 def colour_of(method: str) -> str:
-    """A method's colour; a sampler has one for both objectives."""
-    return COLOURS.get(method, COLOURS.get(method.removesuffix("-ac").removesuffix("-rank"), "#57606a"))
+    """A method's colour; a sampler has one for both objectives, one of a plugin its own by its name."""
+    known = method.removesuffix("-ac").removesuffix("-rank")
+    other = OTHERS[zlib.crc32(known.encode()) % len(OTHERS)]
+    return COLOURS.get(method, COLOURS.get(known, other))
 
 
 def timeline(shots: Sequence, *, picks: dict[str, np.ndarray] | None = None, title: str = "") -> Figure:
