@@ -1,7 +1,8 @@
-"""Train f of a run, and one more f for each fold of its videos, as notebook 03 does.
+"""Train f of a run, and its folds, as notebook 03 does.
 
-A training that only guesses is done again with another seed. Trainings are kept in RUN/cache/classifier
-and are not done again by who asks next.
+For each fold of f's videos one more f is trained, without it. A training that only guesses is done
+again with another seed. Trainings are kept in RUN/cache/classifier and are not done again by who asks
+next.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ GUESSING = 0.01  # stricter than the usual 0.05, for everything later stands on 
 
 @dataclass(frozen=True)
 class Beginning:
-    """What f is before it learns: the network of a checkpoint (see `load_classifier`), or a new one.
+    """What f is before it learns. The network of a checkpoint (see `load_classifier`), or a new one.
 
     architecture, width, seen: of a new one, and what it sees; see notebook 03.
     """
@@ -67,7 +68,7 @@ class Beginning:
         return build_classifier(self.architecture, len(self.classes), self.width)
 
     def save(self, path: Path, network: nn.Module) -> None:
-        """Write the trained `network` into `path`, and what it is and sees into a JSON beside it."""
+        """Write the trained `network` into `path`. A JSON beside it says what it is and sees."""
         family = self.family
         save_classifier(
             path,
@@ -138,7 +139,7 @@ class ClassifierTraining:
         )
 
     def train(self, name: str, learnt: pd.DataFrame, others: pd.DataFrame) -> TrainedClassifier:
-        """Train an f on the videos `learnt`, and again where it only guesses at the `others`.
+        """Train an f on the videos `learnt`; again where it guesses at the `others`.
 
         Both are f's own videos or held-out ones: each of the two sets is read as a whole.
         """
@@ -164,7 +165,7 @@ class ClassifierTraining:
         return TrainedClassifier(network, losses, answers, guessing, attempt)
 
     def cross_fit(self, folds: int) -> list[TrainedClassifier]:
-        """For each fold of f's videos an f that is trained on all the others, and judged by the fold."""
+        """Train an f for each fold of f's videos: on all the others. It is judged by the fold."""
         mine, found = self.parts.classifier, []
         for number, left_out in enumerate(in_folds(mine, folds)):
             others = mine[~mine["video_id"].isin(left_out["video_id"])]

@@ -46,7 +46,7 @@ class TrunkFeatures:
         return self.features.has(video_id, name)
 
     def get(self, video_id: str, name: str, rows: slice | None = None) -> np.ndarray:
-        """An array of one video, or only some of its rows, as `Shards` give it."""
+        """An array of one video, or some of its rows, as `Shards` give it."""
         if not name.endswith(KEPT):
             return self.features.get(video_id, name, rows)
         if video_id not in self.made:
