@@ -6,10 +6,14 @@ import contextlib
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from scslib.cli.engine import engine_options
+
+if TYPE_CHECKING:
+    from scslib.experiments.sweep_plan import Plan
 
 EVALUATION = "01,03-06"  # the notebooks that results/methods.csv needs
 SHOWN_METHODS = ("random", "uniform", "dense", "audio", "visual", "audio-visual", "oracle")
@@ -38,21 +42,12 @@ def sweep(
     parameters,
 ) -> None:
     """Run a sweep: many runs that answer one question. SWEEP.yaml, or a name in notebooks/sweeps."""
-    from scslib.evaluation.contrasts import (
-        block_accuracies,
-        by_setting,
-        contrasts,
-        in_words,
-        predictions_of,
-    )
-    from scslib.experiments import results
     from scslib.experiments.notebooks import RunError, check_data, read_from
     from scslib.experiments.parameters import from_command_line
     from scslib.experiments.sweep_plan import load_sweep, plan_in_words, plan_sweep
     from scslib.experiments.sweep_ray import RaySteps
     from scslib.experiments.sweep_run import run_sweep
     from scslib.jobs.engines import Engine
-    from scslib.jobs.files import replacing
     from scslib.jobs.run_folder import resolve
     from scslib.jobs.threads import cores
 
@@ -78,27 +73,39 @@ def sweep(
     else:
         done = run_sweep(plan, at_once=at_once, command=command)
     if (plan.folder / "results.csv").is_file():
-        frame = results.load_runs(plan.folder)
-        asked = [name for pair in about.contrasts for name in pair]
-        shown = list(dict.fromkeys([*SHOWN_METHODS, *asked]))
-        click.echo("\n" + results.readable_means(frame, about.varied, shown).to_string())
-        if about.contrasts:
-            predictions = predictions_of(plan.folder)
-            gaps = by_setting(about.blocks, predictions, lambda own: contrasts(own, about.contrasts))
-            made = {
-                "contrasts": gaps,
-                "accuracies": by_setting(about.blocks, predictions, block_accuracies),
-            }
-            for name, table in made.items():
-                with replacing(plan.folder / f"{name}.csv") as part:
-                    table.to_csv(part, index=False, float_format="%.6g")
-            click.echo("\n" + "\n".join(in_words(gaps)))
-        click.echo(f"\nresults: {plan.folder / 'results.csv'}")
+        _show_results(plan)
     broken = [run for run in done["runs"] if run["status"] != "done"]
     if broken:
         reasons = "; ".join(sorted({run["reason"] for run in broken if run["reason"]}))
         where = plan.folder / "runs" / f"{broken[0]['name']}.failed"
         raise RunError(f"{len(broken)} of {len(done['runs'])} runs failed: {reasons} (see {where})")
+
+
+def _show_results(plan: Plan) -> None:
+    """Print accuracies and contrasts of a sweep's finished runs, and write the latter into files."""
+    from scslib.evaluation.contrasts import (
+        block_accuracies,
+        by_setting,
+        contrasts,
+        in_words,
+        predictions_of,
+    )
+    from scslib.experiments import results
+    from scslib.jobs.files import replacing
+
+    about, frame = plan.sweep, results.load_runs(plan.folder)
+    asked = [name for pair in about.contrasts for name in pair]
+    shown = list(dict.fromkeys([*SHOWN_METHODS, *asked]))
+    click.echo("\n" + results.readable_means(frame, about.varied, shown).to_string())
+    if about.contrasts:
+        predictions = predictions_of(plan.folder)
+        gaps = by_setting(about.blocks, predictions, lambda own: contrasts(own, about.contrasts))
+        made = {"contrasts": gaps, "accuracies": by_setting(about.blocks, predictions, block_accuracies)}
+        for name, table in made.items():
+            with replacing(plan.folder / f"{name}.csv") as part:
+                table.to_csv(part, index=False, float_format="%.6g")
+        click.echo("\n" + "\n".join(in_words(gaps)))
+    click.echo(f"\nresults: {plan.folder / 'results.csv'}")
 
 
 @click.command()

@@ -16,7 +16,7 @@ from scslib.training import distributed
 from scslib.training.losses import Batch
 
 DROPPED = 0.25  # of the modalities of a clip in joint training
-KEPT = "_kept"  # ends the names of what trunks have made of a clip
+OF_TRUNK = "_kept"  # ends the names of what trunks have made of a clip
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +41,13 @@ class TrunkFeatures:
 
     def has(self, video_id: str, name: str) -> bool:
         """Tell whether there is such an array of a video, as `Shards` do."""
-        if name.endswith(KEPT):
-            return name.removesuffix(KEPT) in self.network.modalities
+        if name.endswith(OF_TRUNK):
+            return name.removesuffix(OF_TRUNK) in self.network.modalities
         return self.features.has(video_id, name)
 
     def get(self, video_id: str, name: str, rows: slice | None = None) -> np.ndarray:
         """An array of one video, or some of its rows, as `Shards` give it."""
-        if not name.endswith(KEPT):
+        if not name.endswith(OF_TRUNK):
             return self.features.get(video_id, name, rows)
         if video_id not in self.made:
             self.made[video_id] = self._made_of(video_id)
@@ -59,7 +59,7 @@ class TrunkFeatures:
         clips = range(len(self.features.get(video_id, "times")))
         embeddings = said_of([self.network], self.features, video_id, clips)[0].embeddings
         parts = embeddings.split([trunk.features for trunk in self.network.trunks.values()], dim=1)
-        names = [modality + KEPT for modality in self.network.modalities]
+        names = [modality + OF_TRUNK for modality in self.network.modalities]
         return dict(zip(names, (part.numpy() for part in parts), strict=True))
 
 
@@ -149,7 +149,7 @@ def _own_inputs(
 
 def _of_pictures(name: str) -> bool:
     """Whether an input has a row for each picture, and not one for the clip."""
-    return name not in ("audio", "heard") and not name.endswith(KEPT)
+    return name not in ("audio", "heard") and not name.endswith(OF_TRUNK)
 
 
 def _recoloured(pictures: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -45,9 +45,8 @@ def fit(
     batch_of: the batch of step n or, of several processes, this one's rows of it; it depends on n
     alone. loss_of: a mean over the rows of such a batch. Both see the device of the network's weights.
     There, on an accelerator, long trainings have their batches made by `readers` other processes, as
-    many as `devices` says by default, so that `batch_of` must be an object that can be pickled; 0: by
-    this one. validation: the batches that are looked at,
-    0 to LOOK_BATCHES - 1, where the schedule wants looks.
+    many as `devices` says by default, so that `batch_of` must be an object that can be pickled.
+    validation: the batches that are looked at, 0 to LOOK_BATCHES - 1, where the schedule wants looks.
 
     resume: a file that the training is written to every so many steps, and goes on from where it is
     there, to the same numbers; complete, it keeps weights and losses, and nothing is trained again. A
@@ -56,10 +55,7 @@ def fit(
     Raises `CheckpointError` for a file that is broken or holds more than numbers; loading it runs no
     code. Raises `ValueError` for a schedule with looks and nothing to look at.
     """
-    if every < 1:
-        raise ValueError(f"every ({every}) must be > 0")
-    if schedule.look_every and validation is None:
-        raise ValueError(f"look_every ({schedule.look_every}) must be 0: no validation videos are given")
+    _check(schedule, validation, every)
     device = next(network.parameters()).device
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=schedule.lr, weight_decay=schedule.weight_decay
@@ -90,6 +86,13 @@ def fit(
                 break
     network.eval()
     return Curve(np.array(losses), np.array(state["looks"]).reshape(-1, 2), state["plateau"])
+
+
+def _check(schedule: Schedule, validation: Callable | None, every: int) -> None:
+    if every < 1:
+        raise ValueError(f"every ({every}) must be > 0")
+    if schedule.look_every and validation is None:
+        raise ValueError(f"look_every ({schedule.look_every}) must be 0: no validation videos are given")
 
 
 def _with_bar(batches: Iterator[Batch], steps: int, title: str) -> Iterable[Batch]:
