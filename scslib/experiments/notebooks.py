@@ -152,7 +152,7 @@ def run_notebooks(out: str | Path, params: dict, *, command: str, numbers: str =
             f"notebooks ({numbers!r}): there are only {steps[0][0].name[:2]} to {steps[-1][0].name[:2]}"
         )
     run = open_run(out)
-    run.save_environment(params)
+    run.save_environment(params | {"run": run.folder.name})
     run.note(command=command)
     folder = run.inside("notebooks")
     folder.mkdir(exist_ok=True)

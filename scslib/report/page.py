@@ -111,7 +111,10 @@ def guessing_note(notes: dict) -> str:
     p = notes.get("p_of_guessing", 0.0)
     if not isinstance(p, float) or p < SURE:
         return ""
-    return f"f may be guessing about videos that it has not seen (p = {p:.2g}, see notebook 03)"
+    return (
+        f"f may be guessing about videos that it has not seen (p = {p:.2g}, and less than {SURE} is "
+        "asked, see notebook 03); more videos of each class help"
+    )
 
 
 def block_note(notes: dict) -> str:
@@ -121,7 +124,8 @@ def block_note(notes: dict) -> str:
     samplers = "one" if trained == 1 else trained
     return (
         f"one block: one set of videos, one training of f{failed}, {samplers} of the samplers. "
-        "Another f moves every row, which the intervals do not know: scs sweep evidence trains five"
+        "Another f moves every row, which the intervals do not know: a sweep over classifier_seed "
+        "shows how far"
     )
 
 

@@ -82,7 +82,11 @@ def load_trained(
     run = Run(resolve(source, "runs"))
     objective = objective or run.notes().get("objective", "")
     if not objective:
-        raise WorkspaceError(f"{run.folder}: no trained samplers here (scs run makes them)")
+        trained = sorted(
+            path.parents[1].name for path in run.folder.parent.glob("*/checkpoints/recipe.json")
+        )
+        others = f"; runs that have some: {', '.join(trained[:5])}" if trained else ""
+        raise WorkspaceError(f"{run.folder}: no trained samplers here (scs run makes them){others}")
     folder = run.inside("checkpoints")
     for path in folder.glob("*"):
         run.inside("checkpoints", path.name)

@@ -99,6 +99,14 @@ def remove(pattern):
         (remove("videos/*"), "videos.csv: none of its 4 videos exists (first: videos/a0.mp4)"),
         (write("segments.csv", b"video_id,start_s,end_s\na0,x,2\n"), "segments.csv: start_s and end_s"),
         (write("segments.csv", b"video_id,start_s\na0,1\n"), "segments.csv: column 'end_s' is missing"),
+        (
+            write("segments.csv", b"video_id,start_s,end_s\na0,1,2\n0,1,2\n"),
+            "segments.csv: video_id '0' is not in videos.csv (1 of 2 lines); did you mean 'a0'?",
+        ),
+        (
+            write("segments.csv", b"video_id,start_s,end_s\nxyz,1,2\n"),
+            "'xyz' is not in videos.csv (1 of 1",
+        ),
     ],
 )
 def test_each_fault_gives_one_line(folder, mutate, message):
