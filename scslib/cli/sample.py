@@ -110,8 +110,6 @@ def sample_command(
         _put(frames_file, "".join(_frames_line(one) for one in made if one.frames))
     if status:
         _write_status(status, made)
-    for path in filter(None, (clips, sheet, highlights, status)):
-        click.echo(f"wrote {path}", err=True)
     lost, part = len(made) - len(tables), sum(one.status == "partial" for one in made)
     if lost and len(made) > 1:
         click.echo(f"{lost} of {len(made)} videos could not be read", err=True)

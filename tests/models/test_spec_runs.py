@@ -17,10 +17,8 @@ def spec_of(kind: str, folder) -> str:
         hub_folder("VideoMAE", folder / "model")
         return f"hf:{folder / 'model'}?frame_rate=12"
     if kind == "torchvision":
-        torch.save(
-            torchvision.models.get_model("mvit_v2_s", num_classes=3).state_dict(), folder / "w.pth"
-        )
-        return f"torchvision:mvit_v2_s/{folder / 'w.pth'}?frame_rate=12"
+        torch.save(torchvision.models.get_model("r3d_18", num_classes=3).state_dict(), folder / "w.pth")
+        return f"torchvision:r3d_18/{folder / 'w.pth'}?frame_rate=12"
     if kind == "timm":
         return "timm:tf_efficientnet_lite0/pypi?frames=2&size=64"
     (folder / "my_f.py").write_text(
