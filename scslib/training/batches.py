@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from scslib.jobs import devices
 from scslib.jobs.shard_files import Shards
 from scslib.models.samplers import SamplerNetwork
 from scslib.samplers.inputs import sampler_inputs
-from scslib.samplers.learned import said_of
 from scslib.training import distributed
 from scslib.training.losses import Batch
 
@@ -56,11 +56,13 @@ class TrunkFeatures:
 
     @torch.inference_mode()
     def _made_of(self, video_id: str) -> dict[str, np.ndarray]:
-        clips = range(len(self.features.get(video_id, "times")))
-        embeddings = said_of([self.network], self.features, video_id, clips)[0].embeddings
-        parts = embeddings.split([trunk.features for trunk in self.network.trunks.values()], dim=1)
-        names = [modality + OF_TRUNK for modality in self.network.modalities]
-        return dict(zip(names, (part.numpy() for part in parts), strict=True))
+        device, modalities = next(self.network.parameters()).device, self.network.modalities
+        clips, found = range(len(self.features.get(video_id, "times"))), []
+        for some in devices.in_batches(iter(clips), device):
+            inputs = sampler_inputs(self.features, [(video_id, clip) for clip in some], modalities)
+            found.append(self.network.embed(devices.put(inputs, device)).cpu())
+        parts = torch.cat(found).split([trunk.features for trunk in self.network.trunks.values()], 1)
+        return {m + OF_TRUNK: part.numpy() for m, part in zip(modalities, parts, strict=True)}
 
 
 @dataclass(frozen=True)

@@ -255,7 +255,7 @@ def test_a_truncated_video_gives_what_it_has_and_says_so(smoke, work, tmp_path):
         (["run", "--notebooks", "7", "--out", "out"], ["notebooks ('7')"]),
         (["run", "--notebooks", "90-98", "--out", "out"], ["90-98", "only 00 to"]),
         (["run", "--data", "nowhere"], ["nowhere"]),
-        (["run", "-p", "plugins", '["none.py"]'], ["plugins (none.py)", "end in .py"]),
+        (["run", "-p", "plugins", '["none.py"]'], ["plugins (none.py)", "no such file"]),
         (["sweep", "k", "-p", "plugins", '["none.py"]', "--dry-run"], ["plugins (none.py)"]),
         (["sample", "x.mp4", "--run", "no-such-run"], ["no-such-run"]),
         (["report", "no-such-run"], ["no-such-run"]),
