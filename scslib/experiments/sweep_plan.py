@@ -31,10 +31,10 @@ import yaml
 from scslib.evaluation.contrasts import Pair, pair_of
 from scslib.experiments.notebooks import RunError, chosen, notebooks, plan, preset, step_key, typed
 from scslib.experiments.parameters import known_parameters, texts
-from scslib.experiments.results import HOW
+from scslib.experiments.results import HOW, REPEATS
 from scslib.jobs.run_folder import resolve, root
 
-BLOCKS = ("data", "data_seed", "classifier_seed")  # parameters that say "the same with others"
+BLOCKS = ("data", *REPEATS)  # parameters in which the blocks of one setting differ
 KEYS = ("question", "preset", "grid", "sets", "parameters", "seeds", "notebooks", "contrasts")
 # Seconds of the notebooks 00, 01, ... on one core, as long as a sweep has measured nothing itself.
 SECONDS = {

@@ -33,9 +33,7 @@ def run_user_code(spec: str, *, sha256: str = "") -> tuple:
         raise CheckpointError(f"{file} has no function {function!r}")
     made = getattr(module, function)()
     if not (isinstance(made, tuple) and len(made) == 3):
-        raise CheckpointError(
-            f"{spec} must return (network, view, names of its classes), see `run_user_code`"
-        )
+        raise CheckpointError(f"{spec} must return (network, view, names of its classes)")
     return made
 
 
