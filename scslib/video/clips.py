@@ -132,8 +132,8 @@ class ClipIndex:
     def note(self) -> str:
         """A note on a file that is read as a whole; "" for an ordinary one."""
         said = [self.info.note] if self.info.note else []
-        if self.joins:
-            at = [f"{self.pts[p] * self.time_base:.2f} s" for p in self.table.parts[1:]]
+        at = [f"{self.pts[p] * self.time_base:.2f} s" for p in self.table.parts[1:]]
+        if at:
             more = f" and {len(at) - SAID} more times" if len(at) > SAID else ""
             said.append(f"the clock goes back at {', '.join(at[:SAID])}{more}; times go on from there")
         pauses = [f"{start:.2f} to {end:.2f} s" for start, end in self.layout.pauses[:SAID]]

@@ -42,12 +42,12 @@ from scslib.video.container import open_video, video_stream
 from scslib.video.display import Display
 from scslib.video.frames import RgbConverter, visit
 from scslib.video.layout import in_the_middle
+from scslib.video.planes import NO_PLANES, Planes, planes_of
 from scslib.video.residual import (
     block_motion,
     block_residual,
     block_sums,
     grid_of,
-    planes_420,
     trace_back,
     traced_means,
 )
@@ -56,7 +56,7 @@ from scslib.video.vectors import EXPORTED, estimate, vectors
 INTRA = (int(PictureType.I), int(PictureType.SI))
 BIDIRECTIONAL = (int(PictureType.B), int(PictureType.BI))
 
-Looked = tuple[tuple[np.ndarray, ...], np.ndarray]  # a frame's planes, and their sums
+Looked = tuple[Planes, np.ndarray]  # a frame's planes, and their sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,15 +279,15 @@ class _Tracer:
             self.source = trace_back(self.source, cells)
             if not wanted:
                 return None
-            now, anchor = (planes_420(frame), self.looked[0]) if self.looked else ((), ())
-            traced_means(now, anchor, self.source, matrix_of(frame), motion, residual)
+            now, anchor = (planes_of(frame), self.looked[0]) if self.looked else (NO_PLANES, NO_PLANES)
+            traced_means(now.at, anchor.at, self.source, matrix_of(frame), motion, residual)
             return motion, residual
         block_motion(cells, position - self.position, motion)
         looked = None
         if self.looked:
-            looked, (planes, sums) = _look(frame, grid), self.looked
+            looked, (before, sums) = _look(frame, grid), self.looked
             size = height, width
-            block_residual(looked[1], sums, planes, *size, cells, matrix_of(frame), residual)
+            block_residual(looked[1], sums, before.at, *size, cells, matrix_of(frame), residual)
         self._refer_to(position, frame, looked)
         return motion, residual
 
@@ -296,5 +296,5 @@ class _Tracer:
 
 
 def _look(frame: av.VideoFrame, grid: tuple[int, int]) -> Looked:
-    planes = planes_420(frame)
-    return planes, block_sums(planes, *grid)
+    planes = planes_of(frame)
+    return planes, block_sums(planes.at, *grid)

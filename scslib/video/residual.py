@@ -15,44 +15,19 @@ A block of 16 x 16 pixels has one residual and four cells of 8 x 8, each with a 
 
 from __future__ import annotations
 
-import av
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
+from scslib.video.planes import BLOCK, pixel_at
 from scslib.video.vectors import CELL
-
-BLOCK = 16  # one cell of the motion and residual grids covers 16 x 16 pixels
-PER_BLOCK = BLOCK // CELL
 
 
 def grid_of(height: int, width: int) -> tuple[int, int]:
     """The grid (rows, columns) of whole blocks in a picture: at least one each way."""
     return height // BLOCK or 1, width // BLOCK or 1
-
-
-def planes_420(frame: av.VideoFrame) -> tuple[np.ndarray, ...]:
-    """The planes Y, Cb, Cr as (lines, bytes a line) uint8. Each line is as long as the decoder made it
-    (no copy).
-
-    Cb and Cr have half the size, rounded up. Other pixel formats are converted first, and pictures
-    smaller than a block are continued to its size.
-    """
-    planes = frame.planes
-    if frame.format.name not in ("yuv420p", "yuvj420p") or planes[0].line_size < 0:
-        planes = frame.reformat(format="yuv420p").planes
-    y, cb, cr = (np.frombuffer(memoryview(p), np.uint8).reshape(-1, p.line_size) for p in planes)
-    if frame.height < BLOCK or frame.width < BLOCK:
-        height, width = frame.height, frame.width
-        half = (height + 1) // 2, (width + 1) // 2
-        return _at_least(y[:height, :width], BLOCK), *(
-            _at_least(p[: half[0], : half[1]], BLOCK // 2) for p in (cb, cr)
-        )
-    return y, cb, cr
-
-
-def _at_least(plane: np.ndarray, size: int) -> np.ndarray:
-    missing = [(0, max(0, size - length)) for length in plane.shape]
-    return np.pad(plane, missing, mode="edge")
 
 
 @njit(cache=True, nogil=True)
@@ -71,23 +46,46 @@ def block_motion(cells, frames, motion):
                 motion[row, column, axis] = total / np.float32(4 * frames)
 
 
+def _square_of(size: int):
+    """A compiled function of an address and the bytes from line to line: the sum of size x size pixels.
+
+    It is written as the vectors that processors add: a line of pixels at a time. LLVM finds them in no
+    loop over single pixels.
+    """
+    pixels, wide, total = (ir.VectorType(ir.IntType(bits), size) for bits in (8, 16, 32))
+
+    @intrinsic
+    def square(_, address, line):
+        def generate(_, builder, signature, arguments):
+            at, step = arguments
+            lines = ir.Constant(wide, [0] * size)
+            for _ in range(size):  # at most 16 x 255 in each column
+                of_line = builder.load(builder.inttoptr(at, pixels.as_pointer()), align=1)
+                lines = builder.add(lines, builder.zext(of_line, wide))
+                at = builder.add(at, step)
+            kind = ir.FunctionType(ir.IntType(32), [total])
+            name = f"llvm.vector.reduce.add.v{size}i32"
+            across = cgutils.get_or_insert_function(builder.module, kind, name)
+            return builder.call(across, [builder.zext(lines, total)])
+
+        return types.int32(types.intp, types.intp), generate
+
+    return square
+
+
+_square_4, _square_8, _square_16 = _square_of(4), _square_of(8), _square_of(16)
+
+
 @njit(cache=True, nogil=True)
-def block_sums(planes, rows, columns):
+def block_sums(at, rows, columns):
     """The sum over each block's 16 x 16 pixels of Y, Cb and Cr: (rows, columns, 3) int32."""
     sums = np.empty((rows, columns, 3), np.int32)
-    line_sum = np.empty(columns * BLOCK, np.uint16)  # of one row of blocks
-    for channel in range(3):
-        plane, size = planes[channel], np.uintp(BLOCK if channel == 0 else BLOCK // 2)
-        for row in range(rows):
-            line_sum[:] = 0
-            for y in range(np.uintp(row) * size, np.uintp(row + 1) * size):
-                for x in range(np.uintp(columns) * size):
-                    line_sum[x] += plane[y, x]
-            for column in range(columns):
-                total = np.int32(0)
-                for x in range(np.uintp(column) * size, np.uintp(column + 1) * size):
-                    total += line_sum[x]
-                sums[row, column, channel] = total if channel == 0 else 4 * total
+    for row in range(rows):
+        for column in range(columns):
+            sums[row, column, 0] = _square_16(at[0] + BLOCK * (row * at[3] + column), at[3])
+            for channel in (1, 2):
+                here = at[channel] + BLOCK // 2 * (row * at[channel + 3] + column)
+                sums[row, column, channel] = 4 * _square_8(here, at[channel + 3])
     return sums
 
 
@@ -96,61 +94,73 @@ def block_residual(now_sums, before_sums, before, height, width, cells, matrix, 
     """The mean of now[p] - before[p - MD(p)] in each block. It is in R, G, B, and goes into (rows,
     columns, 3).
 
-    Vectors are rounded to whole pixels; outside the picture lie the pixels of its border. Sums are
-    those of `block_sums`: of a still block their difference is all that is needed.
+    Vectors are rounded to whole pixels; outside the picture lie the pixels of its border. `before` are
+    the addresses of its `Planes`. Sums are those of `block_sums`; of a still block their
+    difference is all that is needed.
     """
-    last_row, last_column = cells.shape[0] - 1, cells.shape[1] - 1
     for row in range(residual.shape[0]):
+        top, bottom = 2 * row, min(2 * row + 1, cells.shape[0] - 1)
         for column in range(residual.shape[1]):
-            top, left = row * BLOCK, column * BLOCK
-            dy, dx = _shift(cells, 2 * row, 2 * column)
-            whole = True
-            for part in range(1, 4):
-                r, c = min(2 * row + part // 2, last_row), min(2 * column + part % 2, last_column)
-                whole &= _shift(cells, r, c) == (dy, dx)
+            left, right = 2 * column, min(2 * column + 1, cells.shape[1] - 1)
             luma, cb, cr = now_sums[row, column]
-            if whole and dy == 0 and dx == 0:
-                y, b, r = before_sums[row, column]
-                luma, cb, cr = luma - y, cb - b, cr - r
-            elif whole:
-                y, b, r = _sums_at(before, top - dy, left - dx, BLOCK, height, width)
+            if _alike(cells, top, bottom, left, right):
+                dx, dy = _shift(cells, top, left)
+                if dx == 0 and dy == 0:
+                    y, b, r = before_sums[row, column]
+                else:
+                    at = row * BLOCK - dy, column * BLOCK - dx
+                    y, b, r = _sums_at(before, *at, True, height, width)
                 luma, cb, cr = luma - y, cb - b, cr - r
             else:
-                for part in range(4):
-                    i, j = part // 2, part % 2
-                    dy, dx = _shift(cells, min(2 * row + i, last_row), min(2 * column + j, last_column))
-                    at_y, at_x = top + i * CELL - dy, left + j * CELL - dx
-                    y, b, r = _sums_at(before, at_y, at_x, CELL, height, width)
-                    luma, cb, cr = luma - y, cb - b, cr - r
+                for i, cell_row in enumerate((top, bottom)):
+                    for j, cell_column in enumerate((left, right)):
+                        dx, dy = _shift(cells, cell_row, cell_column)
+                        at = row * BLOCK + i * CELL - dy, column * BLOCK + j * CELL - dx
+                        y, b, r = _sums_at(before, *at, False, height, width)
+                        luma, cb, cr = luma - y, cb - b, cr - r
             pixels = BLOCK**2
             _store(luma / pixels, cb / pixels, cr / pixels, matrix, residual[row, column])
 
 
 @njit(cache=True, nogil=True)
-def _shift(cells, row, column):
-    return int(np.rint(cells[row, column, 1])), int(np.rint(cells[row, column, 0]))
+def _alike(cells, top, bottom, left, right):
+    """Tell whether the four cells of a block have one vector."""
+    x, y = cells[top, left]
+    alike = cells[top, right, 0] == x and cells[top, right, 1] == y
+    alike = alike and cells[bottom, left, 0] == x and cells[bottom, left, 1] == y
+    return alike and cells[bottom, right, 0] == x and cells[bottom, right, 1] == y
 
 
 @njit(cache=True, nogil=True)
-def _sums_at(planes, y, x, size, height, width):
-    """Sums of Y, Cb, Cr over size x size pixels from (y, x); outside lie the pixels of the border."""
+def _shift(cells, row, column):
+    return int(np.rint(cells[row, column, 0])), int(np.rint(cells[row, column, 1]))
+
+
+@njit(cache=True, nogil=True)
+def _sums_at(at, y, x, whole, height, width):
+    """The sums of Y, Cb and Cr over a block from (y, x), or over a quarter of one.
+
+    Outside the picture of height x width lie the pixels of its border.
+    """
+    size = BLOCK if whole else BLOCK // 2
     if 0 <= y <= height - size and 0 <= x <= width - size:
-        luma = _square(planes[0], np.uintp(size), np.uintp(y), np.uintp(x))
-        return luma, _colour(planes[1], size, y, x), _colour(planes[2], size, y, x)
+        here = at[0] + y * at[3] + x
+        luma = _square_16(here, at[3]) if whole else _square_8(here, at[3])
+        return luma, _colour(at[1], at[4], whole, y, x), _colour(at[2], at[5], whole, y, x)
     luma = cb = cr = np.int32(0)
     for i in range(size):
         at_y = min(max(y + i, 0), height - 1)
         for j in range(size):
             at_x = min(max(x + j, 0), width - 1)
-            luma += planes[0][at_y, at_x]
-            cb += planes[1][at_y // 2, at_x // 2]
-            cr += planes[2][at_y // 2, at_x // 2]
+            luma += pixel_at(at[0] + at_y * at[3] + at_x)
+            cb += pixel_at(at[1] + at_y // 2 * at[4] + at_x // 2)
+            cr += pixel_at(at[2] + at_y // 2 * at[5] + at_x // 2)
     return luma, cb, cr
 
 
 @njit(cache=True, nogil=True)
-def _colour(plane, size, y, x):
-    """The sum of a plane of half size, Cb or Cr, under size x size pixels from (y, x).
+def _colour(plane, line, whole, y, x):
+    """The sum of a plane of half size, Cb or Cr, under the pixels of a block, or a quarter, from (y, x).
 
     Four pixels share one value. Under 4 pixels in a row lie, each as often as its number says,
 
@@ -161,27 +171,21 @@ def _colour(plane, size, y, x):
 
     so that at an odd place the sum is that of the two windows around it; the same for rows.
     """
-    half, top, left = np.uintp(size // 2), np.uintp(y // 2), np.uintp(x // 2)
-    bottom, right = np.uintp((y + 1) // 2), np.uintp((x + 1) // 2)
-    total = _square(plane, half, top, left)
-    if top == bottom and left == right:
+    here, below, beside = plane + y // 2 * line + x // 2, y % 2 * line, x % 2
+    total = _window(here, line, whole)
+    if not below and not beside:
         return 4 * total
-    if top == bottom:
-        return 2 * (total + _square(plane, half, top, right))
-    if left == right:
-        return 2 * (total + _square(plane, half, bottom, left))
-    total += _square(plane, half, top, right) + _square(plane, half, bottom, left)
-    return total + _square(plane, half, bottom, right)
+    if not below:
+        return 2 * (total + _window(here + beside, line, whole))
+    if not beside:
+        return 2 * (total + _window(here + below, line, whole))
+    total += _window(here + beside, line, whole) + _window(here + below, line, whole)
+    return total + _window(here + below + beside, line, whole)
 
 
 @njit(cache=True, nogil=True)
-def _square(plane, size, y, x):
-    """The sum of size x size pixels; unsigned places, or the compiler guards against negative ones."""
-    total = np.int32(0)
-    for i in range(size):
-        for j in range(size):
-            total += plane[y + i, x + j]
-    return total
+def _window(address, line, whole):
+    return _square_8(address, line) if whole else _square_4(address, line)
 
 
 @njit(cache=True, nogil=True)
@@ -208,11 +212,18 @@ def trace_back(source, cells):
 
 
 @njit(cache=True, nogil=True)
+def _step(now, anchor, channel, y, x, from_y, from_x):
+    """How much a pixel of `now` is above the one of `anchor` from which it came."""
+    was = pixel_at(anchor[channel] + from_y * anchor[channel + 3] + from_x)
+    return pixel_at(now[channel] + y * now[channel + 3] + x) - was
+
+
+@njit(cache=True, nogil=True)
 def traced_means(now, anchor, source, matrix, motion, residual):
     """Accumulated MD and RGB-R of each block.
 
-    They come from every pixel's `source` in the I-frame `anchor`. Without planes (`now` is empty) the
-    residual is left as it is.
+    They come from every pixel's `source` in the I-frame. `now` and `anchor` are the addresses of two
+    pictures; where these are empty the residual is left as it is.
     """
     height, width = source.shape[:2]
     for row in range(motion.shape[0]):
@@ -225,10 +236,9 @@ def traced_means(now, anchor, source, matrix, motion, residual):
                     moved_y += y - from_y
                     pixels += 1
                     if len(now):
-                        at, was = (y // 2, x // 2), (from_y // 2, from_x // 2)
-                        luma += np.int32(now[0][y, x]) - np.int32(anchor[0][from_y, from_x])
-                        cb += np.int32(now[1][at]) - np.int32(anchor[1][was])
-                        cr += np.int32(now[2][at]) - np.int32(anchor[2][was])
+                        luma += _step(now, anchor, 0, y, x, from_y, from_x)
+                        cb += _step(now, anchor, 1, y // 2, x // 2, from_y // 2, from_x // 2)
+                        cr += _step(now, anchor, 2, y // 2, x // 2, from_y // 2, from_x // 2)
             motion[row, column, 0] = moved_x / pixels
             motion[row, column, 1] = moved_y / pixels
             if len(now):

@@ -45,16 +45,13 @@ class Join(NamedTuple):
     shift_s: float
 
 
-class StampRow(NamedTuple):
-    """One frame, or one packet: its stamp (None: not known), and where it lies in the file."""
-
-    stamp: int | None
-    key: bool
-    size: int
-    duration: int
-    byte: int
-    shape: tuple[int, int] = (0, 0)
-    stamped: bool = True
+# A frame, or a packet: its stamp, and where it lies in the file. stamped: whether the stamp was given.
+# Rows are arrays of these, not a thousand objects through which Python's garbage collection has to go.
+ROW = np.dtype(
+    [("stamp", "i8"), ("key", "?"), ("size", "i8"), ("duration", "i8"), ("byte", "i8")]
+    + [("shape", "i8", 2), ("stamped", "?")]
+)
+UNKNOWN = -(2**63)  # in the place of a stamp, as in libav
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,63 +82,67 @@ def frame_table(
 ) -> FrameTable:
     """Read all packets of an open file, as does `first`. Raises `VideoError` if there are none."""
     rows, without, headers = _packet_rows(container, stream, first)
-    known = [row for row in rows if row.stamp is not None]
-    if not known:
+    known = rows[rows["stamp"] != UNKNOWN]
+    if not len(known):
         raise VideoError(f"{container.name}: the video stream has no packets")
     fields = stream.codec_context.name == "h264" and (
         stream.codec_context.field_order not in PROGRESSIVE or _twice_as_many(container, stream, known)
     )
     if fields or without or len(headers) > 1:
-        rows = _decoded_rows(container.name, rows) or known
+        decoded_rows = _decoded_rows(container.name, rows)
+        rows = decoded_rows if len(decoded_rows) else known
     return _table(_without_leading(rows, first), stream)
 
 
 def _packet_rows(
     container: av.container.InputContainer, stream: av.VideoStream, first: FirstFrame
-) -> tuple[list[StampRow], bool, set[bytes]]:
+) -> tuple[np.ndarray, bool, set[bytes]]:
     """A row for each packet with a picture, whether stamps are missing, and the sizes' headers."""
-    rows: list[StampRow] = []
+    found: list[tuple] = []
     headers: set[bytes] = set()
     begun, without, byte = False, False, 0
     codec, stamped = stream.codec_context.name, container.format.name != "avi"
     for packet in packets(container, stream):
         if first.looking:
             first(packet)
-        if packet.is_keyframe and not begun:
-            rows, begun, without = [], True, False  # what lies before the first one cannot be decoded
-        if not packet.size or packet.is_discard:
+        key, size, stamp = packet.is_keyframe, packet.size, packet.pts
+        if key and not begun:
+            found, begun, without = [], True, False  # what lies before the first one cannot be decoded
+        if not size or packet.is_discard:
             continue
         byte = byte if packet.pos is None else packet.pos
-        without |= packet.pts is None and (stamped or packet.dts is None)
-        stamp = packet.pts if packet.pts is not None else packet.dts
-        if packet.is_keyframe:
+        if stamp is None:
+            stamp = UNKNOWN if packet.dts is None else packet.dts
+            without |= stamped or stamp == UNKNOWN
+        if key:
             headers.add(size_header(codec, packet))
-        rows.append(StampRow(stamp, packet.is_keyframe, packet.size, packet.duration or 0, byte))
-        if len(rows) > MOST_FRAMES:
+        found.append((stamp, key, size, packet.duration or 0, byte))
+        if len(found) > MOST_FRAMES:
             break
-    _check_count(container.name, rows)
-    return rows, without, headers - {b""}
+    _check_count(container.name, found)
+    return _rows(found, "stamp", "key", "size", "duration", "byte"), without, headers - {b""}
 
 
-def _without_leading(rows: list[StampRow], first: FirstFrame) -> list[StampRow]:
+def _rows(found: list[tuple], *names: str) -> np.ndarray:
+    """An array of `ROW` with these fields; the others are zero, and each has a stamp."""
+    rows = np.zeros(len(found), ROW)
+    rows["stamped"] = True
+    for name, column in zip(names, zip(*found, strict=True), strict=False):
+        rows[name] = column
+    return rows
+
+
+def _without_leading(rows: np.ndarray, first: FirstFrame) -> np.ndarray:
     """The rows without the frames before the first keyframe that no decoder can give.
 
     A recording that begins with an open group of pictures has lost what these refer to.
     """
-    begins = next((row.stamp for row in rows if row.key), None)
-    if begins is None or first.frame is None or first.frame.pts is None:
+    if not rows["key"].any() or first.frame is None or first.frame.pts is None:
         return rows
-    shown = min(begins, first.frame.pts)
-    stamps = _stamps(rows)
-    if min(stamps) >= shown:
+    shown = min(int(rows["stamp"][rows["key"].argmax()]), first.frame.pts)
+    if rows["stamp"].min() >= shown:
         return rows
-    each = zip(rows, stamps, _parts_of(rows), strict=True)
-    return [row for row, stamp, part in each if stamp >= shown or part]
-
-
-def _stamps(rows: list[StampRow]) -> list[int]:
-    """The stamps of rows that all have one."""
-    return [row.stamp for row in rows if row.stamp is not None]
+    return rows[(rows["stamp"] >= shown) | (_parts_of(rows) > 0)]
 
 
 def _check_count(name: str, rows: list) -> None:
@@ -149,53 +150,53 @@ def _check_count(name: str, rows: list) -> None:
         raise VideoError(f"{name}: more than {MOST_FRAMES} frames")
 
 
-def _twice_as_many(container, stream: av.VideoStream, rows: list[StampRow]) -> bool:
+def _twice_as_many(container, stream: av.VideoStream, rows: np.ndarray) -> bool:
     """Whether packets follow each other about twice as fast as the declared frames."""
-    apart = _typical(np.sort(_stamps(rows)))
+    apart = _typical(np.sort(rows["stamp"]))
     return 1.8 < 1 / max(1e-9, apart * float(tick_of(stream)) * declared_rate(stream)) < 2.2
 
 
-def _decoded_rows(path: str, packet_rows: list[StampRow]) -> list[StampRow]:
+def _decoded_rows(path: str, packet_rows: np.ndarray) -> np.ndarray:
     """A row for each frame that the decoder gives, in the order in which they are shown.
 
     Bytes and keyframes are those of its packets: the ones stamped from its time up to the next frame's.
     """
-    rows: list[StampRow] = []
+    found: list[tuple] = []
     with open_video(path) as container:
         stream = video_stream(container)
         stream.codec_context.options |= {"skip_loop_filter": "all"}
         for frame in decoded(container, stream):
-            rows.append(StampRow(frame.pts, frame.key_frame, 0, 0, 0, (frame.width, frame.height)))
-            _check_count(path, rows)
-    if not rows:
+            stamp = UNKNOWN if frame.pts is None else frame.pts
+            found.append((stamp, frame.key_frame, (frame.width, frame.height)))
+            _check_count(path, found)
+    rows = _rows(found, "stamp", "key", "shape")
+    if not len(rows):
         return rows
-    if any(row.stamp is None for row in rows):
+    if (rows["stamp"] == UNKNOWN).any():
         return _stamped(rows, packet_rows)
-    packet_rows = [row for row in packet_rows if row.stamp is not None]
-    parts, theirs = _parts_of(rows), _parts_of(packet_rows)
-    stamps = np.array(_stamps(rows))
-    size, key, byte = np.zeros(len(rows), int), np.zeros(len(rows), bool), np.zeros(len(rows), int)
-    for number, packet, stamp in zip(theirs, packet_rows, _stamps(packet_rows), strict=True):
-        begin, end = np.searchsorted(parts, [number, number + 1])
+    packet_rows = packet_rows[packet_rows["stamp"] != UNKNOWN]
+    parts, stamps = _parts_of(rows), rows["stamp"].copy()
+    rows["key"] = False
+    for part, packet in zip(_parts_of(packet_rows), packet_rows, strict=True):
+        begin, end = np.searchsorted(parts, [part, part + 1])
         if begin == end:  # none of this part could be decoded
             continue
-        at = max(begin, begin + int(np.searchsorted(stamps[begin:end], stamp, side="right")) - 1)
-        size[at] += packet.size
-        key[at] |= packet.key
-        byte[at] = byte[at] or packet.byte
-    return [
-        row._replace(key=bool(k), size=int(s), byte=int(b))
-        for row, k, s, b in zip(rows, key, size, byte, strict=True)
-    ]
+        at = max(begin, begin + np.searchsorted(stamps[begin:end], packet["stamp"], side="right") - 1)
+        row = rows[at]
+        row["size"] += packet["size"]
+        row["key"] |= packet["key"]
+        row["byte"] = row["byte"] or packet["byte"]
+    return rows
 
 
-def _stamped(rows: list[StampRow], packet_rows: list[StampRow]) -> list[StampRow]:
+def _stamped(rows: np.ndarray, packet_rows: np.ndarray) -> np.ndarray:
     """The rows with stamps for all: evenly between those that are known.
 
     Which packet is which frame's is not known then: sizes and bytes go in the order of storing.
     """
-    at = [number for number, row in enumerate(rows) if row.stamp is not None] or [0]
-    known = [row.stamp if row.stamp is not None else 0 for row in (rows[number] for number in at)]
+    rows["stamped"] = rows["stamp"] != UNKNOWN
+    at = np.flatnonzero(rows["stamped"]).tolist() or [0]
+    known = rows["stamp"][at].tolist() if rows["stamped"].any() else [0]
     paces = [
         (stamp - before) / (number - previous)
         for (previous, number), (before, stamp) in zip(
@@ -211,16 +212,10 @@ def _stamped(rows: list[StampRow], packet_rows: list[StampRow]) -> list[StampRow
         step = (following - stamp) / (end - number) if following > stamp else pace
         stamps += [stamp + step * later for later in range(end - number)]
     share = np.linspace(0, len(packet_rows), len(rows) + 1).astype(int)  # packets of each frame
-    total = np.concatenate([[0], np.cumsum([row.size for row in packet_rows])])
-    return [
-        row._replace(
-            stamp=round(stamp),
-            size=int(total[stop] - total[begin]),
-            byte=packet_rows[min(begin, len(packet_rows) - 1)].byte,
-            stamped=row.stamp is not None,
-        )
-        for row, stamp, (begin, stop) in zip(rows, stamps, itertools.pairwise(share), strict=True)
-    ]
+    rows["stamp"] = [round(stamp) for stamp in stamps]
+    rows["size"] = np.diff(np.concatenate([[0], np.cumsum(packet_rows["size"])])[share])
+    rows["byte"] = packet_rows["byte"][np.minimum(share[:-1], len(packet_rows) - 1)]
+    return rows
 
 
 def _typical(stamps: np.ndarray) -> int:
@@ -229,13 +224,13 @@ def _typical(stamps: np.ndarray) -> int:
     return max(1, round(float(np.median(apart[apart > 0])))) if (apart > 0).any() else 1
 
 
-def _parts_of(rows: list[StampRow]) -> np.ndarray:
+def _parts_of(rows: np.ndarray) -> np.ndarray:
     """(F,) int: which part of the stream each row belongs to; rows are in the order of storing.
 
     A new part begins with a keyframe that is to be shown before something that was stored earlier, and
     with a frame that is to be shown before one that was stored more than `REORDERED` frames earlier.
     """
-    stamps, key = (np.array(column) for column in zip(*[row[:2] for row in rows], strict=True))
+    stamps, key = rows["stamp"], rows["key"]
     highest, part = np.maximum.accumulate(stamps), np.zeros(len(stamps), int)
     if not (key & (stamps < highest)).any() and not (stamps[REORDERED:] < highest[:-REORDERED]).any():
         return part
@@ -248,35 +243,33 @@ def _parts_of(rows: list[StampRow]) -> np.ndarray:
     return part
 
 
-def _table(rows: list[StampRow], stream: av.VideoStream) -> FrameTable:
+def _table(rows: np.ndarray, stream: av.VideoStream) -> FrameTable:
     """The rows in the order in which they are shown, their times going on from part to part."""
-    columns = list(zip(*rows, strict=True))[:5]
-    stamps, key, size, duration, byte = (np.array(column, np.int64) for column in columns)
     part = _parts_of(rows)
-    order = np.lexsort((stamps, part))
     begins = np.searchsorted(part, np.arange(part[-1] + 1)).tolist()
-    sorted_stamps, apart, tick = stamps[order], _typical(stamps[order]), tick_of(stream)
-    pts, joins = sorted_stamps.copy(), []
+    rows = rows[np.lexsort((rows["stamp"], part))]
+    stamps, tick, shape = np.ascontiguousarray(rows["stamp"]), tick_of(stream), rows["shape"]
+    pts, joins, apart = stamps.copy(), [], _typical(stamps)
     for begin, end in itertools.pairwise([*begins[1:], len(rows)]):
-        shift = int(pts[begin - 1]) + apart - int(sorted_stamps[begin])
+        shift = int(pts[begin - 1]) + apart - int(stamps[begin])
         pts[begin:end] += shift
-        joins.append(Join(int(byte[begin:end].min()), float(shift * tick)))
-    shapes = [rows[i].shape for i in order]
-    same = next((i for i, shape in enumerate(shapes) if shape != shapes[0]), len(rows))
+        joins.append(Join(int(rows["byte"][begin:end].min()), float(shift * tick)))
+    other = (shape != shape[0]).any(1)
+    same = int(other.argmax()) if other.any() else len(rows)
     ended = ""
     if same < len(rows):
-        (width, height), at = shapes[same], float(pts[same] * tick)
-        was = " x ".join(map(str, shapes[0]))
+        (width, height), at = shape[same], float(pts[same] * tick)
+        was = " x ".join(map(str, shape[0]))
         ended = f"the picture's size changes at {at:.2f} s from {was} to {width} x {height}"
     return FrameTable(
         pts=pts[:same],
-        stamps=sorted_stamps[:same],
-        key=key.astype(bool)[order][:same],
-        size=size[order][:same],
+        stamps=stamps[:same],
+        key=rows["key"][:same].copy(),
+        size=rows["size"][:same].copy(),
         parts=tuple(begin for begin in begins if begin < same),
         joins=tuple(joins),
-        end=int((pts + duration[order])[:same].max()),
+        end=int((pts + rows["duration"])[:same].max()),
         found=len(rows),
         ended=ended,
-        stamped=all(row.stamped for row in rows),
+        stamped=bool(rows["stamped"].all()),
     )

@@ -59,9 +59,10 @@ def fill_cells(data, estimated, cells):
         else:
             scale = np.float32(max(v.motion_scale, 1))
             x, y = -v.motion_x / scale, -v.motion_y / scale
-        top, left = (v.dst_y - v.h // 2) // CELL, (v.dst_x - v.w // 2) // CELL
-        for row in range(max(top, 0), min(top + v.h // CELL, rows)):
-            for column in range(max(left, 0), min(left + v.w // CELL, columns)):
+        high, wide = np.int64(v.h), np.int64(v.w)  # a byte's arithmetic is slower
+        top, left = (v.dst_y - (high >> 1)) >> 3, (v.dst_x - (wide >> 1)) >> 3  # CELL is 2 ** 3
+        for row in range(max(top, 0), min(top + (high >> 3), rows)):
+            for column in range(max(left, 0), min(left + (wide >> 3), columns)):
                 cells[row, column, 0] = x
                 cells[row, column, 1] = y
 
