@@ -1,10 +1,12 @@
-"""A learned exit: show clips to f, the best first, until a small gate says that its answer stands.
+"""Exits: show clips to f, the best first, only until its answer stands.
 
-After FrameExit (Ghodrati et al., CVPR 2021), beside `methods.Adaptive`, which stops only where the rest
-cannot change the answer. FrameExit has a fixed order of frames, max-pools their features, and a gate
-after each; here the order is a sampler's, what is pooled are f's class probabilities, and one gate
-serves all steps: a logistic regression on what f has said so far. It learns from training videos
-whether the answer of that moment is right.
+    Adaptive       until the rest of the K clips cannot change the answer
+    LearnedExit    until a small gate is sure of the answer
+
+The latter is after FrameExit (Ghodrati et al., CVPR 2021), which has a fixed order of frames, max-pools
+their features, and a gate after each; here the order is a sampler's, what is pooled are f's class
+probabilities, and one gate serves all steps: a logistic regression on what f has said so far. It learns
+from training videos whether the answer of that moment is right.
 """
 
 from __future__ import annotations
@@ -16,8 +18,25 @@ import numpy as np
 from scipy.optimize import minimize
 
 from scslib.evaluation.methods import Picks, ScoredVideo, most_salient
+from scslib.samplers import policies
 
 RIDGE = 1e-4  # times the squared weights: some states are almost the same
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """The most salient clips by the sampler `of`, until the answer is settled. The best comes first."""
+
+    of: str
+    name: str = "adaptive"
+    needs_features: bool = True
+
+    def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
+        picked = most_salient(video, self.of, k, rng)
+        if picked is None:
+            return None
+        shown = policies.until_settled(video.probabilities[picked.clips[0]])
+        return picked._replace(clips=picked.clips[:, :shown])
 
 
 @dataclass(frozen=True, eq=False)

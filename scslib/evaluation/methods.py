@@ -4,9 +4,10 @@ A method is an object with a name and one verb, `pick`:
 
     Random, Uniform, Dense, Oracle    need f's scores at most
     Salient                           the K most salient clips by a sampler
-    Adaptive                          these, but only until the rest cannot change the answer
     ByPolicy                          K clips by a sampler's saliencies and another policy than top K
     Shuffled                          the most salient, the saliencies given to the wrong clips: a check
+
+Those that stop earlier, as soon as the answer stands, are in `exits`.
 """
 
 from __future__ import annotations
@@ -127,22 +128,6 @@ class Salient:
 
     def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
         return most_salient(video, self.name, k, rng)
-
-
-@dataclass(frozen=True)
-class Adaptive:
-    """The most salient clips by the sampler `of`, until the answer is settled. The best comes first."""
-
-    of: str
-    name: str = "adaptive"
-    needs_features: bool = True
-
-    def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
-        picked = most_salient(video, self.of, k, rng)
-        if picked is None:
-            return None
-        shown = policies.until_settled(video.probabilities[picked.clips[0]])
-        return picked._replace(clips=picked.clips[:, :shown])
 
 
 @dataclass(frozen=True)

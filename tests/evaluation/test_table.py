@@ -9,7 +9,8 @@ from scipy import stats
 
 from scslib.datasets.manifest import Dataset
 from scslib.evaluation.coverage import coverage_note, coverage_title, video_status
-from scslib.evaluation.methods import Adaptive, ByPolicy, Shuffled
+from scslib.evaluation.exits import Adaptive
+from scslib.evaluation.methods import ByPolicy, Shuffled
 from scslib.evaluation.segments import overlap
 from scslib.evaluation.statistics import intervals, newcombe, p_of_guessing, wilson
 from scslib.evaluation.table import evaluate, fused_table, over_seeds, summarise
