@@ -115,10 +115,22 @@ def by_setting(
 
 
 def predictions_of(folder: Path) -> dict[str, pd.DataFrame]:
-    """The predictions of a sweep's finished runs, by the run's name."""
+    """The predictions of a sweep's finished runs, by the run's name.
+
+    They are notebook 06's, and of methods that only notebook 14 has those, where it was executed.
+    """
     about = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
     names = [run["name"] for run in about["runs"] if run["status"] == "done"]
-    return {name: Run(folder / "runs" / name).load_table("predictions") for name in names}
+    return {name: _all_methods(Run(folder / "runs" / name)) for name in names}
+
+
+def _all_methods(run: Run) -> pd.DataFrame:
+    predictions = run.load_table("predictions")
+    if not run.inside("results", "came_after_predictions.csv").is_file():
+        return predictions
+    later = run.load_table("came_after_predictions")
+    others = later[~later["method"].isin(predictions["method"])]
+    return pd.concat([predictions, others], ignore_index=True)
 
 
 def in_words(table: pd.DataFrame) -> list[str]:

@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from scslib.evaluation.contrasts import block_accuracies, by_setting, contrasts, in_words, pair_of
+from scslib.evaluation.contrasts import (
+    block_accuracies,
+    by_setting,
+    contrasts,
+    in_words,
+    pair_of,
+    predictions_of,
+)
+from scslib.jobs.run_folder import Run
 
 
 def block(rng, gap, videos=40, **of_method):
@@ -59,6 +67,22 @@ def test_runs_of_another_setting_are_no_blocks_of_this_one():
         assert (row.difference, row.low, row.t_high) == (alone.difference, alone.low, alone.t_high)
     assert [line.split(": ")[0] for line in in_words(found)] == ["k=2", "k=6"]
     assert "setting" not in by_setting({"": blocks["k=2"]}, tables, lambda own: block_accuracies(own))
+
+
+def test_methods_of_notebook_14_stand_beside_those_of_notebook_06(tmp_path):
+    """What both have answered is taken from notebook 06; a run that has not ended is left out."""
+    tables = {name: block(np.random.default_rng(n), 0.2) for n, name in enumerate(("one", "two"))}
+    runs = [{"name": name, "status": "done"} for name in tables] + [{"name": "x", "status": "failed"}]
+    (tmp_path / "sweep.json").write_text(json.dumps({"runs": runs}))
+    for name, table in tables.items():
+        Run(tmp_path / "runs" / name).save_table("predictions", table)
+    later = tables["two"].assign(correct=1.0)
+    later = pd.concat([later, later[later["method"] == "a"].assign(method="learned")])
+    Run(tmp_path / "runs" / "two").save_table("came_after_predictions", later)
+    found = predictions_of(tmp_path)
+    assert list(found) == ["one", "two"] and len(found["one"]) == len(tables["one"])
+    means = found["two"].groupby("method")["correct"].mean()
+    assert means["learned"] == 1 and means["a"] == tables["two"].query("method == 'a'")["correct"].mean()
 
 
 def test_blocks_that_differ_make_the_interval_wide():
