@@ -27,8 +27,6 @@ pixel is traced back. What the paper's streams (GOP of 12, no B-frames) leave op
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -42,6 +40,7 @@ from scslib.video.container import open_video, video_stream
 from scslib.video.display import Display
 from scslib.video.frames import RgbConverter, visit
 from scslib.video.layout import in_the_middle
+from scslib.video.needed import Due, keyframes_of, none_shared, one_by_one
 from scslib.video.planes import NO_PLANES, Planes, planes_of
 from scslib.video.residual import (
     block_motion,
@@ -141,11 +140,12 @@ def _read(
         stream = video_stream(container)
         exported = stream.codec_context.name in EXPORTED or not motion or bool(index.key.all())
         stream.codec_context.options |= _options(index, exported, motion, residuals)
-        needed = runs if motion else _keyframes(index, runs)
-        due = _due(index, runs, pictures)
-        lost: set[int] = set()
+        due, lost = Due(index, runs, pictures), set[int]()
+        needed = runs if motion else keyframes_of(index, runs)
+        some = motion and exported and pictures > 0 and index.seekable and none_shared(runs)
+        seen_next = one_by_one(index, runs, due) if some else needed
         through = iter if exported else estimate
-        frames = visit(index, container, stream, needed, through=through, lost=lost)
+        frames = visit(index, container, stream, seen_next, through=through, lost=lost)
         tracer = _Tracer(accumulate, motion and residuals, estimated=not exported)
         scaler = RgbConverter(info.display, iframe_size or (info.height, info.width))
         iframes: dict[int, np.ndarray] = {}  # by position
@@ -159,14 +159,12 @@ def _read(
             intra = tracer.is_intra(frame)
             if not iframes or (intra and frame.key_frame and index.key[position]):
                 iframes[position] = scaler(frame)
-            while due[0][1] < position:
-                due.popleft()
-            row = tracer.step(position, frame, intra, position >= due[0][0]) if motion else None
+            due.give_up(position)
+            row = tracer.step(position, frame, intra, due.wants(position)) if motion else None
             if row is not None:
                 rows[position] = row
-                while due[0][0] <= position:
-                    due.popleft()
-            while position >= needed[done][-1]:
+                due.found(position)
+            while position >= needed[done][-1] or (some and due.nothing_more_of(runs[done], position)):
                 whole = exported or not motion or seen.issuperset(runs[done])
                 if whole and lost.isdisjoint(needed[done] if not motion else runs[done]):
                     yield _clip(index, wanted[done], runs[done], iframes, rows, shape, info.display)
@@ -179,28 +177,6 @@ def _read(
             yield _clip(index, wanted[done], runs[done], iframes, rows, shape, info.display)
             return done + 1
     return done
-
-
-def _keyframes(index: ClipIndex, runs: Sequence[range]) -> list[range]:
-    """From the keyframe at or before each run to the last one in it."""
-    keys = np.union1d(0, np.flatnonzero(index.key))  # the first frame stands in where none is
-    first = np.searchsorted(keys, [run[0] for run in runs], side="right") - 1
-    last = np.searchsorted(keys, [run[-1] for run in runs], side="right") - 1
-    return [range(a, b + 1) for a, b in zip(keys[first], keys[last], strict=True)]
-
-
-def _due(index: ClipIndex, runs: Sequence[range], pictures: int) -> deque[tuple[float, float]]:
-    """Between which two positions the next P-frame's features are wanted, ascending; infinity at last.
-
-    The second is the end of the clip, so that what is read of one does not depend on that before it.
-    """
-    chosen: set[tuple[int, int]] = set()
-    for run in runs:
-        at = [p for p in run if not (pictures and index.key[p])] or list(run)
-        if pictures and len(at) > pictures:
-            at = [at[i] for i in in_the_middle(len(at), pictures)]
-        chosen.update((p, run[-1]) for p in at)
-    return deque([*sorted(chosen), (math.inf, math.inf)])
 
 
 def _forget(before: int, iframes: dict, rows: dict) -> None:
