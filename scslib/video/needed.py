@@ -65,7 +65,7 @@ class Due:
 
 
 def keyframes_of(index: ClipIndex, runs: Sequence[range]) -> list[range]:
-    """The frames from the keyframe at or before each run to the last keyframe in it."""
+    """The stretch from the keyframe before each run to the last one in it."""
     keys = np.union1d(0, np.flatnonzero(index.key))  # the first frame stands in where none is
     first = np.searchsorted(keys, [run[0] for run in runs], side="right") - 1
     last = np.searchsorted(keys, [run[-1] for run in runs], side="right") - 1
