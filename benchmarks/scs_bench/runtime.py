@@ -38,7 +38,13 @@ CLASSES = 487  # of Sports1M
 VIEW = ClassifierInput(frames=16, short_side=128, crop=112, frame_rate=0.0)
 
 # the paper's sizes as we recall them: ResNet-18 on whole I-frames and on every P-frame, the whole VGG
-PAPER = {"sampler_width": 64, "sound_width": 64, "iframe_size": 0, "kept_pictures": 0}
+PAPER = {
+    "sampler_width": 64,
+    "sound_width": 64,
+    "iframe_size": 0,
+    "kept_pictures": 0,
+    "kept_early": False,
+}
 
 SHOWN = ["codec", "samplers", "method", "gmacs", "seconds_per_video", *STAGES, "overhead_vs_uniform"]
 SHOWN += ["slides: overhead_vs_uniform", "speedup_vs_dense"]
@@ -86,7 +92,10 @@ def in_words(sizes: dict) -> str:
     side, kept = sizes["iframe_size"], sizes["kept_pictures"]
     pictures = f"I-frames of {side} pixels" if side else "whole I-frames"
     widths = f"width {sizes['sampler_width']}, sound {sizes['sound_width']}"
-    return f"{widths}, {pictures}, {f'{kept} P-frames a clip' if kept else 'every P-frame'}"
+    frames = (
+        f"{kept} P-frames a clip{', early' if sizes['kept_early'] else ''}" if kept else "every P-frame"
+    )
+    return f"{widths}, {pictures}, {frames}"
 
 
 def samplers_of(sizes: dict, k: int, device: str) -> tuple[list, FeatureSpec]:
@@ -100,7 +109,9 @@ def samplers_of(sizes: dict, k: int, device: str) -> tuple[list, FeatureSpec]:
     visual = sampler("visual", *[(name,) for name in VISUAL])
     both = sampler("audio-visual", (*VISUAL, "audio"))
     cascade = Cascade("cascade", (sampler("iframes", ("iframes",)), audio), both, k)
-    spec = FeatureSpec(iframe_size=sizes["iframe_size"], pictures=sizes["kept_pictures"])
+    spec = FeatureSpec(
+        iframe_size=sizes["iframe_size"], pictures=sizes["kept_pictures"], early=sizes["kept_early"]
+    )
     rules = [make_sampler(name, Setting()) for name in ("packet-size", "motion-energy")]
     return [*rules, audio, visual, both, cascade], spec
 

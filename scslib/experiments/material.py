@@ -42,6 +42,7 @@ def read_material(
     accumulate: bool,
     iframe_size: int,
     kept_pictures: int,
+    kept_early: bool = False,
     device: str,
     workers: int,
     iframe_trunk: str = "",
@@ -66,6 +67,7 @@ def read_material(
         width=first.width,
         frame_rate=view.frame_rate,
         pictures=kept_pictures,
+        early=kept_early,
         iframe_trunk=iframe_trunk if frozen_trunk else "",
     )
     videos, cache = pd.concat(parts, ignore_index=True), run.cache("features")

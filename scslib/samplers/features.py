@@ -32,9 +32,10 @@ class FeatureSpec:
     clip_len, frame_rate: what a clip is (`index_clips`), the same as for f. height, width: the frame
     size in pixels that the samplers know. Videos of another size are fitted: grids resized, vectors
     scaled; 0 keeps each video's own size. iframe_size: the I-frames' short side in pixels; 0 keeps the
-    full size. pictures: so many P-frames of each clip are kept, at equal distances; 0 keeps all. The
-    paper keeps all of everything. iframe_trunk: a classifier `timm:...` whose features of the I-frames
-    are kept beside them, for networks whose trunk it is (see `extraction`).
+    full size. pictures: so many P-frames of each clip are kept, at equal distances, or `early` after the
+    clip's keyframes, where they need the least decoding; 0 keeps all. The paper keeps all of everything.
+    iframe_trunk: a classifier `timm:...` whose features of the I-frames are kept beside them, for
+    networks whose trunk it is (see `extraction`).
     """
 
     clip_len: int = 16
@@ -45,6 +46,7 @@ class FeatureSpec:
     frame_rate: float = 0.0
     pictures: int = 0
     iframe_trunk: str = ""
+    early: bool = False
 
     def index(self, path: str | Path) -> ClipIndex:
         return index_clips(path, clip_len=self.clip_len, frame_rate=self.frame_rate)
@@ -167,6 +169,7 @@ def _reader(
         motion=bool({"motion", "residual"} & set(modalities)),
         residuals="residual" in modalities,
         pictures=spec.pictures,
+        early=spec.early,
     )
 
 

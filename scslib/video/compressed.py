@@ -92,6 +92,7 @@ def iter_compressed(
     motion: bool = True,
     residuals: bool = True,
     pictures: int = 0,
+    early: bool = False,
 ) -> Iterator[CompressedClip]:
     """One pass over the stream, clip by clip. Its memory does not grow with the stream's length.
 
@@ -102,8 +103,8 @@ def iter_compressed(
 
     What is not asked for is left zero, and not computed: without `residuals` no picture but the
     I-frames needs to look right, so the decoder may leave out transforms; without `motion` only
-    keyframes are decoded; of each clip the features of about `pictures` P-frames at equal
-    distances are computed (0: of all).
+    keyframes are decoded; of each clip the features of about `pictures` P-frames are
+    computed (0: of all), at equal distances, or `early` after its keyframes: see `needed.Due`.
     """
     wanted = range(len(index)) if clips is None else clips
     if not len(wanted):
@@ -116,6 +117,7 @@ def iter_compressed(
         motion=motion,
         residuals=residuals,
         pictures=pictures,
+        early=early,
     )
     if not motion:  # broken off, or keyframes that are none to the decoder
         for clip in iter_compressed(index, wanted[done:], iframe_size=iframe_size, residuals=False):
@@ -132,6 +134,7 @@ def _read(
     motion: bool,
     residuals: bool,
     pictures: int,
+    early: bool,
 ) -> Generator[CompressedClip, None, int]:
     """What the stream gives of the clips `wanted`, before it breaks off; returns how many are done."""
     info = index.info
@@ -140,7 +143,7 @@ def _read(
         stream = video_stream(container)
         exported = stream.codec_context.name in EXPORTED or not motion or bool(index.key.all())
         stream.codec_context.options |= _options(index, exported, motion, residuals)
-        due, lost = Due(index, runs, pictures), set[int]()
+        due, lost = Due(index, runs, pictures, early=early), set[int]()
         needed = runs if motion else keyframes_of(index, runs)
         some = motion and exported and pictures > 0 and index.seekable and none_shared(runs)
         seen_next = one_by_one(index, runs, due) if some else needed

@@ -23,13 +23,16 @@ from scslib.video.layout import in_the_middle
 class Due:
     """The P-frames whose features are still wanted, by position.
 
-    runs: the frames of each clip, ascending. pictures: about so many of each clip, at equal distances
-    (0: all). Where the frame at such a place is no P-frame, the next one of the same clip is taken: what
-    is read of a clip does not depend on that before it.
+    runs: the frames of each clip, ascending. pictures: about so many of each clip (0: all), at equal
+    distances. early: of a clip with a keyframe in it those that come soonest after one, which need the
+    least decoding. Where the frame at such a place is no P-frame, the next one of the same clip is
+    taken: what is read of a clip does not depend on that before it.
     """
 
-    def __init__(self, index: ClipIndex, runs: Sequence[range], pictures: int):
-        self._key, self._every = index.key.tolist(), not pictures
+    def __init__(self, index: ClipIndex, runs: Sequence[range], pictures: int, *, early: bool = False):
+        self._key, self._every, self._early = index.key.tolist(), not pictures, early
+        numbers = np.arange(len(index.key))
+        self._since_key = (numbers - np.maximum.accumulate(numbers * index.key)).tolist()
         if self._every:
             places = [(run[0], run[-1]) for run in runs]
         else:
@@ -38,7 +41,11 @@ class Due:
 
     def _places(self, run: range, pictures: int) -> list[int]:
         at = [p for p in run if not self._key[p]] or list(run)
-        return [at[i] for i in in_the_middle(len(at), pictures)] if len(at) > pictures else at
+        if len(at) <= pictures:
+            return at
+        if self._early and len(at) < len(run):
+            return sorted(sorted(at, key=self._since_key.__getitem__)[:pictures])
+        return [at[i] for i in in_the_middle(len(at), pictures)]
 
     def give_up(self, position: int) -> None:
         """Give up what was wanted of clips that end before `position`."""
@@ -53,6 +60,8 @@ class Due:
         """Take note that the features of the frame at `position` are there."""
         while not self._every and self.wants(position):
             self._left.popleft()
+            if self._early:  # each of those side by side has a frame of its own
+                return
 
     def next_after(self, position: int) -> float:
         """The first position after this one to look at; infinity where nothing more is wanted."""

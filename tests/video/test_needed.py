@@ -65,6 +65,33 @@ def test_what_is_read_is_what_reading_every_frame_gives(stream, options, monkeyp
             np.testing.assert_array_equal(getattr(clip, field), getattr(other, field))
 
 
+def test_early_frames_are_those_soonest_after_a_keyframe(stream, monkeypatch):
+    """Of clips that have a keyframe; where a B-frame comes soonest, the P-frame after it."""
+    kind, path = stream
+    index = index_clips(path, clip_len=16)
+    seen, clips = decoded_by(index, monkeypatch, pictures=2, early=True)
+    for clip in clips:
+        found = np.array(index.frames(clip.index))[clip.predicted]
+        assert len(found) == 2 and clip.residual[clip.predicted].any(axis=(1, 2, 3)).all()
+        if kind != "h264 with B-frames":
+            after = sorted(index.frames(clip.index), key=lambda p: (p % GOP or GOP, p))
+            assert found.tolist() == sorted(after[:2])
+    if kind != "h264 with B-frames":
+        assert len(seen) <= 3 * FRAMES // GOP
+    everything = {clip.index: clip for clip in iter_compressed(index)}
+    for clip in clips:
+        rows = clip.predicted
+        np.testing.assert_array_equal(clip.motion[rows], everything[clip.index].motion[rows])
+        np.testing.assert_array_equal(clip.residual[rows], everything[clip.index].residual[rows])
+
+
+def test_early_frames_of_a_clip_without_a_keyframe_lie_at_equal_distances(stream):
+    kind, path = stream
+    index = index_clips(path, clip_len=4)
+    [some], [early] = (list(iter_compressed(index, [2], pictures=2, early=e)) for e in (False, True))
+    np.testing.assert_array_equal(some.predicted, early.predicted)
+
+
 def test_clips_that_share_frames_are_read_in_one_go(stream, monkeypatch):
     _, path = stream
     index = index_clips(path, clip_len=16, clip_stride=8)
