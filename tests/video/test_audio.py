@@ -60,7 +60,10 @@ def test_log_mel_equals_torchaudios_on_any_sound(hop, loud):
 
 def test_every_band_has_torchaudios_weights():
     bank = torchaudio.functional.melscale_fbanks(257, 0.0, 8000.0, 40, 16_000).numpy()
-    np.testing.assert_allclose(_bands(), bank, atol=1e-5)
+    for (bins, weights), band in zip(_bands(), bank.T, strict=True):
+        found = np.zeros(257)
+        found[bins] = weights
+        np.testing.assert_allclose(found, band, atol=1e-5)
 
 
 @pytest.mark.parametrize("clip_len, stride", [(16, None), (8, 4), (4, 9)])
