@@ -117,7 +117,7 @@ def by_setting(
 def predictions_of(folder: Path) -> dict[str, pd.DataFrame]:
     """The predictions of a sweep's finished runs, by the run's name.
 
-    They are notebook 06's, and of methods that only notebook 14 has those, where it was executed.
+    Those of notebook 06. Where notebook 14 was executed, the methods that only it has stand beside them.
     """
     about = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
     names = [run["name"] for run in about["runs"] if run["status"] == "done"]

@@ -28,7 +28,7 @@ ALONG = {1: (1, 1), 4: (4, 4), 5: (5, 6), 6: (6, 6), 7: (7, 7), 9: (9, 14)}  # p
 
 
 def matrix_of(frame: av.VideoFrame) -> np.ndarray:
-    """The matrix that turns a *difference* in Y, Cb, Cr into R, G, B: (3, 3), for a frame's 8 bits."""
+    """The matrix from a *difference* in Y, Cb, Cr to R, G, B: (3, 3), for 8 bits."""
     return _matrix(frame.colorspace, frame.color_range == 2 or frame.format.name.startswith("yuvj"))
 
 
@@ -37,7 +37,11 @@ def _matrix(colorspace: int, full_range: bool) -> np.ndarray:
     red, blue = OF_RED_AND_BLUE.get(colorspace, OF_RED_AND_BLUE[5])
     green, of_red, of_blue = 1 - red - blue, 2 * (1 - red), 2 * (1 - blue)
     rows = [[1, 0, of_red], [1, -of_blue * blue / green, -of_red * red / green], [1, of_blue, 0]]
-    return np.array(rows, np.float32) * ([1, 1, 1] if full_range else [255 / 219, 255 / 224, 255 / 224])
+    matrix = np.array(rows, np.float32) * (
+        [1, 1, 1] if full_range else [255 / 219, 255 / 224, 255 / 224]
+    )
+    matrix.flags.writeable = False  # all frames share it
+    return matrix
 
 
 def read_as(frame: av.VideoFrame) -> Colorspace | None:

@@ -99,7 +99,7 @@ def iter_compressed(
     `clips` are the ascending numbers of those wanted (None: all); the reader seeks over what lies
     between. `accumulate` traces vectors and residuals back to the last I-frame. `iframe_size` (H, W)
     scales the I-frames (None keeps the full size, as in the paper). A broken stream gives fewer clips
-    than were asked for: those of which frames cannot be decoded are passed over.
+    than were asked for: those of which a frame that is needed cannot be decoded are passed over.
 
     What is not asked for is left zero, and not computed: without `residuals` no picture but the
     I-frames needs to look right, so the decoder may leave out transforms; without `motion` only

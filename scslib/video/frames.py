@@ -127,10 +127,12 @@ def visit(
 
     Seeks to the keyframe before a run where that is further on than reading has come, so that runs
     which lie near each other are read in one go. The frames from the keyframe on are among those
-    given. `through` may put something between decoder and reader. The positions of frames that cannot
-    be decoded go into `lost`. Ends where the picture changes its size: what follows is another video.
+    given. A run is asked for when all frames before it were given. Where a seek misses its keyframe,
+    the rest is read without seeking. `through` may put something between decoder and reader. The
+    positions of frames that cannot be decoded go into `lost`. Ends where the picture changes its size:
+    what follows is another video.
     """
-    keys, reached = np.flatnonzero(index.key), -1
+    keys, reached, seeks = np.flatnonzero(index.key), -1, index.seekable
     damage = _Damage(index, lost)
 
     def reader_from_here() -> Iterator[tuple[int, av.VideoFrame]]:
@@ -140,16 +142,19 @@ def visit(
     for run in runs:
         before = np.searchsorted(keys, run[0], side="right")
         key = keys[before - 1] if before else 0
-        if index.seekable and key > reached + 1:
-            reader = _seek(index, container, stream, key, reader_from_here)
+        if seeks and key > reached + 1:
+            reader, first = _seek(index, container, stream, key, reader_from_here)
+            seeks = first > reached
         while reached < run[-1]:
             step = next(reader, None)
             if step is None:
                 return
-            reached, frame = step
+            position, frame = step
             if index.shape not in (None, (frame.width, frame.height)):
                 return
-            yield step
+            if position > reached:  # else it is read again, after a seek that missed
+                reached = position
+                yield step
 
 
 def _seek(
@@ -158,21 +163,24 @@ def _seek(
     stream: av.VideoStream,
     key: int,
     reader_from_here: Callable[[], Iterator[tuple[int, av.VideoFrame]]],
-) -> Iterator[tuple[int, av.VideoFrame]]:
-    """`index.positions` from the keyframe at position `key`, or from the beginning.
+) -> tuple[Iterator[tuple[int, av.VideoFrame]], int]:
+    """`index.positions` from the keyframe at position `key`, or from the beginning, and where that is.
 
-    MPEG-TS has no table of keyframes: a seek may land behind the one that was asked for.
+    MPEG-TS and MPEG-PS have no table of keyframes: a seek may land behind the one that was asked for,
+    and a decoder that begins anywhere may guess a frame's stamp.
     """
     container.seek(int(index.pts[key]), stream=stream)
     reader = reader_from_here()
     first = next(reader, None)
-    if first is not None and first[0] <= key and first[1].key_frame:
-        return itertools.chain([first], reader)
+    if first is not None and first[0] <= key:
+        at, frame = first
+        if frame.key_frame and index.key[at] and index.table.stamps[at] == frame.pts:
+            return itertools.chain([first], reader), at
     try:
         container.seek(int(index.pts[0]) - round(1 / index.time_base), stream=stream)
     except av.FFmpegError:  # FLV goes to no time before its first
         container.seek(int(index.pts[0]), stream=stream)
-    return reader_from_here()
+    return reader_from_here(), -1
 
 
 class _Damage(set):

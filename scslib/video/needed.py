@@ -25,14 +25,14 @@ class Due:
 
     runs: the frames of each clip, ascending. pictures: about so many of each clip (0: all), at equal
     distances. early: of a clip with a keyframe in it those that come soonest after one, which need the
-    least decoding. Where the frame at such a place is no P-frame, the next one of the same clip is
-    taken: what is read of a clip does not depend on that before it.
+    least decoding; of a stream with B-frames, whose P-frames lie far apart, at equal distances all the
+    same. Where the frame at such a place is no P-frame, the next one of the same clip is taken: what is
+    read of a clip does not depend on the clip before it.
     """
 
     def __init__(self, index: ClipIndex, runs: Sequence[range], pictures: int, *, early: bool = False):
-        self._key, self._every, self._early = index.key.tolist(), not pictures, early
-        numbers = np.arange(len(index.key))
-        self._since_key = (numbers - np.maximum.accumulate(numbers * index.key)).tolist()
+        self._key, self._every = index.key, not pictures
+        self._since = None if not early or index.info.reordered else _since_keyframe(index.key, runs)
         if self._every:
             places = [(run[0], run[-1]) for run in runs]
         else:
@@ -40,11 +40,12 @@ class Due:
         self._left: deque[tuple[float, float]] = deque([*places, (math.inf, math.inf)])
 
     def _places(self, run: range, pictures: int) -> list[int]:
-        at = [p for p in run if not self._key[p]] or list(run)
+        key = self._key[run[0] : run[-1] + 1].tolist()
+        at = [p for p, is_key in zip(run, key, strict=True) if not is_key] or list(run)
         if len(at) <= pictures:
             return at
-        if self._early and len(at) < len(run):
-            return sorted(sorted(at, key=self._since_key.__getitem__)[:pictures])
+        if self._since is not None and any(key):
+            return sorted(sorted(at, key=self._since.__getitem__)[:pictures])
         return [at[i] for i in in_the_middle(len(at), pictures)]
 
     def give_up(self, position: int) -> None:
@@ -60,8 +61,6 @@ class Due:
         """Take note that the features of the frame at `position` are there."""
         while not self._every and self.wants(position):
             self._left.popleft()
-            if self._early:  # each of those side by side has a frame of its own
-                return
 
     def next_after(self, position: int) -> float:
         """The first position after this one to look at; infinity where nothing more is wanted."""
@@ -70,7 +69,16 @@ class Due:
 
     def nothing_more_of(self, run: range, position: int) -> bool:
         """Tell whether no frame of a clip has to be seen after `position`."""
-        return self._left[0][0] > run[-1] and not any(self._key[position + 1 : run[-1] + 1])
+        return self._left[0][0] > run[-1] and not self._key[position + 1 : run[-1] + 1].any()
+
+
+def _since_keyframe(key: np.ndarray, runs: Sequence[range]) -> dict[int, int]:
+    """How many frames come before each of the runs' frames since the last keyframe."""
+    begin, end = runs[0][0], runs[-1][-1] + 1
+    before = np.flatnonzero(key[: begin + 1])
+    at = np.arange(begin, end)
+    last = np.maximum.accumulate(np.where(key[begin:end], at, before[-1] if len(before) else 0))
+    return dict(zip(at.tolist(), (at - last).tolist(), strict=True))
 
 
 def keyframes_of(index: ClipIndex, runs: Sequence[range]) -> list[range]:
@@ -87,15 +95,17 @@ def none_shared(runs: Sequence[range]) -> bool:
 
 
 def one_by_one(index: ClipIndex, runs: Sequence[range], due: Due) -> Iterator[range]:
-    """Each next frame that has to be seen: a keyframe of a clip, or one that is `due` by then."""
-    inside = {p for run in runs for p in run}
-    keys = [p for p in np.flatnonzero(index.key).tolist() if p in inside]
-    at, number = -1, 0
+    """The frames to see next, one at a time: keyframes of a clip, and frames that are `due`.
+
+    What is due is asked when the next frame is: the reader must have told `due` of all frames before.
+    """
+    keys = (run[0] + np.flatnonzero(index.key[run[0] : run[-1] + 1]) for run in runs)
+    keyframes = deque([*itertools.chain.from_iterable(each.tolist() for each in keys), math.inf])
+    at = -1
     while True:
-        while number < len(keys) and keys[number] <= at:
-            number += 1
-        key = keys[number] if number < len(keys) else math.inf
-        following = min(key, due.next_after(at))
+        while keyframes[0] <= at:
+            keyframes.popleft()
+        following = min(keyframes[0], due.next_after(at))
         if following == math.inf:
             return
         at = int(following)

@@ -1,7 +1,7 @@
 """The planes Y, Cb, Cr of decoded pictures, where they lie in memory.
 
 They are read where the decoder has them, by address: nothing is copied, and no frame is converted as a
-whole. A `Planes` keeps alive what the memory belongs to; who reads by address holds the picture.
+whole. Whoever reads by address must hold the `Planes` meanwhile: it keeps alive whose memory that is.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from typing import NamedTuple
 
 import av
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
-BLOCK = 16  # pixels a side of what is summed up; a smaller picture is continued to this size
+from scslib.video.residual import BLOCK, pixel_at
 
 
 class Planes(NamedTuple):
@@ -54,17 +52,6 @@ def _continued(picture: Planes, height: int, width: int) -> Planes:
         planes.append(plane)
     luma, cb, cr = (plane.ctypes.data for plane in planes)
     return Planes((luma, cb, cr, *(plane.strides[0] for plane in planes)), planes)
-
-
-@intrinsic
-def pixel_at(_, address):
-    """The pixel at an address, as int32."""
-
-    def generate(_, builder, signature, arguments):
-        pixel = builder.load(builder.inttoptr(arguments[0], ir.IntType(8).as_pointer()))
-        return builder.zext(pixel, ir.IntType(32))
-
-    return types.int32(types.intp), generate
 
 
 @njit(cache=True, nogil=True)

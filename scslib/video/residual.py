@@ -21,8 +21,9 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from scslib.video.planes import BLOCK, pixel_at
 from scslib.video.vectors import CELL
+
+BLOCK = 16  # one cell of the motion and residual grids covers 16 x 16 pixels
 
 
 def grid_of(height: int, width: int) -> tuple[int, int]:
@@ -46,11 +47,22 @@ def block_motion(cells, frames, motion):
                 motion[row, column, axis] = total / np.float32(4 * frames)
 
 
+@intrinsic
+def pixel_at(_, address):
+    """The pixel at an address, as int32."""
+
+    def generate(_, builder, signature, arguments):
+        pixel = builder.load(builder.inttoptr(arguments[0], ir.IntType(8).as_pointer()))
+        return builder.zext(pixel, ir.IntType(32))
+
+    return types.int32(types.intp), generate
+
+
 def _square_of(size: int):
     """A compiled function of an address and the bytes from line to line: the sum of size x size pixels.
 
-    It is written as the vectors that processors add: a line of pixels at a time. LLVM finds them in no
-    loop over single pixels.
+    It adds a line of pixels at a time, as processors can. LLVM does not make that of a loop over single
+    pixels.
     """
     pixels, wide, total = (ir.VectorType(ir.IntType(bits), size) for bits in (8, 16, 32))
 

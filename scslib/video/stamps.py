@@ -46,7 +46,7 @@ class Join(NamedTuple):
 
 
 # A frame, or a packet: its stamp, and where it lies in the file. stamped: whether the stamp was given.
-# Rows are arrays of these, not a thousand objects through which Python's garbage collection has to go.
+# One array for all rows, so that Python's garbage collection has little to go through.
 ROW = np.dtype(
     [("stamp", "i8"), ("key", "?"), ("size", "i8"), ("duration", "i8"), ("byte", "i8")]
     + [("shape", "i8", 2), ("stamped", "?")]
@@ -124,7 +124,7 @@ def _packet_rows(
 
 
 def _rows(found: list[tuple], *names: str) -> np.ndarray:
-    """An array of `ROW` with these fields; the others are zero, and each has a stamp."""
+    """An array of `ROW` with these fields; the others are zero, and `stamped` is True."""
     rows = np.zeros(len(found), ROW)
     rows["stamped"] = True
     for name, column in zip(names, zip(*found, strict=True), strict=False):
