@@ -56,7 +56,7 @@ def test_what_is_reached_by_import_is_what_python_imports():
         body = ast.parse((KIT / name.replace(".", "/") / "__init__.py").read_text()).body
         assert not [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
     assert loaded - packages - {"scslib.jobs.openmp"} <= set(code_of(features.read_features).modules)
-    assert set(code_of(features.read_features).libraries) == {"av", "numba", "numpy"}
+    assert set(code_of(features.read_features).libraries) == {"av", "numba", "numpy", "scipy"}
 
 
 def test_imports_in_functions_count_and_those_for_types_do_not():
