@@ -95,11 +95,8 @@ CV = {"packages": ("opencv-python", "opencv-python-headless"), "wants": "opencv-
 TC = {"packages": ("torchcodec",), "wants": "torchcodec>=0.11,<0.12"}
 OWN = {"packages": ("scslib",)}
 
-FULL = {
-    "pictures": 2,
-    "early": True,
-    "iframe_size": (64, 86),
-}  # what the preset `full` has its samplers see
+# what the preset `full` has its samplers see
+FULL = {"pictures": 2, "early": True, "iframe_size": (64, 86)}
 
 CONTESTANTS = {
     "floor": Contestant("PyAV decodes and exports vectors; nobody reads them", _floor, ("av",)),

@@ -92,9 +92,8 @@ def in_words(sizes: dict) -> str:
     side, kept = sizes["iframe_size"], sizes["kept_pictures"]
     pictures = f"I-frames of {side} pixels" if side else "whole I-frames"
     widths = f"width {sizes['sampler_width']}, sound {sizes['sound_width']}"
-    frames = (
-        f"{kept} P-frames a clip{', early' if sizes['kept_early'] else ''}" if kept else "every P-frame"
-    )
+    frames = f"{kept} P-frames a clip" if kept else "every P-frame"
+    frames += ", early" if sizes["kept_early"] else ""
     return f"{widths}, {pictures}, {frames}"
 
 

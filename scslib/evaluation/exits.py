@@ -11,7 +11,7 @@ from training videos whether the answer of that moment is right.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,11 +32,7 @@ class Adaptive:
     needs_features: bool = True
 
     def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
-        picked = most_salient(video, self.of, k, rng)
-        if picked is None:
-            return None
-        shown = policies.until_settled(video.probabilities[picked.clips[0]])
-        return picked._replace(clips=picked.clips[:, :shown])
+        return _first(most_salient(video, self.of, k, rng), video, policies.until_settled)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +101,16 @@ class LearnedExit:
     needs_features: bool = True
 
     def pick(self, video: ScoredVideo, k: int, rng: np.random.Generator) -> Picks | None:
-        picked = most_salient(video, self.of, k, rng)
-        if picked is None:
-            return None
-        stands = self.gate.says(state(video.probabilities[picked.clips[0]])) >= self.sure
-        shown = int(stands.argmax()) + 1 if stands.any() else picked.clips.shape[1]
-        return picked._replace(clips=picked.clips[:, :shown])
+        return _first(most_salient(video, self.of, k, rng), video, self._shown)
+
+    def _shown(self, probabilities: np.ndarray) -> int:
+        stands = self.gate.says(state(probabilities)) >= self.sure
+        return int(stands.argmax()) + 1 if stands.any() else len(probabilities)
+
+
+def _first(picked: Picks | None, video: ScoredVideo, shown: Callable[[np.ndarray], int]) -> Picks | None:
+    """So many of the picked clips as `shown` says of f's probabilities (K, C) of them."""
+    if picked is None:
+        return None
+    count = shown(video.probabilities[picked.clips[0]])
+    return picked._replace(clips=picked.clips[:, :count])

@@ -31,6 +31,14 @@ def expected_sums(planes, rows, columns):
     return sums
 
 
+def continued(planes):
+    """The planes, each at least as large as a block, filled up with the pixels of the border."""
+    return [
+        np.pad(plane, [(0, max(0, size - side)) for side in plane.shape], mode="edge")
+        for plane, size in zip(planes, (16, 8, 8), strict=True)
+    ]
+
+
 @pytest.mark.parametrize(("height", "width"), [(64, 96), (67, 101), (16, 16), (31, 47)])
 def test_sums_of_blocks_equal_numpy(height, width):
     frame, planes = frame_of(height, width)
@@ -42,10 +50,7 @@ def test_sums_of_blocks_equal_numpy(height, width):
 @pytest.mark.parametrize(("height", "width"), [(10, 12), (5, 40), (40, 7), (1, 1)])
 def test_a_small_picture_goes_on_with_its_border(height, width):
     frame, planes = frame_of(height, width)
-    padded = [
-        np.pad(plane, [(0, max(0, size - side)) for side in plane.shape], mode="edge")
-        for plane, size in zip(planes, (16, 8, 8), strict=True)
-    ]
+    padded = continued(planes)
     picture = planes_of(frame)  # holds the memory
     found = block_sums(picture.at, *grid_of(height, width))
     np.testing.assert_array_equal(found, expected_sums(padded, *grid_of(height, width)))
@@ -60,11 +65,7 @@ def test_a_picture_that_is_stored_upside_down_is_read_from_its_top(height, width
     graph.push(frame)
     flipped = graph.vpull()
     assert flipped.planes[0].line_size < 0  # the filter turns no pixels, but the way through them
-    upside_down = [plane[::-1] for plane in planes]
-    padded = [
-        np.pad(plane, [(0, max(0, size - side)) for side in plane.shape], mode="edge")
-        for plane, size in zip(upside_down, (16, 8, 8), strict=True)
-    ]
+    padded = continued([plane[::-1] for plane in planes])
     picture = planes_of(flipped)
     found = block_sums(picture.at, *grid_of(height, width))
     np.testing.assert_array_equal(found, expected_sums(padded, *grid_of(height, width)))
