@@ -17,6 +17,7 @@ from torch import nn
 
 from scslib.models import specs, timm_frames
 from scslib.models.modalities import CHANNELS, MODALITIES, SCALES, VISUAL
+from scslib.models.parts import in_parts
 from scslib.models.sound_trunk import SoundTrunk
 from scslib.models.width import FULL_WIDTH, set_layout, set_width
 
@@ -60,9 +61,14 @@ class PictureTrunk(nn.Module):
             raise ValueError(f"backbone ({backbone!r}) must be one of {sorted(BACKBONES)}")
         self.network, self.features = BACKBONES[backbone](modality, width)
         self.network.fc = nn.Identity()
+        first = next(layer for layer in self.network.modules() if isinstance(layer, nn.Conv2d))
+        self.per_pixel = first.out_channels / first.stride[0] ** 2
 
     def forward(self, pictures: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-        return _mean_of_counted(self.network, pictures, counts, training=self.training)
+        return _mean_of_counted(self._features, pictures, counts, training=self.training)
+
+    def _features(self, pictures: torch.Tensor) -> torch.Tensor:
+        return in_parts(self.network, pictures, self.per_pixel, training=self.training)
 
 
 def _mean_of_counted(
@@ -122,11 +128,13 @@ class PretrainedTrunk(nn.Module):
         return _mean_of_counted(self._features, pictures, counts, training=self.training)
 
     def _features(self, pictures: torch.Tensor) -> torch.Tensor:
+        return in_parts(self._seen, pictures, timm_frames.PER_PIXEL, training=self.training)
+
+    def _seen(self, pictures: torch.Tensor) -> torch.Tensor:
         centre, spread = SCALES["iframes"]  # pictures are (levels - centre) / spread
         levels = pictures * spread + centre
         seen = (levels / 255 - self.mean[:, None, None]) / self.std[:, None, None]
-        seen = seen.contiguous(memory_format=torch.channels_last)
-        return timm_frames.in_parts(self.network, seen)
+        return self.network(seen.contiguous(memory_format=torch.channels_last))
 
 
 class Settings(TypedDict):

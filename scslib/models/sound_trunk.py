@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from scslib.models.parts import in_parts
 from scslib.models.width import FULL_WIDTH
 
 VGG_LAYERS = (64, 64, 0, 128, 128, 0, *[256] * 4, 0, *[512] * 4, 0, *[512] * 4)  # 0: pooling
@@ -50,7 +51,8 @@ class SoundTrunk(nn.Module):
             seen = channels
         self.network = nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten())
         self.embed = nn.Sequential(nn.Linear(seen, seen), nn.ReLU(inplace=True))
-        self.features = seen
+        self.features, self.per_pixel = seen, max(1, width)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        return self.embed(self.network(pictures))
+        heard = in_parts(self.network, pictures, self.per_pixel, training=self.training)
+        return self.embed(heard)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from scslib.models.parts import in_parts
 from scslib.models.reading import fill
 from scslib.models.views import View, scaled_levels
 from scslib.models.width import set_layout
@@ -22,7 +23,7 @@ from scslib.models.width import set_layout
 # minus 127, divided by 128.
 LITE0 = "tf_efficientnet_lite0"
 LITE0_MEAN, LITE0_STD = (127 / 255,) * 3, (128 / 255,) * 3
-PIXELS_AT_ONCE = 6 * 224 * 224  # of pictures that go through a network together on a processor
+PER_PIXEL = 8  # see `in_parts`: so has EfficientNet, and others have about as many
 
 
 @dataclass(frozen=True)
@@ -93,23 +94,11 @@ class FrameNetwork(nn.Module):
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         shown = clips.shape[2]
         frames = clips.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        features = in_parts(self.trunk, frames).unflatten(0, (-1, shown))
+        features = in_parts(self.trunk, frames, PER_PIXEL, training=self.training)
+        features = features.unflatten(0, (-1, shown))
         if self.temporal is not None:
             features = features + self.temporal(features.transpose(1, 2)).transpose(1, 2)
         return self.head(features.mean(1))
-
-
-def in_parts(trunk: nn.Module, pictures: torch.Tensor) -> torch.Tensor:
-    """The features (n, D) of pictures (n, 3, H, W).
-
-    On a processor a few go through at a time: what a layer makes of many large ones does not fit into
-    its caches, nor into what `jobs.allocator` keeps. In training all go through at once, for batch
-    norms.
-    """
-    if trunk.training or torch.is_grad_enabled() or pictures.device.type != "cpu":
-        return trunk(pictures)
-    at_once = max(1, PIXELS_AT_ONCE // (pictures.shape[2] * pictures.shape[3]))
-    return torch.cat([trunk(some) for some in pictures.split(at_once)])
 
 
 def feature_count(trunk: nn.Module) -> int:

@@ -21,7 +21,7 @@ from scslib.jobs.shards import Read, Video, run_shards, with_places
 from scslib.models import specs
 from scslib.models.samplers import PretrainedTrunk
 from scslib.samplers.features import FeatureSpec, read_features
-from scslib.samplers.inputs import sampler_inputs
+from scslib.samplers.inputs import inputs_of
 from scslib.samplers.plugins import load_plugins
 from scslib.samplers.readers import READERS, read_input
 
@@ -103,9 +103,7 @@ def _kept(path: Path, params: dict) -> Read:
     features = reopen(video_id, params["place"])
     trunk, found = _trunk(params["trunk"], params["weights"], params["on"]), []
     clips = len(features.get(video_id, "times"))
-    for some in devices.in_batches(iter(range(clips)), device):
-        inputs = sampler_inputs(features, [(video_id, clip) for clip in some], ("iframes",))
-        inputs = devices.put(inputs, device)
+    for inputs in inputs_of(features, video_id, range(clips), ("iframes",), device):
         with torch.inference_mode():
             found.append(trunk(inputs["iframes"], inputs["iframes_mask"]).cpu().numpy())
     kept = np.concatenate(found) if found else np.zeros((0, trunk.features))

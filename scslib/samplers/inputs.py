@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
+from scslib.jobs import devices
 from scslib.models.modalities import SCALES
 from scslib.samplers.base import Features
 from scslib.video.audio import FLOOR, MEL_STEPS, MELS
+
+FIRST, MOST_AT_ONCE = 8, 64  # clips whose inputs are made together
+INPUTS_AT_ONCE = 2**23  # numbers in them, 32 MB
+
+
+def inputs_of(
+    features: Features,
+    video_id: str,
+    rows: Sequence[int],
+    modalities: Sequence[str],
+    device: torch.device,
+) -> Iterator[dict[str, torch.Tensor]]:
+    """`sampler_inputs` of a video's clips `rows`, on `device`: some clips at a time, in order.
+
+    As many as hold `INPUTS_AT_ONCE` numbers, going by the first ones, and no more than `MOST_AT_ONCE`.
+    """
+    done, at_once = 0, FIRST
+    while done < len(rows):
+        picks = [(video_id, int(row)) for row in rows[done : done + at_once]]
+        inputs = sampler_inputs(features, picks, modalities)
+        yield devices.put(inputs, device)
+        done += len(picks)
+        of_one = sum(tensor.numel() for tensor in inputs.values()) / len(picks)
+        at_once = int(min(max(1, INPUTS_AT_ONCE / of_one), MOST_AT_ONCE))
 
 
 def sampler_inputs(

@@ -26,7 +26,7 @@ from scslib.models.modalities import MODALITIES, VISUAL
 from scslib.models.samplers import SamplerNetwork
 from scslib.samplers.base import Features, FileScores, register_maker
 from scslib.samplers.features import FeatureSpec, VideoFeatures, map_chunks
-from scslib.samplers.inputs import sampler_inputs
+from scslib.samplers.inputs import inputs_of
 from scslib.video.clips import ClipIndex
 
 # the networks whose scores make each sampler (paper, sec. 3.2, 3.3; "audio-visual" is joint training,
@@ -52,9 +52,7 @@ def said_of(
     """What each network says of a video's clips `rows`."""
     device, modalities = next(networks[0].parameters()).device, _union(n.modalities for n in networks)
     found: list[list[Said]] = [[Said(torch.zeros(0, 1), torch.zeros(0, 1))] for _ in networks]
-    for some in devices.in_batches(iter(rows), device):
-        picks = [(video_id, int(i)) for i in some]
-        inputs = devices.put(sampler_inputs(features, picks, modalities), device)
+    for inputs in inputs_of(features, video_id, rows, modalities, device):
         for network, parts in zip(networks, found, strict=True):
             embeddings = network.embed(inputs)
             parts.append(Said(network.head(embeddings).cpu(), embeddings.cpu()))

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scslib.jobs import devices
 from scslib.jobs.shard_files import Shards
 from scslib.models.samplers import SamplerNetwork
-from scslib.samplers.inputs import sampler_inputs
+from scslib.samplers.inputs import inputs_of, sampler_inputs
 from scslib.training import distributed
 from scslib.training.losses import Batch
 
@@ -58,9 +57,8 @@ class TrunkFeatures:
     def _made_of(self, video_id: str) -> dict[str, np.ndarray]:
         device, modalities = next(self.network.parameters()).device, self.network.modalities
         clips, found = range(len(self.features.get(video_id, "times"))), []
-        for some in devices.in_batches(iter(clips), device):
-            inputs = sampler_inputs(self.features, [(video_id, clip) for clip in some], modalities)
-            found.append(self.network.embed(devices.put(inputs, device)).cpu())
+        for inputs in inputs_of(self.features, video_id, clips, modalities, device):
+            found.append(self.network.embed(inputs).cpu())
         parts = torch.cat(found).split([trunk.features for trunk in self.network.trunks.values()], 1)
         return {m + OF_TRUNK: part.numpy() for m, part in zip(modalities, parts, strict=True)}
 

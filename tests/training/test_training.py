@@ -15,7 +15,7 @@ from scslib.models.samplers import BACKBONES, PictureTrunk, SamplerNetwork, join
 from scslib.models.sound_trunk import Pooling, SoundTrunk
 from scslib.models.views import ClassifierInput
 from scslib.samplers.features import VideoFeatures
-from scslib.samplers.inputs import sampler_inputs
+from scslib.samplers.inputs import inputs_of, sampler_inputs
 from scslib.samplers.learned import LearnedSampler
 from scslib.training import batches, sampler
 from scslib.training.batches import AcBatches, TrunkFeatures
@@ -265,11 +265,7 @@ def test_trunks_that_do_not_learn_see_a_video_once_and_all_of_its_pictures(movin
         torch.manual_seed(4)
         networks.append(SamplerNetwork((name,), 1, 2, 2))
     network, seen = joint_network(networks).eval(), []
-    monkeypatch.setattr(
-        batches,
-        "sampler_inputs",
-        lambda *a, **more: seen.append(a[1][0][0]) or sampler_inputs(*a, **more),
-    )
+    monkeypatch.setattr(batches, "inputs_of", lambda *a: seen.append(a[1]) or inputs_of(*a))
     kept = TrunkFeatures(features, network)
     picks = [(video_id, clip) for video_id in list(lessons.labels)[:3] for clip in (1, 0, 1)]
     inputs = sampler_inputs(kept, picks, network.modalities)
