@@ -18,6 +18,7 @@ import av
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
+from scipy.sparse import csr_array
 
 from scslib.video.clips import Clip
 from scslib.video.container import (
@@ -34,6 +35,7 @@ SAMPLE_RATE = 16_000  # Hz
 WINDOW, FFT = 256, 512  # samples: a Hann window of 16 ms, padded for 40 bands to be resolved
 JITTER_S = 0.05  # chunks whose stamps lie nearer follow each other without a gap: stamps are rounded
 SKIPPED = 2 * SAMPLE_RATE  # where nothing is wanted for longer, seeking is quicker than decoding
+PIECE = 4096  # samples that are held together
 MOST_HELD = 3600 * SAMPLE_RATE  # samples: of a longer window, or with stamps that stand still, no more
 LOWEST_RATE = 1000  # Hz; of a lower one a few bytes would become minutes
 NEXT_S = 1.0  # a packet that is stamped later than this after the one before does not follow it
@@ -58,7 +60,7 @@ def iter_logmel(
     held: deque[tuple[int, np.ndarray]] = deque()  # (position of the first sample, samples)
     end, more, holds = 0, True, 0
     with open_video(path) as container:
-        chunks = _samples(container, joins=joins)
+        chunks = _in_pieces(_samples(container, joins=joins))
         for clip in clips:
             middle, half = (clip.start_s + clip.end_s) / 2, clip.end_s - clip.start_s
             hop = max(1, round((2 * half * SAMPLE_RATE - FFT) / (MEL_STEPS - 1)))
@@ -67,7 +69,7 @@ def iter_logmel(
             if length > MOST_HELD:
                 raise VideoError(f"{path}: clip {clip.index} lasts {half:.0f} s, {TOO_LONG}")
             if more and first > end + SKIPPED and not joins:
-                chunks, end = _samples(container, first / SAMPLE_RATE), first
+                chunks, end = _in_pieces(_samples(container, first / SAMPLE_RATE)), first
                 held.clear()
                 holds = 0
             while more and end < first + length:
@@ -88,6 +90,21 @@ def iter_logmel(
             yield logmel(window, hop)
 
 
+def _in_pieces(chunks: Iterator[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
+    """The same samples in fewer chunks: they grow to `PIECE`, and end at gaps."""
+    parts: list[np.ndarray] = []
+    begin = end = 0
+    for position, samples in chunks:
+        if parts and (position != end or end - begin >= PIECE):
+            yield begin, np.concatenate(parts)
+            parts = []
+        begin = begin if parts else position
+        parts.append(samples)
+        end = position + len(samples)
+    if parts:
+        yield begin, np.concatenate(parts)
+
+
 def logmel(samples: np.ndarray, hop: int) -> np.ndarray:
     """log(mel energy + 1e-6) of mono samples at 16 kHz in -1..1: (steps, 40) float32.
 
@@ -96,9 +113,8 @@ def logmel(samples: np.ndarray, hop: int) -> np.ndarray:
     # SciPy transforms many windows side by side, in an eighth of NumPy's time
     waves = fft.rfft(sliding_window_view(samples, FFT)[::hop] * _hann())
     power = waves.real**2 + waves.imag**2
-    # band by band: one product for all would wake BLAS's threads, beside those that read pictures
-    energy = np.stack([power[:, bins] @ weights for bins, weights in _bands()], 1)
-    return np.log(energy + np.float32(FLOOR))
+    # sparse: few bins lie in a band, and BLAS's threads would wake beside those that read pictures
+    return np.log((_bands() @ power.T).T + np.float32(FLOOR))
 
 
 @cache
@@ -108,8 +124,8 @@ def _hann() -> np.ndarray:
 
 
 @cache
-def _bands() -> list[tuple[slice, np.ndarray]]:
-    """Each mel band's bins of the spectrum and their weights.
+def _bands() -> csr_array:
+    """The weight of each bin of the spectrum in each mel band, (40, 257) float32.
 
     They are triangles, equally wide and half overlapping on the mel scale, 2595 log10(1 + Hz / 700).
     """
@@ -118,10 +134,7 @@ def _bands() -> list[tuple[slice, np.ndarray]]:
     edges = 700 * (10 ** (np.linspace(0, top, MELS + 2) / 2595) - 1)
     widths, beyond = np.diff(edges), bins[:, None] - edges
     rising, falling = beyond[:, :-2] / widths[:-1], -beyond[:, 2:] / widths[1:]
-    bank = np.minimum(rising, falling).clip(0).astype(np.float32)
-    spans = [np.flatnonzero(band) for band in bank.T]
-    parts = [slice(span[0], span[-1] + 1) for span in spans]
-    return [(part, band[part].copy()) for part, band in zip(parts, bank.T, strict=True)]
+    return csr_array(np.minimum(rising, falling).clip(0).astype(np.float32).T)
 
 
 def iter_samples(
@@ -169,10 +182,9 @@ def _samples(
             resampler = av.AudioResampler(format="flt", layout=layout, rate=rate)
             resampled += resampler.resample(frame)
         for out in resampled:
-            seconds = float(out.pts * out.time_base) if out.pts is not None and out.time_base else 0.0
             samples = out.to_ndarray()[0]
             samples = samples if layout == "mono" else samples.reshape(-1, 2)
-            position = round(seconds * rate)
+            position = round((out.time or 0.0) * rate)
             if end is not None and abs(position - end) < JITTER_S * rate:
                 position = end
             end = position + len(samples)

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchaudio
 
-from scslib.video.audio import _bands, iter_logmel, logmel
+from scslib.video.audio import PIECE, _bands, _in_pieces, iter_logmel, logmel
 from scslib.video.clips import Clip, index_clips
 from scslib.video.write import Encoding, write_video
 from tests.support.streams import BEEP_S, RATE
@@ -60,10 +60,7 @@ def test_log_mel_equals_torchaudios_on_any_sound(hop, loud):
 
 def test_every_band_has_torchaudios_weights():
     bank = torchaudio.functional.melscale_fbanks(257, 0.0, 8000.0, 40, 16_000).numpy()
-    for (bins, weights), band in zip(_bands(), bank.T, strict=True):
-        found = np.zeros(257)
-        found[bins] = weights
-        np.testing.assert_allclose(found, band, atol=1e-5)
+    np.testing.assert_allclose(_bands().toarray(), bank.T, atol=1e-5)
 
 
 @pytest.mark.parametrize("clip_len, stride", [(16, None), (8, 4), (4, 9)])
@@ -74,6 +71,19 @@ def test_equals_torchaudio_on_the_same_samples(movie, clip_len, stride):
     for clip, picture in zip(clips, pictures, strict=True):
         assert picture.shape == (200, 40) and picture.dtype == np.float32
         np.testing.assert_allclose(picture, expected(movie.path, clip), atol=2e-3)
+
+
+def test_pieces_grow_to_their_size_and_end_at_gaps():
+    """What is laid out by position is the same."""
+    chunk, gap = 1000, 300
+    begins = [chunk * n + (gap if n >= 7 else 0) for n in range(12)]
+    chunks = [(b, np.arange(b, b + chunk, dtype=np.float32)) for b in begins]
+    pieces = list(_in_pieces(iter(chunks)))
+    assert PIECE == 4096
+    assert [(b, len(s)) for b, s in pieces] == [(0, 5000), (5000, 2000), (7300, 5000)]
+    for begin, samples in pieces:
+        np.testing.assert_array_equal(samples, np.arange(begin, begin + len(samples)))
+    assert not list(_in_pieces(iter([])))
 
 
 def test_streamed_equals_one_clip_at_a_time(movie):
