@@ -32,10 +32,12 @@ class FeatureSpec:
     clip_len, frame_rate: what a clip is (`index_clips`), the same as for f. height, width: the frame
     size in pixels that the samplers know. Videos of another size are fitted: grids resized, vectors
     scaled; 0 keeps each video's own size. iframe_size: the I-frames' short side in pixels; 0 keeps the
-    full size. pictures: so many P-frames of each clip are kept, at equal distances, or `early`, soonest
-    after a keyframe, where they need the least decoding (`needed.Due`); 0 keeps all. The paper keeps all
-    of everything. iframe_trunk: a classifier `timm:...` whose features of the I-frames are kept beside
-    them, for networks whose trunk it is (see `extraction`).
+    full size. pictures: so many P-frames of each clip are kept, at equal distances; 0 keeps all. early:
+    those that come next after the clip's first keyframe, and of its I-frames that one alone, which need
+    the least decoding; where all P-frames are kept, in a stream with B-frames, and in a clip without a
+    keyframe it changes nothing (`needed.Due`). The paper keeps all of everything. iframe_trunk: a
+    classifier `timm:...` whose features of the I-frames are kept beside them, for networks whose trunk
+    it is (see `extraction`).
     """
 
     clip_len: int = 16

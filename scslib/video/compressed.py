@@ -37,7 +37,6 @@ from av.video.frame import PictureType
 from scslib.video.clips import ClipIndex
 from scslib.video.colour import matrix_of
 from scslib.video.container import open_video, video_stream
-from scslib.video.display import Display
 from scslib.video.frames import RgbConverter, visit
 from scslib.video.layout import in_the_middle
 from scslib.video.needed import Due, keyframes_of, none_shared, one_by_one
@@ -66,8 +65,8 @@ class CompressedClip:
     block of 16 x 16 pixels as they are stored.
     residual: (T, rows, columns, 3) float32, RGB levels, the mean over the cell.
     predicted: (T,) bool, True for P-frames; motion and residual of all other frames are zero.
-    iframes: (M, h, w, 3) uint8, M >= 1: the clip's I-frames, or the last one before it if it has none.
-    Only those count that are keyframes: where a decoder can start.
+    iframes: (M, h, w, 3) uint8, M >= 1: the clip's I-frames (read `early`, its first), or the last one
+    before it if it has none. Only those count that are keyframes: where a decoder can start.
     """
 
     index: int
@@ -103,8 +102,9 @@ def iter_compressed(
 
     What is not asked for is left zero, and not computed: without `residuals` no picture but the
     I-frames needs to look right, so the decoder may leave out transforms; without `motion` only
-    keyframes are decoded; of each clip the features of about `pictures` P-frames are
-    computed (0: of all), at equal distances, or `early` after its keyframes: see `needed.Due`.
+    keyframes are decoded; of each clip the features of about `pictures` P-frames are computed (0: of
+    all), at equal distances, or `early` after its first keyframe, its only I-frame then: see
+    `needed.Due`.
     """
     wanted = range(len(index)) if clips is None else clips
     if not len(wanted):
@@ -120,7 +120,15 @@ def iter_compressed(
         early=early,
     )
     if not motion:  # broken off, or keyframes that are none to the decoder
-        for clip in iter_compressed(index, wanted[done:], iframe_size=iframe_size, residuals=False):
+        rest = iter_compressed(
+            index,
+            wanted[done:],
+            iframe_size=iframe_size,
+            residuals=False,
+            pictures=pictures,
+            early=early,
+        )
+        for clip in rest:
             still, none = np.zeros_like(clip.motion), np.zeros_like(clip.predicted)
             yield replace(clip, motion=still, predicted=none)
 
@@ -144,9 +152,9 @@ def _read(
         exported = stream.codec_context.name in EXPORTED or not motion or bool(index.key.all())
         stream.codec_context.options |= _options(index, exported, motion, residuals)
         due, lost = Due(index, runs, pictures, early=early), set[int]()
-        needed = runs if motion else keyframes_of(index, runs)
+        needed = runs if motion else keyframes_of(index, runs, due)
         some = motion and exported and pictures > 0 and index.seekable and none_shared(runs)
-        seen_next = one_by_one(index, runs, due) if some else needed
+        seen_next = one_by_one(runs, due) if some else needed
         through = iter if exported else estimate
         frames = visit(index, container, stream, seen_next, through=through, lost=lost)
         tracer = _Tracer(accumulate, motion and residuals, estimated=not exported)
@@ -170,14 +178,14 @@ def _read(
             while position >= needed[done][-1] or (some and due.nothing_more_of(runs[done], position)):
                 whole = exported or not motion or seen.issuperset(runs[done])
                 if whole and lost.isdisjoint(needed[done] if not motion else runs[done]):
-                    yield _clip(index, wanted[done], runs[done], iframes, rows, shape, info.display)
+                    yield _clip(index, wanted[done], runs[done], due, iframes, rows, shape)
                 done += 1
                 if done == len(wanted):
                     return done
                 _forget(runs[done][0], iframes, rows)
         if motion and position >= needed[done][0] and lost.isdisjoint(runs[done]):
             # only frames without features were to come, or it is broken off inside
-            yield _clip(index, wanted[done], runs[done], iframes, rows, shape, info.display)
+            yield _clip(index, wanted[done], runs[done], due, iframes, rows, shape)
             return done + 1
     return done
 
@@ -191,7 +199,7 @@ def _forget(before: int, iframes: dict, rows: dict) -> None:
 
 
 def _clip(
-    index: ClipIndex, clip: int, run: range, iframes: dict, rows: dict, shape, display: Display
+    index: ClipIndex, clip: int, run: range, due: Due, iframes: dict, rows: dict, shape
 ) -> CompressedClip:
     still = np.zeros((*grid_of(*shape), 2), np.float32), np.zeros((*grid_of(*shape), 3), np.float32)
     at = list(run)
@@ -202,11 +210,12 @@ def _clip(
     motion = np.concatenate([row[0] for row in found]).reshape(len(found), *still[0].shape)
     residual = np.concatenate([row[1] for row in found]).reshape(len(found), *still[1].shape)
     predicted = np.array([row is not still for row in found])
-    inside = [picture for position, picture in iframes.items() if position in run]
+    shown = due.keyframes(run) if due.early else run
+    inside = [picture for position, picture in iframes.items() if position in shown]
     before = [picture for position, picture in iframes.items() if position < run[0]][-1:]
-    shown = inside or before or [next(iter(iframes.values()))]  # its own pictures are lost
-    motion, residual = display.turn_vectors(motion), display.turn(residual)
-    return CompressedClip(clip, motion, residual, predicted, np.stack(shown))
+    pictures = inside or before or [next(iter(iframes.values()))]  # its own pictures are lost
+    turned = index.info.display.turn_vectors(motion), index.info.display.turn(residual)
+    return CompressedClip(clip, *turned, predicted, np.stack(pictures))
 
 
 def _options(index: ClipIndex, exported: bool, motion: bool, residuals: bool) -> dict[str, str]:

@@ -21,18 +21,19 @@ from scslib.video.layout import in_the_middle
 
 
 class Due:
-    """The P-frames whose features are still wanted, by position.
+    """What is still wanted of clips: P-frames, and keyframes to be shown.
 
-    runs: the frames of each clip, ascending. pictures: about so many of each clip (0: all), at equal
-    distances. early: of a clip with a keyframe in it those that come soonest after one, which need the
-    least decoding; of a stream with B-frames, whose P-frames lie far apart, at equal distances all the
-    same. Where the frame at such a place is no P-frame, the next one of the same clip is taken: what is
-    read of a clip does not depend on the clip before it.
+    runs: the frames of each clip, ascending. pictures: about so many P-frames of each clip (0: all), at
+    equal distances, and all its keyframes. early: what needs the least decoding of a clip with a
+    keyframe in it, its first keyframe and the P-frames that come next, and if they are too few those at
+    its beginning; of a stream with B-frames, whose P-frames lie far apart, and where all P-frames are
+    wanted it is as without. Where the frame at such a place is no P-frame, the next one
+    of the same clip is taken: what is read of a clip does not depend on the clip before it.
     """
 
     def __init__(self, index: ClipIndex, runs: Sequence[range], pictures: int, *, early: bool = False):
         self._key, self._every = index.key, not pictures
-        self._since = None if not early or index.info.reordered else _since_keyframe(index.key, runs)
+        self.early = early and pictures > 0 and not index.info.reordered
         if self._every:
             places = [(run[0], run[-1]) for run in runs]
         else:
@@ -44,9 +45,15 @@ class Due:
         at = [p for p, is_key in zip(run, key, strict=True) if not is_key] or list(run)
         if len(at) <= pictures:
             return at
-        if self._since is not None and any(key):
-            return sorted(sorted(at, key=self._since.__getitem__)[:pictures])
+        if self.early and any(key):
+            first = run[0] + key.index(True)
+            return sorted(sorted(at, key=lambda p: (p < first, p))[:pictures])
         return [at[i] for i in in_the_middle(len(at), pictures)]
+
+    def keyframes(self, run: range) -> list[int]:
+        """The keyframes of a clip that are shown, by position; none where it has none."""
+        inside = (run[0] + np.flatnonzero(self._key[run[0] : run[-1] + 1])).tolist()
+        return inside[:1] if self.early else inside
 
     def give_up(self, position: int) -> None:
         """Give up what was wanted of clips that end before `position`."""
@@ -69,24 +76,20 @@ class Due:
 
     def nothing_more_of(self, run: range, position: int) -> bool:
         """Tell whether no frame of a clip has to be seen after `position`."""
-        return self._left[0][0] > run[-1] and not self._key[position + 1 : run[-1] + 1].any()
+        return self._left[0][0] > run[-1] and max(self.keyframes(run), default=-1) <= position
 
 
-def _since_keyframe(key: np.ndarray, runs: Sequence[range]) -> dict[int, int]:
-    """How many frames come before each of the runs' frames since the last keyframe."""
-    begin, end = runs[0][0], runs[-1][-1] + 1
-    before = np.flatnonzero(key[: begin + 1])
-    at = np.arange(begin, end)
-    last = np.maximum.accumulate(np.where(key[begin:end], at, before[-1] if len(before) else 0))
-    return dict(zip(at.tolist(), (at - last).tolist(), strict=True))
+def keyframes_of(index: ClipIndex, runs: Sequence[range], due: Due) -> list[range]:
+    """The frames of each run to see where only keyframes are shown.
 
-
-def keyframes_of(index: ClipIndex, runs: Sequence[range]) -> list[range]:
-    """The stretch from the keyframe before each run to the last one in it."""
+    From the keyframe before the run to its last; where `due` is early, that which is shown alone, or
+    the one before the run if it has none.
+    """
     keys = np.union1d(0, np.flatnonzero(index.key))  # the first frame stands in where none is
-    first = np.searchsorted(keys, [run[0] for run in runs], side="right") - 1
-    last = np.searchsorted(keys, [run[-1] for run in runs], side="right") - 1
-    return [range(a, b + 1) for a, b in zip(keys[first], keys[last], strict=True)]
+    before = keys[np.searchsorted(keys, [run[0] for run in runs], side="right") - 1].tolist()
+    shown = [due.keyframes(run) or [first] for run, first in zip(runs, before, strict=True)]
+    begin = [each[0] for each in shown] if due.early else before
+    return [range(first, each[-1] + 1) for first, each in zip(begin, shown, strict=True)]
 
 
 def none_shared(runs: Sequence[range]) -> bool:
@@ -94,13 +97,12 @@ def none_shared(runs: Sequence[range]) -> bool:
     return all(run[-1] < following[0] for run, following in itertools.pairwise(runs))
 
 
-def one_by_one(index: ClipIndex, runs: Sequence[range], due: Due) -> Iterator[range]:
-    """The frames to see next, one at a time: keyframes of a clip, and frames that are `due`.
+def one_by_one(runs: Sequence[range], due: Due) -> Iterator[range]:
+    """The frames to see next, one at a time: the keyframes that are shown, and frames that are `due`.
 
     What is due is asked when the next frame is: the reader must have told `due` of all frames before.
     """
-    keys = (run[0] + np.flatnonzero(index.key[run[0] : run[-1] + 1]) for run in runs)
-    keyframes = deque([*itertools.chain.from_iterable(each.tolist() for each in keys), math.inf])
+    keyframes = deque([*itertools.chain.from_iterable(map(due.keyframes, runs)), math.inf])
     at = -1
     while True:
         while keyframes[0] <= at:

@@ -102,21 +102,30 @@ def test_where_a_seek_misses_the_rest_is_read_in_one_go(made, name, monkeypatch)
     the_same(some, iter_compressed(index, pictures=2))
 
 
-def test_early_frames_are_those_soonest_after_a_keyframe(stream, monkeypatch):
-    """Of clips that have a keyframe, in streams without B-frames; of others they are as without it."""
+def test_early_is_the_first_keyframe_of_a_clip_and_what_comes_next(stream, monkeypatch):
+    """Of clips that have a keyframe, in streams without B-frames; of others it is as without it."""
     kind, path = stream
     index = index_clips(path, clip_len=16)
     seen, clips = decoded_by(index, monkeypatch, pictures=2, early=True)
     if kind == "h264_b.mp4":
         the_same(clips, iter_compressed(index, pictures=2))
         return
-    assert len(seen) <= 3 * FRAMES // GOP
-    for clip, whole in zip(clips, iter_compressed(index), strict=True):
+    early = [0, 1, 2, 24, 25, 26, 36, 37, 38]
+    assert seen == early
+    seen, still = decoded_by(index, monkeypatch, motion=False, pictures=2, early=True)
+    assert seen == [0, 24, 36]
+    for clip, whole, alone in zip(clips, iter_compressed(index), still, strict=True):
         found = np.array(index.frames(clip.index))[clip.predicted]
-        after = sorted(index.frames(clip.index), key=lambda p: (p % GOP or GOP, p))
-        assert found.tolist() == sorted(after[:2])
+        assert found.tolist() == [p for p in early if p % GOP and p in index.frames(clip.index)]
+        np.testing.assert_array_equal(clip.iframes, whole.iframes[:1])
+        np.testing.assert_array_equal(clip.iframes, alone.iframes)
         np.testing.assert_array_equal(clip.motion[clip.predicted], whole.motion[clip.predicted])
         np.testing.assert_array_equal(clip.residual[clip.predicted], whole.residual[clip.predicted])
+
+
+def test_early_changes_nothing_where_all_p_frames_are_wanted(stream):
+    index = index_clips(stream[1], clip_len=16)
+    the_same(iter_compressed(index, early=True), iter_compressed(index))
 
 
 def test_early_frames_of_a_clip_without_a_keyframe_lie_at_equal_distances(stream):
