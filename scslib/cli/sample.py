@@ -105,7 +105,7 @@ def sample_command(
         _say(one, sampler)
     tables = [one.table for one in made if one.table is not None]
     if tables:
-        _write(tables, csv, lines)
+        _write(tables, csv, lines, (clips, sheet, highlights))
     if frames_file:
         _put(frames_file, "".join(_frames_line(one) for one in made if one.frames))
     if status:
@@ -217,13 +217,16 @@ def _say(one, asked: str) -> None:
         click.echo(f"{one.video}: {one.note}", err=True)
 
 
-def _write(tables: list, csv: Path | None, lines: Path | None) -> None:
+def _write(tables: list, csv: Path | None, lines: Path | None, written: Sequence[Path | None]) -> None:
+    """Write the tables, and say what else was written."""
     import pandas as pd
 
     if csv or not lines:
         _put(csv, pd.concat(tables).to_csv(index=False, float_format="%.4f"))
     if lines:
         _put(lines, "".join(_line(table) for table in tables))
+    for path in filter(None, written):
+        click.echo(f"wrote {path}", err=True)  # the standard output may have the tables
 
 
 def _write_status(path: Path, made: list) -> None:

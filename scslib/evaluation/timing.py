@@ -7,7 +7,8 @@ I-frames, sound), its own networks, decoding the clips that it shows to f, and f
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -25,6 +26,20 @@ from scslib.video.clips import ClipIndex
 from scslib.video.frames import decode_clips, iter_clips
 
 
+@contextmanager
+def _imports_not_collected() -> Iterator[None]:
+    """Python's garbage collection leaves alone what is there: else one goes through all imports, 0.3 s,
+    in whichever row it comes.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@_imports_not_collected()
 def time_methods(
     paths: Sequence[Path],
     classifier,
@@ -45,8 +60,6 @@ def time_methods(
     """
     network, view, _ = classifier
     tables: dict[str, list[Clock]] = {}
-    gc.collect()
-    gc.freeze()  # else a collection goes through all imports, 0.3 s, in whichever row it comes
     for number, path in enumerate((warm_up or paths[0], *paths)):
         counts = number == 0
         clocks = {"uniform": Clock(counts=counts)}
@@ -66,7 +79,6 @@ def time_methods(
         _dense(path, network, view, clocks["dense"])
         for name, clock in clocks.items():
             tables.setdefault(name, []).append(clock)
-    gc.unfreeze()
     rows = []
     for name, (first, *timed) in tables.items():
         row = {s: float(np.median([clock.seconds.get(s, 0.0) for clock in timed])) for s in STAGES}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from scslib.datasets.manifest import Dataset, Parts, in_folds, training_parts
@@ -105,23 +105,32 @@ def honest_scores(
 def lessons_of(dataset: Dataset, parts: Parts, features: Shards, dense: Sequence[Shards]) -> Lessons:
     """What the videos that could be read teach; dense: their `honest_scores`."""
 
-    def labels(videos: pd.DataFrame) -> dict[str, int]:
-        rows = zip(videos["video_id"], map(int, dataset.label_index(videos)), strict=True)
-        return {video_id: label for video_id, label in rows if video_id in features}
+    videos = pd.concat(parts)
+    named = zip(videos["video_id"], map(int, dataset.label_index(videos)), strict=True)
+    labels = {video_id: label for video_id, label in named if video_id in features}
+    scored = [(v, scores) for v in labels for scores in dense if v in scores]
+    targets = {
+        v: scores.get(v, "probabilities")[:, labels[v]]
+        for v, scores in scored
+        if _same_clips(scores, features, v)
+    }
+    if unlike := [v for v, _ in scored if v not in targets]:
+        warnings.warn(
+            f"{len(unlike)} video(s) of which f and the samplers could not read the same clips teach no "
+            f"ranking: {', '.join(unlike[:3])}",
+            stacklevel=2,
+        )
 
-    def targets(videos: pd.DataFrame) -> dict[str, np.ndarray]:
-        return {
-            v: scores.get(v, "probabilities")[:, c]
-            for v, c in labels(videos).items()
-            for scores in dense
-            if v in scores and _same_clips(scores, features, v)
-        }
+    def of(*some: pd.DataFrame) -> list[str]:
+        return pd.concat(some)["video_id"].tolist()
 
+    learnt, held = of(parts.classifier, parts.samplers), of(parts.samplers, parts.classifier)
+    validation = of(parts.validation)
     return Lessons(
-        labels=labels(parts.classifier) | labels(parts.samplers),
-        targets=targets(parts.samplers) | targets(parts.classifier),
-        validation_labels=labels(parts.validation),
-        validation_targets=targets(parts.validation),
+        labels={v: labels[v] for v in learnt if v in labels},
+        targets={v: targets[v] for v in held if v in targets},
+        validation_labels={v: labels[v] for v in validation if v in labels},
+        validation_targets={v: targets[v] for v in validation if v in targets},
     )
 
 

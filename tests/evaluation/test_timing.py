@@ -1,5 +1,7 @@
 """The account of time: what every row is charged for."""
 
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from scslib.samplers.features import FeatureSpec
 from scslib.samplers.learned import LearnedSampler
 from scslib.samplers.registry import make_sampler
 from scslib.video.clips import index_clips
+from scslib.video.container import VideoError
 
 VIEW = ClassifierInput(frames=4, short_side=32, crop=32, frame_rate=0.0)
 
@@ -68,3 +71,10 @@ def test_multiply_adds_are_those_of_the_clips_and_of_the_networks(table, movie):
     with torch.inference_mode():
         clock("classifier_s", layer, torch.zeros(2, 3, 10, 20))
     assert clock.gmacs == pytest.approx(2 * 5 * 10 * 20 * 3 * 3 * 3 / 1e9)
+
+
+def test_what_is_kept_from_the_garbage_collection_is_given_back_if_a_method_fails(tmp_path):
+    frozen = gc.get_freeze_count()
+    with pytest.raises(VideoError):
+        time_methods([tmp_path / "none.mp4"], (None, VIEW, None), [], FeatureSpec(), k=2)
+    assert gc.get_freeze_count() == frozen

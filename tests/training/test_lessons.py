@@ -87,5 +87,6 @@ def test_ac_learns_from_all_videos_and_rank_from_those_with_honest_scores(tmp_pa
 def test_a_video_whose_clips_are_not_the_same_ones_teaches_rank_nothing(tmp_path):
     features, dense = scored(pd.concat(PARTS), 0.0), scored(PARTS.held, 0.9)
     dense["a3"]["clip"] = np.array([0, 2, 3])
-    lessons = lessons_of(dataset(tmp_path), PARTS, features, [dense])
+    with pytest.warns(UserWarning, match=r"1 video.* teach no ranking: a3"):
+        lessons = lessons_of(dataset(tmp_path), PARTS, features, [dense])
     assert set(lessons.targets) == {"b3"} and "a3" in lessons.labels
