@@ -50,17 +50,19 @@ def time_methods(
     adaptive: str = "",
     threads: int = 1,
     warm_up: Path | None = None,
+    rounds: int = 1,
 ) -> pd.DataFrame:
-    """A table of `STAGES`, their sum, and ratios; seconds per video, the median over the files.
+    """A table of `STAGES`, their sum, and ratios; seconds per video, the median over files and rounds.
 
     One file more, the first or `warm_up`, is run before them and not timed: `gmacs` are the 10^9
     multiply-adds of all networks on it. The oracle needs f's scores of all clips, so it costs as much as
     dense. `adaptive`, a sampler's name, adds the row `adaptive`: see `table.evaluate`. With several
-    `threads` one video is read in several places at once.
+    `threads` one video is read in several places at once. rounds: so often each file goes through all
+    methods, by turns; through dense, which takes longest, once.
     """
     network, view, _ = classifier
     tables: dict[str, list[Clock]] = {}
-    for number, path in enumerate((warm_up or paths[0], *paths)):
+    for number, path in enumerate((warm_up or paths[0], *list(paths) * rounds)):
         counts = number == 0
         clocks = {"uniform": Clock(counts=counts)}
         index = clocks["uniform"]("read_s", clips_for, path, view)
@@ -75,8 +77,9 @@ def time_methods(
                 clocks["adaptive"] = clock.copy()
                 _until_settled(index, picks, network, view, clocks["adaptive"])
             _classify(index, picks, network, view, clock)
-        clocks["dense"] = clocks["oracle"] = Clock(counts=counts)
-        _dense(path, network, view, clocks["dense"])
+        if number <= len(paths):
+            clocks["dense"] = clocks["oracle"] = Clock(counts=counts)
+            _dense(path, network, view, clocks["dense"])
         for name, clock in clocks.items():
             tables.setdefault(name, []).append(clock)
     rows = []

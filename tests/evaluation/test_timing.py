@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from scslib.evaluation import timing
 from scslib.evaluation.timing import time_methods
 from scslib.jobs.clock import STAGES, Clock
 from scslib.models.classifiers import build_classifier
@@ -71,6 +72,21 @@ def test_multiply_adds_are_those_of_the_clips_and_of_the_networks(table, movie):
     with torch.inference_mode():
         clock("classifier_s", layer, torch.zeros(2, 3, 10, 20))
     assert clock.gmacs == pytest.approx(2 * 5 * 10 * 20 * 3 * 3 * 3 / 1e9)
+
+
+def test_each_round_goes_through_all_methods_but_dense(movie, monkeypatch):
+    classifier = build_classifier("mc3_18", 3, width=2).eval()
+    seen = {"_dense": 0, "_classify": 0}
+    for name in seen:
+
+        def counted(*given, name=name, function=getattr(timing, name)):
+            seen[name] += 1
+            return function(*given)
+
+        monkeypatch.setattr(timing, name, counted)
+    spec, samplers = FeatureSpec(clip_len=4), [make_sampler("packet-size", Setting())]
+    time_methods([movie.path], (classifier, VIEW, None), samplers, spec, k=2, rounds=3)
+    assert seen == {"_dense": 2, "_classify": 2 * 4}  # one each to warm up; uniform and packet-size
 
 
 def test_what_is_kept_from_the_garbage_collection_is_given_back_if_a_method_fails(tmp_path):
