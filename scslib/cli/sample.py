@@ -237,6 +237,7 @@ def _write_status(path: Path, made: list) -> None:
     rows = [(str(one.video), one.status, one.reason) for one in made]
     table = pd.DataFrame(rows, columns=["video", "status", "reason"])
     write_text(path, table.to_csv(index=False))
+    click.echo(f"wrote {path}", err=True)
 
 
 def _put(path: Path | None, text: str) -> None:

@@ -172,6 +172,7 @@ def sheet_with_curve(
         axis.annotate(
             str(rank), (middle[clip], saliency[clip]), (0, 5), textcoords="offset points", fontsize=8
         )
+    axis.margins(y=0.15)  # the ranks stand above their points
     axis.set(xlabel="seconds", ylabel="saliency", xlim=(times[0, 0], times[-1, 1]))
     axis.ticklabel_format(axis="x", style="plain", useOffset=False)
     (title,), how = drawn(title)
