@@ -27,8 +27,8 @@ class Due:
     equal distances, and all its keyframes. early: what needs the least decoding of a clip with a
     keyframe in it, its first keyframe and the P-frames that come next, and if they are too few those at
     its beginning; of a stream with B-frames, whose P-frames lie far apart, and where all P-frames are
-    wanted it is as without. Where the frame at such a place is no P-frame, the next one
-    of the same clip is taken: what is read of a clip does not depend on the clip before it.
+    wanted it is as without. Where the frame at such a place is no P-frame, the next one of the same clip
+    is taken: what is read of a clip does not depend on the clip before it.
     """
 
     def __init__(self, index: ClipIndex, runs: Sequence[range], pictures: int, *, early: bool = False):

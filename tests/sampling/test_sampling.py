@@ -85,7 +85,7 @@ def test_the_k_clips_are_the_most_salient_ones(videos, trained, name, method):
     first = 5.0 if name.startswith("more") else 0.0
     np.testing.assert_allclose(table["start_s"], first + table["clip"] * CLIP / RATE, atol=2e-3)
     np.testing.assert_allclose(table["end_s"] - table["start_s"], CLIP / RATE, atol=2e-3)
-    np.testing.assert_allclose(table["saliency"], saliency[order[:K]], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(table["saliency"], saliency[order[:K]], rtol=1e-5)
 
 
 def test_more_clips_than_there_are(videos, file):
